@@ -1,3 +1,5 @@
 //! The library.
 
+pub mod context;
+pub mod events;
 pub mod process;

@@ -1,0 +1,134 @@
+//! What a stage is handed to work with: a runner, the event stream, and the word to stop.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{EventKind, Events, Outcome, seconds};
+use crate::process::{
+    CommandError, CommandRunner, Completed, Invocation, OutputSink, Stream, SystemRunner,
+};
+
+/// Runs commands for a job so that every one of them is in its event stream.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    runner: Arc<dyn CommandRunner>,
+    /// The job's events.
+    pub events: Events,
+    /// Cancelled when the job is to stop.
+    pub cancel: CancellationToken,
+}
+
+impl Default for BuildContext {
+    fn default() -> Self {
+        Self::new(Events::new(), CancellationToken::new())
+    }
+}
+
+impl BuildContext {
+    /// A context that starts real processes.
+    #[must_use]
+    pub fn new(events: Events, cancel: CancellationToken) -> Self {
+        Self {
+            runner: Arc::new(SystemRunner),
+            events,
+            cancel,
+        }
+    }
+
+    /// The same with another runner, as tests and embedders may want.
+    #[must_use]
+    pub fn with_runner(mut self, runner: Arc<dyn CommandRunner>) -> Self {
+        self.runner = runner;
+        self
+    }
+
+    /// Runs `invocation`; its lines go to the event stream.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommandError`].
+    pub async fn run(&self, invocation: &Invocation) -> Result<Completed, CommandError> {
+        self.run_watched(invocation, |_, _| {}).await
+    }
+
+    /// As [`run`](Self::run), and `watch` sees each line too.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommandError`].
+    pub async fn run_watched(
+        &self,
+        invocation: &Invocation,
+        watch: impl Fn(Stream, &str) + Send + Sync + 'static,
+    ) -> Result<Completed, CommandError> {
+        let events = self.events.clone();
+        let sink = move |stream: Stream, line: &str| {
+            events.emit(EventKind::Output {
+                stream,
+                line: line.to_owned(),
+            });
+            watch(stream, line);
+        };
+        self.run_into(invocation, Arc::new(sink), &self.cancel)
+            .await
+    }
+
+    /// Runs `invocation` with its lines going to `sink` only, until it ends or `cancel` says stop
+    /// (a child of [`BuildContext::cancel`] where a stage ends its own program).
+    ///
+    /// # Errors
+    ///
+    /// See [`CommandError`].
+    pub async fn run_into(
+        &self,
+        invocation: &Invocation,
+        sink: Arc<dyn OutputSink>,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, CommandError> {
+        let command = invocation.to_string();
+        self.events.emit(EventKind::CommandStarted {
+            command: command.clone(),
+        });
+        let started = Instant::now();
+        let result = self.runner.run(invocation, sink, cancel).await;
+        let (exit, outcome) = match &result {
+            Ok(done) => (Some(done.exit), Outcome::Succeeded),
+            Err(CommandError::Failed { exit, .. }) => (Some(*exit), Outcome::Failed),
+            Err(CommandError::Cancelled { .. }) => (None, Outcome::Cancelled),
+            Err(_) => (None, Outcome::Failed),
+        };
+        self.events.emit(EventKind::CommandFinished {
+            command,
+            exit,
+            outcome,
+            seconds: seconds(started.elapsed()),
+        });
+        result
+    }
+
+    /// Runs a query and gives what it printed on standard output; the event stream has the
+    /// command but not its lines.
+    ///
+    /// # Errors
+    ///
+    /// See [`CommandError`].
+    pub async fn query(&self, invocation: &Invocation) -> Result<Vec<String>, CommandError> {
+        let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let sink = {
+            let lines = Arc::clone(&lines);
+            move |stream: Stream, line: &str| {
+                if stream == Stream::Stdout
+                    && let Ok(mut lines) = lines.lock()
+                {
+                    lines.push(line.to_owned());
+                }
+            }
+        };
+        self.run_into(invocation, Arc::new(sink), &self.cancel)
+            .await?;
+        let lines = lines.lock().map(|mut lines| std::mem::take(&mut *lines));
+        Ok(lines.unwrap_or_default())
+    }
+}

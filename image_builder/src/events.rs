@@ -1,0 +1,396 @@
+//! What happens in a build, as data: [`BuildEvent`] is what every front end, log file, report and
+//! queue carries.
+//!
+//! Stages emit through [`Events`]; whoever wants to see them adds an [`EventSink`]. The sinks of
+//! the library are the job log ([`crate::job_log::JobLog`]) and the report
+//! ([`crate::report::Recorder`]); `fbs` adds a progress display and a JSON stream.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::process::{Exit, Stream};
+
+/// A step of a build, in the order in which a build goes through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Everything that can be known before work starts: tools, disk, repositories, staging.
+    Check,
+    /// Solving the package set and downloading what is not cached.
+    Packages,
+    /// Installing the packages into a new root.
+    Root,
+    /// Making the initramfs in the root.
+    Initramfs,
+    /// Packing the root into a compressed read-only file system.
+    RootImage,
+    /// Boot loaders, ISO file, tree metadata, implanted checksum.
+    Iso,
+    /// One of the distribution's own tools doing all of the above.
+    Tool,
+    /// Reading the finished image back: packages, sizes, checksums.
+    Verify,
+    /// Booting the finished image.
+    BootTest,
+    /// Putting the image with its logs where the user asked for it.
+    Transfer,
+}
+
+impl Stage {
+    /// What the stage does, for people: "installing the root".
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Stage::Check => "checking the host and the repositories",
+            Stage::Packages => "fetching the packages",
+            Stage::Root => "installing the root",
+            Stage::Initramfs => "making the initramfs",
+            Stage::RootImage => "packing the root",
+            Stage::Iso => "writing the ISO",
+            Stage::Tool => "running the build tool",
+            Stage::Verify => "reading the image back",
+            Stage::BootTest => "booting the image",
+            Stage::Transfer => "delivering",
+        }
+    }
+
+    /// The name used in JSON and on the command line: `boot_test`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Check => "check",
+            Stage::Packages => "packages",
+            Stage::Root => "root",
+            Stage::Initramfs => "initramfs",
+            Stage::RootImage => "root_image",
+            Stage::Iso => "iso",
+            Stage::Tool => "tool",
+            Stage::Verify => "verify",
+            Stage::BootTest => "boot_test",
+            Stage::Transfer => "transfer",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a stage, a command or a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did its work.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// The user or the service stopped it.
+    Cancelled,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// How much a log message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What happens.
+    Info,
+    /// Something to look at; the build goes on.
+    Warning,
+    /// Why the build failed.
+    Error,
+}
+
+/// What a number in [`EventKind::Progress`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Packages.
+    Packages,
+    /// Bytes.
+    Bytes,
+    /// Per cent of the stage.
+    Percent,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The first event of a job.
+    JobStarted {
+        /// The job's id.
+        job: String,
+        /// What is being built: `boot image of Fedora 43 (x86_64)`.
+        title: String,
+    },
+    /// A stage began.
+    StageStarted {
+        /// The stage.
+        stage: Stage,
+    },
+    /// A stage ended.
+    StageFinished {
+        /// The stage.
+        stage: Stage,
+        /// How.
+        outcome: Outcome,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+    /// A program was started.
+    CommandStarted {
+        /// Its whole command line.
+        command: String,
+    },
+    /// A program ended.
+    CommandFinished {
+        /// Its whole command line.
+        command: String,
+        /// How it ended; absent when it could not be started or was ended by us.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
+        /// Succeeded, failed or cancelled.
+        outcome: Outcome,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+    /// A line that a program printed.
+    Output {
+        /// Which of its streams.
+        stream: Stream,
+        /// The line, without its end.
+        line: String,
+    },
+    /// A message of ours.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// The message.
+        message: String,
+    },
+    /// How far a stage has come.
+    Progress {
+        /// The stage.
+        stage: Stage,
+        /// So many are done.
+        done: u64,
+        /// Of so many.
+        total: u64,
+        /// Of what.
+        unit: Unit,
+    },
+    /// A file that the build leaves.
+    Artifact {
+        /// Where it is.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// Its SHA-256, as hex.
+        sha256: String,
+    },
+    /// The last event of a job.
+    JobFinished {
+        /// How it ended.
+        outcome: Outcome,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+}
+
+/// Something that happened in a build: when, in which order, what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildEvent {
+    /// When, in UTC (RFC 3339 in JSON).
+    pub time: Timestamp,
+    /// Counts up from 1 in each job, without gaps.
+    pub seq: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Receives every event of a job, in order.
+///
+/// Called while the emitting stage waits, so it must be quick, and must not emit itself.
+pub trait EventSink: Send + Sync {
+    /// The next event.
+    fn event(&self, event: &BuildEvent);
+}
+
+impl<F: Fn(&BuildEvent) + Send + Sync> EventSink for F {
+    fn event(&self, event: &BuildEvent) {
+        self(event);
+    }
+}
+
+/// The handle through which stages emit; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Events {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    seq: u64,
+    sinks: Vec<Arc<dyn EventSink>>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    /// A stream that nobody listens to yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a listener; it sees what is emitted from now on.
+    pub fn add_sink(&self, sink: Arc<dyn EventSink>) {
+        self.lock().sinks.push(sink);
+    }
+
+    /// A stream of its own with the listeners of this one, as the next job of a front end needs.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let sinks = self.lock().sinks.clone();
+        Self {
+            inner: Arc::new(Mutex::new(Inner { seq: 0, sinks })),
+        }
+    }
+
+    /// Emits `kind` now. The listeners are called one after the other, under a lock, so that all
+    /// of them see the same order.
+    pub fn emit(&self, kind: EventKind) {
+        let mut inner = self.lock();
+        inner.seq += 1;
+        let event = BuildEvent {
+            time: Timestamp::now(),
+            seq: inner.seq,
+            kind,
+        };
+        for sink in &inner.sinks {
+            sink.event(&event);
+        }
+    }
+
+    /// Emits a message.
+    pub fn info(&self, message: impl Into<String>) {
+        self.log(Level::Info, message);
+    }
+
+    /// Emits a warning.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.log(Level::Warning, message);
+    }
+
+    /// Emits why the build failed.
+    pub fn error(&self, message: impl Into<String>) {
+        self.log(Level::Error, message);
+    }
+
+    fn log(&self, level: Level, message: impl Into<String>) {
+        self.emit(EventKind::Log {
+            level,
+            message: message.into(),
+        });
+    }
+
+    /// Emits how far `stage` has come.
+    pub fn progress(&self, stage: Stage, done: u64, total: u64, unit: Unit) {
+        self.emit(EventKind::Progress {
+            stage,
+            done,
+            total,
+            unit,
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Seconds with the three decimals that are worth keeping.
+#[must_use]
+pub fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listener_sees_every_event_in_one_order() {
+        let events = Events::new();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for _ in 0..2 {
+            let seen = Arc::clone(&seen);
+            events.add_sink(Arc::new(move |event: &BuildEvent| {
+                seen.lock().unwrap().push(event.seq);
+            }));
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|n| events.info(n.to_string())));
+            }
+        });
+        let expected: Vec<u64> = (1..=200).flat_map(|seq| [seq, seq]).collect();
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn json_has_one_flat_object_an_event() {
+        let event = BuildEvent {
+            time: "2026-11-21T09:00:00Z".parse().unwrap(),
+            seq: 7,
+            kind: EventKind::StageFinished {
+                stage: Stage::RootImage,
+                outcome: Outcome::Succeeded,
+                seconds: 1.25,
+            },
+        };
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            json,
+            r#"{"time":"2026-11-21T09:00:00Z","seq":7,"event":"stage_finished","stage":"root_image","outcome":"succeeded","seconds":1.25}"#
+        );
+        assert_eq!(serde_json::from_str::<BuildEvent>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_stage_is_named_alike_in_json_and_in_text() {
+        for stage in [
+            Stage::Check,
+            Stage::RootImage,
+            Stage::BootTest,
+            Stage::Transfer,
+        ] {
+            assert_eq!(
+                serde_json::to_string(&stage).unwrap(),
+                format!("\"{stage}\"")
+            );
+        }
+    }
+}
