@@ -5,10 +5,20 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{EventKind, Events, Outcome, seconds};
+use crate::error::{ErrorKind, StageError};
+use crate::events::{EventKind, Events, Outcome, Stage, seconds};
 use crate::process::{
     CommandError, CommandRunner, Completed, Invocation, OutputSink, Stream, SystemRunner,
 };
+
+/// What becomes of a line that a program printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// It goes to the event stream.
+    Keep,
+    /// It does not.
+    Drop,
+}
 
 /// Runs commands for a job so that every one of them is in its event stream.
 #[derive(Debug, Clone)]
@@ -44,16 +54,42 @@ impl BuildContext {
         self
     }
 
+    /// Does `work` as `stage`: its start, its end and its time are in the event stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`.
+    pub async fn stage<T, E: StageError>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.events.emit(EventKind::StageStarted { stage });
+        let started = Instant::now();
+        let result = work.await;
+        self.events.emit(EventKind::StageFinished {
+            stage,
+            outcome: match &result {
+                Ok(_) => Outcome::Succeeded,
+                Err(error) if error.kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+                Err(_) => Outcome::Failed,
+            },
+            seconds: seconds(started.elapsed()),
+        });
+        result
+    }
+
     /// Runs `invocation`; its lines go to the event stream.
     ///
     /// # Errors
     ///
     /// See [`CommandError`].
     pub async fn run(&self, invocation: &Invocation) -> Result<Completed, CommandError> {
-        self.run_watched(invocation, |_, _| {}).await
+        self.run_watched(invocation, |_| Line::Keep).await
     }
 
-    /// As [`run`](Self::run), and `watch` sees each line too.
+    /// As [`run`](Self::run), and `watch` sees each line first: it may keep redrawn progress bars
+    /// out of the event stream.
     ///
     /// # Errors
     ///
@@ -61,7 +97,7 @@ impl BuildContext {
     pub async fn run_watched(
         &self,
         invocation: &Invocation,
-        watch: impl Fn(Stream, &str) + Send + Sync + 'static,
+        watch: impl Fn(&str) -> Line + Send + Sync + 'static,
     ) -> Result<Completed, CommandError> {
         let events = self.events.clone();
         let sink = move |stream: Stream, line: &str| {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// let lorax = Invocation::new("lorax").args(["-p", "Fedora"]).option("--volid", "Fedora 43");
 /// assert_eq!(lorax.to_string(), "lorax -p Fedora '--volid=Fedora 43'");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The program: a name looked up in PATH, or an absolute path.
     pub program: String,
@@ -39,6 +39,9 @@ pub struct Invocation {
     /// Exit codes that count as success.
     #[serde(default = "success", skip_serializing_if = "is_success")]
     pub accepts: Vec<i32>,
+    /// Texts in the arguments that nobody may read: shown and serialised as `***`.
+    #[serde(skip)]
+    secrets: Vec<String>,
 }
 
 /// A time limit, written as whole seconds.
@@ -65,6 +68,7 @@ impl Invocation {
             cwd: None,
             timeout: None,
             accepts: success(),
+            secrets: Vec::new(),
         }
     }
 
@@ -123,6 +127,30 @@ impl Invocation {
         self
     }
 
+    /// Hides `text` wherever the command line is shown or written down.
+    #[must_use]
+    pub fn secret(mut self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if !text.is_empty() {
+            self.secrets.push(text);
+        }
+        self
+    }
+
+    /// The same for others to see: secrets are `***`.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        let hide = |text: &String| {
+            self.secrets.iter().fold(text.clone(), |text, secret| text.replace(secret, "***"))
+        };
+        Self {
+            args: self.args.iter().map(hide).collect(),
+            env: self.env.iter().map(|(name, value)| (name.clone(), hide(value))).collect(),
+            secrets: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Replaces `placeholder` in every argument.
     #[must_use]
     pub fn bind(mut self, placeholder: &str, value: &str) -> Self {
@@ -151,6 +179,9 @@ impl Invocation {
 
 impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.secrets.is_empty() {
+            return self.shown().fmt(f);
+        }
         if let Some(cwd) = &self.cwd {
             write!(f, "cd {} && ", quote(&cwd.to_string_lossy()))?;
         }
@@ -162,6 +193,12 @@ impl fmt::Display for Invocation {
             write!(f, " {}", quote(arg))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invocation({self})")
     }
 }
 
@@ -199,6 +236,15 @@ mod tests {
     fn a_limit_below_a_second_is_not_zero() {
         let sleep = Invocation::new("sleep").timeout(Duration::from_millis(10));
         assert_eq!(sleep.timeout, Some(Seconds(1)));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let lorax = Invocation::new("lorax").option("--proxy", "http://u:pw@p").secret("pw");
+        assert_eq!(lorax.to_string(), "lorax '--proxy=http://u:***@p'");
+        assert!(!format!("{lorax:?}").contains("pw"));
+        assert!(!lorax.brief().contains("pw"));
+        assert_eq!(lorax.args[0], "--proxy=http://u:pw@p");
     }
 
     #[test]

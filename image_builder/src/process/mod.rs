@@ -21,6 +21,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::{ErrorKind, StageError};
+
 /// Which of the two streams of a program a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -147,11 +149,20 @@ impl CommandError {
             _ => &[],
         }
     }
+}
 
-    /// True when the build was cancelled rather than failed.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, CommandError::Cancelled { .. })
+impl StageError for CommandError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            CommandError::NotFound { .. } | CommandError::Spawn { .. } => ErrorKind::Host,
+            CommandError::Cancelled { .. } => ErrorKind::Cancelled,
+            CommandError::Failed { .. } | CommandError::TimedOut { .. } => ErrorKind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, CommandError::NotFound { .. })
+            .then(|| "`fbs doctor` says what to install".to_owned())
     }
 }
 

@@ -385,7 +385,7 @@ mod tests {
             )
             .await
             .unwrap_err();
-        assert!(error.is_cancelled());
+        assert!(matches!(error, CommandError::Cancelled { .. }), "{error}");
         let pids = pids.lock().unwrap().clone();
         assert!(pids[..2].iter().all(|pid| !alive(pid)), "{pids:?}");
     }

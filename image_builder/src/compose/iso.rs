@@ -1,0 +1,91 @@
+//! The ISO file: one image that boots from CD on BIOS and UEFI, and from a USB stick on both.
+
+use std::path::Path;
+
+use super::bootloader::{BootFiles, GRUB_MODULES, Platform};
+use super::layout::Layout;
+use crate::process::Invocation;
+
+/// The partition type of an EFI system partition
+/// ([UEFI specification, 5.3.3](https://uefi.org/specs/UEFI/2.10/05_GUID_Partition_Table_Format.html)).
+const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+
+/// The El Torito image of BIOS, on the ISO. lorax keeps it there too.
+pub const ELTORITO: &str = "images/eltorito.img";
+
+/// xorriso, making [`Layout::iso`] of [`Layout::iso_tree`].
+#[must_use]
+pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
+    let esp = BootFiles::of(layout, platform).esp;
+    let mut xorriso = Invocation::new("xorriso")
+        .args(["-as", "mkisofs", "-iso-level", "3", "-R", "-J", "-joliet-long", "-V", volume_id]);
+    if platform.bios.is_some() {
+        xorriso = xorriso
+            // The same file starts as a disk: GRUB's hybrid MBR finds the El Torito image.
+            .arg("--grub2-mbr")
+            .path(&Path::new(GRUB_MODULES).join("i386-pc/boot_hybrid.img"))
+            .args(["-b", ELTORITO, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"])
+            .args(["--grub2-boot-info", "-eltorito-alt-boot"]);
+    }
+    xorriso
+        .args(["-append_partition", "2", ESP_TYPE])
+        .path(&esp)
+        .args(["-appended_part_as_gpt", "-partition_offset", "16"])
+        .args(["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"])
+        .arg("-o")
+        .path(&layout.iso())
+        .path(&layout.iso_tree())
+}
+
+/// Puts the checksum that `rd.live.check` and `checkisomd5` read into the ISO.
+#[must_use]
+pub fn implant_checksum(iso: &Path) -> Invocation {
+    Invocation::new("implantisomd5").path(iso)
+}
+
+/// How far xorriso is, in per cent:
+/// `xorriso : UPDATE :  42.17% done, estimate finish ...`.
+#[must_use]
+pub fn progress(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix("xorriso : UPDATE :")?;
+    let percent: f64 = rest.split('%').next()?.trim().parse().ok()?;
+    // A percentage fits any integer.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    (0.0..=100.0).contains(&percent).then_some(percent as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::bootloader::platform;
+    use crate::spec::Arch;
+
+    #[test]
+    fn a_pc_image_boots_four_ways() {
+        let platform = platform(Arch::X86_64).unwrap();
+        assert_eq!(
+            invocation(&Layout::new("/w"), platform, "Fedora-43-x86_64").to_string(),
+            "xorriso -as mkisofs -iso-level 3 -R -J -joliet-long -V Fedora-43-x86_64 \
+             --grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img -b images/eltorito.img \
+             -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
+             -eltorito-alt-boot -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B \
+             /w/boot/efiboot.img -appended_part_as_gpt -partition_offset 16 \
+             -e --interval:appended_partition_2:all:: -no-emul-boot -o /w/tree/images/boot.iso \
+             /w/iso"
+        );
+    }
+
+    #[test]
+    fn an_arm_image_has_no_bios_part() {
+        let platform = platform(Arch::Aarch64).unwrap();
+        let line = invocation(&Layout::new("/w"), platform, "F").to_string();
+        assert!(!line.contains("mbr") && !line.contains("-b "), "{line}");
+    }
+
+    #[test]
+    fn the_percentage_is_read() {
+        assert_eq!(progress("xorriso : UPDATE :  42.17% done, estimate finish Sat"), Some(42));
+        assert_eq!(progress("xorriso : UPDATE : Writing:  100s  43.5%"), None);
+        assert_eq!(progress("xorriso 1.5.4 : RockRidge filesystem manipulator"), None);
+    }
+}

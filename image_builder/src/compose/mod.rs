@@ -1,0 +1,118 @@
+//! The native engine: a boot ISO from packages, with parts that any Linux has.
+//!
+//! dnf solves, downloads and installs into a new root; dracut, inside that root, makes the
+//! initramfs; mksquashfs or mkfs.erofs packs the root; GRUB and xorriso make one ISO for BIOS and
+//! UEFI. Each file here holds one of these: a pure function from plain data to an
+//! [`Invocation`](crate::process::Invocation), and the reading of what the program says.
+//! [`crate::builders::native`] runs them in order.
+
+pub mod bootloader;
+pub mod dnf;
+pub mod initramfs;
+pub mod iso;
+pub mod layout;
+pub mod root;
+pub mod root_image;
+pub mod sandbox;
+pub mod tree;
+
+use std::path::PathBuf;
+
+use crate::error::{ErrorKind, StageError};
+use crate::process::CommandError;
+
+/// Why an image could not be made of packages.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// A program failed, was ended, or could not be started.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// No repository has these.
+    #[error("no repository has {}", .0.join(", "))]
+    UnknownPackages(Vec<String>),
+    /// The packages cannot be installed together.
+    #[error("the packages cannot be installed together:\n  {}", .0.join("\n  "))]
+    Unsolvable(Vec<String>),
+    /// A repository or a package could not be fetched.
+    #[error("a download failed: {0}")]
+    Download(String),
+    /// A signature is missing or wrong.
+    #[error("a package's signature is not accepted: {0}")]
+    Signature(String),
+    /// The disk that holds the work directory or the cache is full.
+    #[error("no space is left on the disk that holds {}", .path.display())]
+    NoSpace {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A scriptlet failed. dnf itself ends with status 0 then.
+    #[error("a package's scriptlet failed:\n  {}", .0.join("\n  "))]
+    Scriptlet(Vec<String>),
+    /// The root has no kernel.
+    #[error("the installed packages bring no kernel (no vmlinuz below /usr/lib/modules)")]
+    NoKernel,
+    /// dracut made no initramfs, or not the one that was asked for.
+    #[error("{0}")]
+    Initramfs(String),
+    /// A program ended well and its result is not there.
+    #[error("{} was to be made and is not there", .path.display())]
+    MissingArtifact {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+}
+
+impl StageError for ComposeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Command(error) => error.kind(),
+            Self::UnknownPackages(_)
+            | Self::Unsolvable(_)
+            | Self::Signature(_)
+            | Self::Scriptlet(_)
+            | Self::NoKernel
+            | Self::Initramfs(_)
+            | Self::MissingArtifact { .. } => ErrorKind::Failed,
+            Self::Download(_) => ErrorKind::Network,
+            Self::NoSpace { .. } => ErrorKind::Host,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorKind::Host
+            }
+            Self::Io { .. } => ErrorKind::Failed,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Download(_))
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::UnknownPackages(_) => {
+                "check the names in `packages`, and `<release>_url`; `fbs plan` shows the \
+                 repositories and the package list"
+            }
+            Self::Unsolvable(_) => {
+                "leave one of them out of `packages`, or add the repository that has what is missing"
+            }
+            Self::Download(_) => "the mirror may be out of date or down; try again later",
+            Self::Signature(_) => "check `gpgkey`, or set `gpgcheck = 0` for unsigned packages",
+            Self::NoSpace { .. } => {
+                "free some space, or name a `workdir` on a larger disk (a boot image needs about 3 GiB)"
+            }
+            Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
+            Self::NoKernel => "add `kernel` to `packages`",
+            Self::Command(error) => return error.hint(),
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

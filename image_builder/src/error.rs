@@ -1,0 +1,35 @@
+//! What an error means for whoever has to act on it.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose fault an error is. `fbs` turns it into its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The build, the check or the boot test failed (exit code 1).
+    Failed,
+    /// The spec or the call is wrong (2).
+    Usage,
+    /// The host lacks something: a tool, a privilege, space (3).
+    Host,
+    /// The network or a remote service failed (4).
+    Network,
+    /// Somebody stopped it (130).
+    Cancelled,
+}
+
+/// What every stage's error can answer.
+pub trait StageError: std::error::Error {
+    /// Whose fault it is.
+    fn kind(&self) -> ErrorKind;
+
+    /// Whether the same may succeed when it is tried again.
+    fn is_transient(&self) -> bool {
+        false
+    }
+
+    /// The way out, where there is one.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,49 @@
+//! The HTTP client of the library: one TLS provider, time limits on everything.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::{Client, Proxy};
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a small answer may take in all.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A client that goes through `proxy` if there is one.
+///
+/// # Errors
+///
+/// The words of the HTTP library: a proxy address that it does not take.
+pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
+    // Programs that embed the library may have installed a provider of their own; that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("fbs/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER);
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(Proxy::all(proxy).map_err(|error| reason(&error))?);
+    }
+    builder.build().map_err(|error| reason(&error))
+}
+
+/// Why a request failed, in words, without the address (the caller names it) and with the cause
+/// that the library keeps at the end of its chain.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() {
+            format!("no connection within {} s", CONNECT.as_secs())
+        } else {
+            format!("no answer within {} s", ANSWER.as_secs())
+        };
+    }
+    let mut cause = error.source();
+    let mut words = String::new();
+    while let Some(error) = cause {
+        words = error.to_string();
+        cause = error.source();
+    }
+    if words.is_empty() { error.to_string() } else { words }
+}

@@ -1,0 +1,323 @@
+//! What can be known to go wrong is found out before work starts: privileges, tools, space,
+//! repositories, folders.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::context::BuildContext;
+use crate::error::{ErrorKind, StageError};
+use crate::host::{Host, Missing};
+use crate::http;
+use crate::outdir::{self, OutdirError};
+use crate::plan::BuildPlan;
+use crate::repository::{Repository, Source};
+use crate::transfer::{Transfer, TransferError};
+
+/// Why a build does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// The user is not root.
+    #[error("building an image needs root: packages are installed with their owners and modes")]
+    NotRoot,
+    /// Tools are missing.
+    #[error("this host lacks:{}", .missing.iter().map(|need| format!("\n  {need}")).collect::<String>())]
+    Missing {
+        /// What.
+        missing: Vec<Missing>,
+        /// The command that installs it.
+        install: Option<String>,
+    },
+    /// A disk is too full to begin with.
+    #[error("{} has {} MiB of free space, and {} MiB are needed", .path.display(), .free_mib, .needed_mib)]
+    Space {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        free_mib: u64,
+        /// What is needed.
+        needed_mib: u64,
+    },
+    /// A folder cannot be made or written to.
+    #[error("{}: {source}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+    /// The folder for the tree cannot be used.
+    #[error(transparent)]
+    Outdir(#[from] OutdirError),
+    /// A repository does not answer as one.
+    #[error("the repository {id} at {url} {problem}")]
+    Repository {
+        /// Its name in the spec.
+        id: String,
+        /// Its address, without a password.
+        url: String,
+        /// What is wrong.
+        problem: String,
+        /// Whether it may be well later.
+        transient: bool,
+    },
+    /// The proxy's address is not one.
+    #[error("the proxy cannot be used: {0}")]
+    Proxy(String),
+    /// The staging place cannot be used.
+    #[error(transparent)]
+    Staging(#[from] TransferError),
+    /// The build was cancelled.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+impl StageError for PreflightError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotRoot | Self::Missing { .. } | Self::Space { .. } | Self::Folder { .. } => {
+                ErrorKind::Host
+            }
+            Self::Outdir(_) | Self::Proxy(_) => ErrorKind::Usage,
+            Self::Repository { .. } => ErrorKind::Network,
+            Self::Staging(error) => error.kind(),
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Repository { transient: true, .. })
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotRoot => "run it as root, as in `sudo fbs build ...`".to_owned(),
+            Self::Missing { install: Some(install), .. } => format!("run `{install}`"),
+            Self::Space { .. } => {
+                "free some space, or name a folder on a larger disk (`workdir` in the spec, \
+                 FBS_CACHE_DIR for the cache)"
+                    .to_owned()
+            }
+            Self::Outdir(error) => return error.hint(),
+            Self::Repository { id, .. } => {
+                format!("check `{id}_url` and `{id}_mirror` in the spec, and `proxy`")
+            }
+            Self::Staging(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+}
+
+/// Free space that the work directory of a small boot image fills, in MiB. A larger image fails
+/// later, with an error that says so.
+const WORK_MIB: u64 = 1024;
+
+/// Free space for downloads, in MiB.
+const CACHE_MIB: u64 = 256;
+
+/// Checks everything that can be checked before the work begins. The work directory's parent and
+/// the staging folder exist afterwards.
+///
+/// # Errors
+///
+/// The first of [`PreflightError`].
+pub async fn check(
+    plan: &BuildPlan,
+    host: &Host,
+    staging: &dyn Transfer,
+    ctx: &BuildContext,
+) -> Result<(), PreflightError> {
+    if !host.is_root {
+        return Err(PreflightError::NotRoot);
+    }
+    if !plan.missing.is_empty() {
+        return Err(PreflightError::Missing {
+            missing: plan.missing.clone(),
+            install: host.install_command(&plan.missing),
+        });
+    }
+    if let Some(tree) = &plan.paths.tree {
+        outdir::check(tree)?;
+    }
+    check_space(&plan.paths.work_parent, WORK_MIB)?;
+    check_space(&plan.paths.cache, CACHE_MIB)?;
+    staging.check().await?;
+    let client = http::client(plan.proxy.as_deref()).map_err(PreflightError::Proxy)?;
+    let work = check_repositories(&plan.repositories, &client);
+    tokio::select! {
+        result = work => result,
+        () = ctx.cancel.cancelled() => Err(PreflightError::Cancelled),
+    }
+}
+
+fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
+    let fail = |source| PreflightError::Folder { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let stat = nix::sys::statvfs::statvfs(folder).map_err(|error| fail(error.into()))?;
+    let free_mib = stat.fragment_size() * stat.blocks_available() / (1024 * 1024);
+    if free_mib < needed_mib {
+        return Err(PreflightError::Space { path: folder.to_owned(), free_mib, needed_mib });
+    }
+    Ok(())
+}
+
+/// Each repository must answer by one of its sources.
+async fn check_repositories(
+    repositories: &[Repository],
+    client: &reqwest::Client,
+) -> Result<(), PreflightError> {
+    for repository in repositories {
+        let mut first = None;
+        for source in &repository.sources {
+            match probe(source, client).await {
+                Ok(()) => {
+                    first = None;
+                    break;
+                }
+                Err(problem) => first = first.or(Some((source, problem))),
+            }
+        }
+        if let Some((source, Problem { words, transient })) = first {
+            return Err(PreflightError::Repository {
+                id: repository.id.clone(),
+                url: without_password(source.url()),
+                problem: words,
+                transient,
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Problem {
+    words: String,
+    transient: bool,
+}
+
+impl Problem {
+    fn lasting(words: impl Into<String>) -> Self {
+        Self { words: words.into(), transient: false }
+    }
+}
+
+async fn probe(source: &Source, client: &reqwest::Client) -> Result<(), Problem> {
+    let address = match source {
+        Source::BaseUrl(url) => format!("{}/repodata/repomd.xml", url.trim_end_matches('/')),
+        Source::MirrorList(url) | Source::Metalink(url) => url.clone(),
+    };
+    let url = Url::parse(&address).map_err(|error| Problem::lasting(format!("is no URL: {error}")))?;
+    if url.scheme() == "file" {
+        let path = url.to_file_path().unwrap_or_else(|()| PathBuf::from(url.path()));
+        return match path.is_file() {
+            true => Ok(()),
+            false => Err(Problem::lasting(format!("has no {}", path.display()))),
+        };
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        // dnf reads ftp; we do not, and leave it to dnf to say what is wrong.
+        return Ok(());
+    }
+    let answer = client.get(url).send().await.map_err(|error| Problem {
+        words: format!("cannot be reached: {}", http::reason(&error)),
+        transient: true,
+    })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let what = match source {
+        Source::BaseUrl(_) => "repodata/repomd.xml",
+        Source::MirrorList(_) | Source::Metalink(_) => "it",
+    };
+    Err(Problem {
+        words: format!("answers {status} when asked for {what}"),
+        transient: status.is_server_error(),
+    })
+}
+
+fn without_password(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Fails only for URLs that cannot have a password.
+            let _ = parsed.set_password(Some("***"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one request with `answer`; hangs when it is empty.
+    async fn server(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        format!("http://user:secret@{address}/os/")
+    }
+
+    async fn problem(url: String) -> PreflightError {
+        let client = http::client(None).unwrap();
+        let repository = Repository::new("43", vec![Source::BaseUrl(url)]);
+        check_repositories(&[repository], &client).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_repository_that_is_not_there_is_named_without_its_password() {
+        let error = problem(server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await).await;
+        let words = error.to_string();
+        assert!(words.starts_with("the repository 43 at http://user:***@127.0.0.1:"), "{words}");
+        assert!(
+            words.ends_with("/os/ answers 404 Not Found when asked for repodata/repomd.xml"),
+            "{words}"
+        );
+        assert!(!error.is_transient());
+        assert_eq!(error.kind(), ErrorKind::Network);
+        assert!(error.hint().unwrap().contains("`43_url`"));
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_says_so() {
+        let error = problem("http://127.0.0.1:1/os".into()).await;
+        assert!(error.to_string().contains("cannot be reached: "), "{error}");
+        assert!(error.to_string().contains("refused"), "{error}");
+        assert!(error.is_transient());
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_metadata_is_no_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = Url::from_file_path(dir.path()).unwrap().to_string();
+        let error = problem(url.clone()).await;
+        assert!(error.to_string().contains("repodata/repomd.xml"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_source_that_answers_is_enough() {
+        let good = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let sources = vec![Source::BaseUrl("http://127.0.0.1:1/".into()), Source::MirrorList(good)];
+        let client = http::client(None).unwrap();
+        check_repositories(&[Repository::new("43", sources)], &client).await.unwrap();
+    }
+
+    #[test]
+    fn too_little_space_is_said_in_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = check_space(dir.path(), u64::MAX).unwrap_err();
+        assert!(error.to_string().contains("MiB are needed"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Host);
+        check_space(&dir.path().join("new/folder"), 1).unwrap();
+    }
+}

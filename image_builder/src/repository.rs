@@ -1,0 +1,59 @@
+//! A package repository as every backend needs it: the planner fills it in, dnf, lorax and the
+//! checks read it.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a repository's metadata is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The folder above `repodata/`: http, https, ftp or file URL.
+    BaseUrl(String),
+    /// A list of such folders, one a line.
+    MirrorList(String),
+    /// A [metalink](https://datatracker.ietf.org/doc/html/rfc5854) as Fedora's MirrorManager
+    /// gives out.
+    Metalink(String),
+}
+
+impl Source {
+    /// A mirror address is a metalink when it says so, as yum and lorax decide it too.
+    #[must_use]
+    pub fn mirror(url: impl Into<String>) -> Self {
+        let url = url.into();
+        if url.contains("metalink") { Self::Metalink(url) } else { Self::MirrorList(url) }
+    }
+
+    /// The URL, whichever kind it is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::BaseUrl(url) | Self::MirrorList(url) | Self::Metalink(url) => url,
+        }
+    }
+}
+
+/// A repository that a build takes packages from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// A short name without blanks, as in the spec: `43`, `43-updates`.
+    pub id: String,
+    /// Where it is: a base URL, a mirror list, or both.
+    pub sources: Vec<Source>,
+    /// dnf's priority: 1 (wins) to 99 (the default).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Whether signatures of its packages are checked.
+    pub gpg_check: bool,
+    /// URLs of the keys to check them with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpg_keys: Vec<String>,
+}
+
+impl Repository {
+    /// An unchecked repository of usual priority.
+    #[must_use]
+    pub fn new(id: impl Into<String>, sources: Vec<Source>) -> Self {
+        Self { id: id.into(), sources, priority: None, gpg_check: false, gpg_keys: Vec::new() }
+    }
+}
