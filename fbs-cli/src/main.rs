@@ -1,1 +1,18 @@
-fn main() {}
+//! `fbs`: builds, checks and boots images from a small spec.
+//!
+//! Everything here is argument parsing, printing and exit codes; the work is in `image_builder`.
+
+mod args;
+mod commands;
+mod display;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    commands::run(args::Args::parse()).await.into()
+}

@@ -101,11 +101,10 @@ impl BuildContext {
     ) -> Result<Completed, CommandError> {
         let events = self.events.clone();
         let sink = move |stream: Stream, line: &str| {
-            events.emit(EventKind::Output {
-                stream,
-                line: line.to_owned(),
-            });
-            watch(stream, line);
+            if watch(line) == Line::Keep {
+                let line = line.to_owned();
+                events.emit(EventKind::Output { stream, line });
+            }
         };
         self.run_into(invocation, Arc::new(sink), &self.cancel)
             .await

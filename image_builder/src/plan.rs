@@ -267,7 +267,7 @@ impl BuildPlan {
             rootfs,
             compression,
             boot_test,
-            timeout_seconds: shared.timeout.unwrap_or_else(defaults::timeout).as_secs(),
+            timeout_seconds: shared.timeout.unwrap_or_else(defaults::timeout).duration().as_secs(),
             paths: Paths {
                 work: work_parent.join(&job),
                 work_parent,
@@ -527,6 +527,7 @@ pub fn volume_id(product: &str, version: &str, arch: &str) -> String {
     let end = format!("-{}-{}", clean(version), clean(arch));
     let room = VOLUME_ID_MAX.saturating_sub(end.len()).max(1);
     let mut id: String = clean(product).chars().take(room).collect();
+    id.truncate(id.trim_end_matches('-').len());
     id.push_str(&end);
     id.truncate(VOLUME_ID_MAX);
     id

@@ -1,5 +1,6 @@
 //! What to run, as data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -202,10 +203,14 @@ impl fmt::Debug for Invocation {
     }
 }
 
-/// Quotes for a POSIX shell. A NUL byte cannot be in an argument; it is shown as it is and the
-/// operating system refuses it.
-fn quote(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| format!("{word:?}"), Into::into)
+/// Quotes for a POSIX shell, where it must be.
+fn quote(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%_+=:,./-{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +222,7 @@ mod tests {
         let sed = Invocation::new("sed")
             .args(["-e", "s/a b/c/", "it's"])
             .env("LC_ALL", "C");
-        assert_eq!(sed.to_string(), r#"LC_ALL=C sed -e 's/a b/c/' "it's""#);
+        assert_eq!(sed.to_string(), r"LC_ALL=C sed -e 's/a b/c/' 'it'\''s'");
         assert_eq!(
             Invocation::new("ls").cwd("/a b").to_string(),
             "cd '/a b' && ls"

@@ -1,0 +1,79 @@
+//! `fbs build`.
+
+use image_builder::error::{ErrorKind, StageError};
+use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
+use image_builder::report::BuildReport;
+
+use super::{cancelled_by_signals, spec};
+use crate::args::Build;
+use crate::display;
+use crate::exit::{self, Exit};
+
+pub(crate) async fn run(args: &Build) -> Exit {
+    let built = match spec::load(&args.spec) {
+        Ok(built) => built,
+        Err(error) => return spec::report(&args.spec, &error),
+    };
+    let builder = ImageBuilder::new(built).with_cancel(cancelled_by_signals());
+    // Nothing is shown before the plan stands: its errors speak for themselves.
+    let plan = match builder.plan() {
+        Ok(plan) => plan,
+        Err(error) => return exit::error(&error),
+    };
+    let builder = builder.with_events(display::events(args.json));
+    match builder.build(&plan).await {
+        Ok(report) => {
+            summary(&report);
+            Exit::Done
+        }
+        Err(BuildFailure { error, report }) => {
+            let exit = match error.kind() {
+                ErrorKind::Cancelled => {
+                    exit::say(&error);
+                    Exit::Cancelled
+                }
+                _ => exit::error(&error),
+            };
+            if let Some(report) = report {
+                delivered(&report);
+            }
+            exit
+        }
+    }
+}
+
+fn summary(report: &BuildReport) {
+    eprintln!(
+        "\n{}: {} packages, {:.1} s",
+        report.title,
+        report.packages.len(),
+        report.time.total_seconds
+    );
+    for verdict in &report.boot_tests {
+        eprintln!(
+            "boots by {} in {:.0} s: {}",
+            verdict.firmware,
+            verdict.seconds,
+            verdict.matched_line.as_deref().unwrap_or_default().trim()
+        );
+    }
+    delivered(report);
+}
+
+/// Where everything is.
+fn delivered(report: &BuildReport) {
+    let Some(folder) = &report.delivered_to else { return };
+    for file in &report.files {
+        let what = match file.name.rsplit('.').next() {
+            Some("iso") => "image",
+            Some("png") => "screenshot",
+            _ => "log",
+        };
+        eprintln!("{what:<12}{}", folder.join(&file.name).display());
+    }
+    eprintln!("{:<12}{}", "log", folder.join(&report.log).display());
+    eprintln!("{:<12}{}", "report", folder.join(image_builder::delivery::REPORT).display());
+    if let Some(tree) = &report.tree {
+        eprintln!("{:<12}{}", "tree", tree.display());
+    }
+}

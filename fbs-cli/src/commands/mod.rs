@@ -1,0 +1,48 @@
+//! One file a command.
+
+mod boot_test;
+mod build;
+mod check;
+mod doctor;
+mod new;
+mod plan;
+mod spec;
+mod verify;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+
+/// Runs the command and says how it ended.
+pub(crate) async fn run(args: Args) -> Exit {
+    match args.command {
+        Command::Build(args) => build::run(&args).await,
+        Command::Plan(args) => plan::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Verify(args) => verify::run(&args).await,
+        Command::BootTest(args) => boot_test::run(&args).await,
+        Command::Doctor(args) => doctor::run(&args),
+    }
+}
+
+/// A token that Ctrl-C, SIGTERM and a closed terminal cancel: what runs is ended and cleared away.
+fn cancelled_by_signals() -> CancellationToken {
+    let cancel = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let cancel = cancel.clone();
+        match signal(kind) {
+            Ok(mut signals) => {
+                tokio::spawn(async move {
+                    if signals.recv().await.is_some() {
+                        cancel.cancel();
+                    }
+                });
+            }
+            Err(error) => eprintln!("warning: a signal cannot be caught: {error}"),
+        }
+    }
+    cancel
+}

@@ -1,0 +1,73 @@
+//! `fbs plan`.
+
+use std::fmt::Write as _;
+
+use image_builder::imagebuilder::ImageBuilder;
+use image_builder::plan::BuildPlan;
+
+use super::spec;
+use crate::args::Plan;
+use crate::exit::{self, Exit};
+use crate::output;
+
+pub(crate) fn run(args: &Plan) -> Exit {
+    let built = match spec::load(&args.spec) {
+        Ok(built) => built,
+        Err(error) => return spec::report(&args.spec, &error),
+    };
+    let plan = match ImageBuilder::new(built).plan() {
+        Ok(plan) => plan,
+        Err(error) => return exit::error(&error),
+    };
+    if args.json {
+        match serde_json::to_value(&plan) {
+            Ok(value) => output::json_pretty(&value),
+            Err(error) => {
+                exit::say(error);
+                return Exit::Failed;
+            }
+        }
+    } else {
+        // Writing to a String cannot fail.
+        let mut text = String::new();
+        let _ = render(&plan, &mut text);
+        output::text(&text);
+    }
+    Exit::Done
+}
+
+fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
+    let title = plan.title.chars().next().map(|c| c.to_uppercase().to_string() + &plan.title[1..]);
+    writeln!(out, "{}", title.unwrap_or_default())?;
+    writeln!(out, "  backend       {}: {}", plan.backend.name, plan.backend.reason)?;
+    for repository in &plan.repositories {
+        for source in &repository.sources {
+            writeln!(out, "  repository    {} {}", repository.id, source.url())?;
+        }
+    }
+    writeln!(out, "  packages      {}", plan.packages.join(" "))?;
+    writeln!(out, "  root          {}, {}", plan.rootfs, plan.compression)?;
+    writeln!(out, "  volume id     {}", plan.volume_id)?;
+    writeln!(out, "  boot test     {}", plan.boot_test)?;
+    writeln!(out, "  time limit    {} s", plan.timeout_seconds)?;
+    writeln!(out, "  work folder   {}", plan.paths.work.display())?;
+    writeln!(out, "  cache         {}", plan.paths.cache.display())?;
+    match &plan.paths.tree {
+        Some(tree) => writeln!(out, "  tree          {}", tree.display())?,
+        None => writeln!(out, "  tree          not kept (no outdir)")?,
+    }
+    writeln!(out, "  staging       {}/{}", plan.paths.staging.display(), plan.name)?;
+    for note in &plan.notes {
+        writeln!(out, "  note          {note}")?;
+    }
+    for missing in &plan.missing {
+        writeln!(out, "  missing here  {missing}")?;
+    }
+    for step in &plan.steps {
+        writeln!(out, "\n{}:", step.stage.title())?;
+        for command in &step.commands {
+            writeln!(out, "  {command}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Reading the spec that a command line names.
+
+use std::path::Path;
+
+use image_builder::spec::{BuildSpec, Override, SpecError};
+
+use crate::args::SpecArgs;
+use crate::exit::{self, Exit};
+
+/// The spec with what the command line sets.
+pub(crate) fn load(args: &SpecArgs) -> Result<BuildSpec, SpecError> {
+    BuildSpec::load_with(&args.conf, &overrides(args))
+}
+
+/// Prints what is wrong with a spec, every mistake on a line of its own.
+pub(crate) fn report(args: &SpecArgs, error: &SpecError) -> Exit {
+    match error.mistakes() {
+        [] => exit::say(error),
+        mistakes => {
+            let count = match mistakes.len() {
+                1 => "a mistake".to_owned(),
+                n => format!("{n} mistakes"),
+            };
+            exit::say(format_args!("{} has {count}:", args.conf.display()));
+            for mistake in mistakes {
+                eprintln!("  {mistake}");
+            }
+        }
+    }
+    Exit::Usage
+}
+
+fn overrides(args: &SpecArgs) -> Vec<Override> {
+    let words = [
+        ("release", args.release.clone()),
+        ("backend", args.backend.clone()),
+        ("boot_test", args.boot_test.clone()),
+        ("staging", args.staging.as_deref().map(absolute)),
+        ("outdir", args.outdir.as_deref().map(absolute)),
+        ("workdir", args.workdir.as_deref().map(absolute)),
+    ];
+    let given = words.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?)));
+    args.set.iter().cloned().chain(given).collect()
+}
+
+/// On the command line a path counts from the current folder; in a spec, from the spec's.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,56 @@
+//! Exit codes, and errors as people read them.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use image_builder::error::{ErrorKind, StageError};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    Failed,
+    Usage,
+    Host,
+    Network,
+    Cancelled,
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Failed => Self::Failed,
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Host => Self::Host,
+            ErrorKind::Network => Self::Network,
+            ErrorKind::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Host => 3,
+            Exit::Network => 4,
+            Exit::Cancelled => 130,
+        })
+    }
+}
+
+/// Prints an error with its way out, and gives its exit code.
+pub(crate) fn error(error: &impl StageError) -> Exit {
+    say(error);
+    if let Some(hint) = error.hint() {
+        eprintln!("hint: {hint}");
+    }
+    error.kind().into()
+}
+
+/// Prints an error.
+pub(crate) fn say(error: impl Display) {
+    eprintln!("error: {error}");
+}

@@ -1,0 +1,253 @@
+//! `build-report.json`: everything about a build, for machines.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::ErrorKind;
+use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
+use crate::process::Exit;
+use crate::verify::{BootVerdict, IsoContents};
+
+/// The format's version, raised when a reader would have to change.
+pub const VERSION: u32 = 1;
+
+/// A stage and how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The stage.
+    pub stage: Stage,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A command that was run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// The stage that ran it.
+    pub stage: Stage,
+    /// Its command line.
+    pub command: String,
+    /// How it ended; absent when it could not be started or was ended by us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// Succeeded, failed or cancelled.
+    pub outcome: Outcome,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A file that was delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name in the staging folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256, as hex.
+    pub sha256: String,
+}
+
+/// Why a build failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Whose fault it is.
+    pub kind: ErrorKind,
+    /// What is wrong.
+    pub message: String,
+    /// The way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// The backend and why it was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendRecord {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where the time went.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TimeRecord {
+    /// Wall-clock seconds of the whole build.
+    pub total_seconds: f64,
+    /// Of these, in commands that the build started.
+    pub command_seconds: f64,
+}
+
+/// How much memory was used at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemoryRecord {
+    /// By our own process, in KiB.
+    pub own_kib: u64,
+    /// By the largest command, in KiB.
+    pub command_kib: u64,
+}
+
+/// Everything about a build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildReport {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The version of the program that wrote it.
+    pub generator: String,
+    /// The job's id.
+    pub job: String,
+    /// What was built.
+    pub title: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorRecord>,
+    /// When it began, in UTC.
+    pub started: Timestamp,
+    /// When it ended, in UTC.
+    pub finished: Timestamp,
+    /// The host that built.
+    pub host: String,
+    /// Who made the image.
+    pub backend: BackendRecord,
+    /// The spec as it was written.
+    pub spec: Value,
+    /// What the plan's reader should know.
+    pub notes: Vec<String>,
+    /// The packages that were asked for.
+    pub requested: Vec<String>,
+    /// The stages in their order.
+    pub stages: Vec<StageRecord>,
+    /// Every command in its order.
+    pub commands: Vec<CommandRecord>,
+    /// Where the time went.
+    pub time: TimeRecord,
+    /// The memory that it took.
+    pub memory: MemoryRecord,
+    /// What the finished image says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<IsoContents>,
+    /// Every package in the image, as name-epoch:version-release.arch, read from the image.
+    pub packages: Vec<String>,
+    /// How the image booted.
+    pub boot_tests: Vec<BootVerdict>,
+    /// The folder that the image was delivered to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_to: Option<PathBuf>,
+    /// Where the tree was left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<PathBuf>,
+    /// The name of the job's log in the staging folder.
+    pub log: String,
+    /// The delivered files, this report and the log excepted, which are written last.
+    pub files: Vec<FileRecord>,
+}
+
+/// Collects stages and commands from the event stream.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    state: Mutex<Recorded>,
+}
+
+/// What a [`Recorder`] has seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recorded {
+    /// The stages that ended.
+    pub stages: Vec<StageRecord>,
+    /// The commands that ended.
+    pub commands: Vec<CommandRecord>,
+    current: Option<Stage>,
+}
+
+impl Recorder {
+    /// What was seen so far.
+    #[must_use]
+    pub fn recorded(&self) -> Recorded {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl EventSink for Recorder {
+    fn event(&self, event: &BuildEvent) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &event.kind {
+            EventKind::StageStarted { stage } => state.current = Some(*stage),
+            EventKind::StageFinished { stage, outcome, seconds } => {
+                state.stages.push(StageRecord {
+                    stage: *stage,
+                    outcome: *outcome,
+                    seconds: *seconds,
+                });
+            }
+            EventKind::CommandFinished { command, exit, outcome, seconds } => {
+                let record = CommandRecord {
+                    stage: state.current.unwrap_or(Stage::Check),
+                    command: command.clone(),
+                    exit: *exit,
+                    outcome: *outcome,
+                    seconds: *seconds,
+                };
+                state.commands.push(record);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The memory that this process and its largest child took so far.
+#[must_use]
+pub fn memory() -> MemoryRecord {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // Linux counts in KiB (getrusage(2)).
+    let peak = |who| {
+        let kib = getrusage(who).map_or(0, |usage| usage.max_rss());
+        u64::try_from(kib).unwrap_or_default()
+    };
+    MemoryRecord {
+        own_kib: peak(UsageWho::RUSAGE_SELF),
+        command_kib: peak(UsageWho::RUSAGE_CHILDREN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Events;
+    use std::sync::Arc;
+
+    #[test]
+    fn stages_and_their_commands_are_recorded() {
+        let recorder = Arc::new(Recorder::default());
+        let events = Events::new();
+        events.add_sink(recorder.clone());
+        events.emit(EventKind::StageStarted { stage: Stage::Root });
+        events.emit(EventKind::CommandFinished {
+            command: "dnf".into(),
+            exit: Some(Exit::Code(1)),
+            outcome: Outcome::Failed,
+            seconds: 2.5,
+        });
+        events.emit(EventKind::StageFinished {
+            stage: Stage::Root,
+            outcome: Outcome::Failed,
+            seconds: 2.6,
+        });
+        let recorded = recorder.recorded();
+        assert_eq!(recorded.commands[0].stage, Stage::Root);
+        assert_eq!(recorded.stages[0].outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn memory_is_measured() {
+        assert!(memory().own_kib > 1000);
+    }
+}
