@@ -3,3 +3,4 @@
 pub mod context;
 pub mod events;
 pub mod process;
+pub mod verify;
