@@ -19,10 +19,11 @@ use crate::plan::{BackendChoice, BuildPlan, PlanError, PlanOptions};
 use crate::preflight::{self, PreflightError};
 use crate::process::CommandRunner;
 use crate::report::{self, BuildReport, ErrorRecord, Recorder};
-use crate::spec::BuildSpec;
+use crate::spec::{BootTest as Wanted, BuildSpec};
 use crate::transfer::{Local, Transfer, TransferError};
 use crate::verify::{
-    self, BootTestError, BootVerdict, Firmware, InspectError, IsoContents,
+    self, BootTest, BootTestError, BootVerdict, Firmware, GuestArch, InspectError, InspectOptions,
+    IsoContents,
 };
 use crate::workdir::WorkDir;
 
@@ -47,10 +48,10 @@ pub enum ImageBuilderError {
     #[error("{}: {}", .0.stage.title(), .0)]
     Build(#[from] BuildError),
     /// The finished image cannot be read back.
-    #[error("{}: {0}", Stage::Verify.title())]
+    #[error("{}: {}", Stage::Verify.title(), .0)]
     Verify(#[from] InspectError),
     /// The boot test could not be made.
-    #[error("{}: {0}", Stage::BootTest.title())]
+    #[error("{}: {}", Stage::BootTest.title(), .0)]
     BootTest(#[from] BootTestError),
     /// The image does not boot.
     #[error("the image does not boot by {}: {reason}", .firmware)]
@@ -244,7 +245,10 @@ impl ImageBuilder {
     /// [`BuildFailure`].
     pub async fn build(&self, plan: &BuildPlan) -> Result<BuildReport, BuildFailure> {
         // The job's own token: its time limit stops it without stopping anything else.
-        let ctx = BuildContext { cancel: self.ctx.cancel.child_token(), ..self.ctx.clone() };
+        let mut ctx = self.ctx.clone();
+        ctx.cancel = self.ctx.cancel.child_token();
+        // And its own count of events.
+        ctx.events = self.ctx.events.fork();
         let limit = Duration::from_secs(plan.timeout_seconds);
         let overtime = CancellationToken::new();
         let watchdog = {
@@ -353,31 +357,36 @@ impl<'a> Run<'a> {
         })?;
         self.logs.extend(built.logs.iter().cloned());
         let iso = built.iso.clone();
-        let inspection = verify::Inspection {
-            work_dir: self.plan.paths.work.clone(),
-            sha256: built.iso_sha256.clone(),
+        let options = InspectOptions {
+            work_dir: Some(self.plan.paths.work.clone()),
+            ..InspectOptions::default()
         };
         self.built = Some(built);
         let contents =
-            self.ctx.stage(Stage::Verify, verify::inspect(self.ctx, &iso, &inspection)).await?;
+            self.ctx.stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options)).await?;
         self.contents = Some(contents);
         self.boot_tests(&iso).await
     }
 
     async fn boot_tests(&mut self, iso: &std::path::Path) -> Result<(), ImageBuilderError> {
-        let firmwares = Firmware::of(self.plan.boot_test);
-        if firmwares.is_empty() {
-            return Ok(());
-        }
+        let firmwares: &[Firmware] = match self.plan.boot_test {
+            Wanted::None => return Ok(()),
+            Wanted::Bios => &[Firmware::Bios],
+            Wanted::Uefi => &[Firmware::Uefi],
+            Wanted::Both => &[Firmware::Bios, Firmware::Uefi],
+        };
         let output_dir = self.plan.paths.work.join("boot-test");
-        let (ctx, verdicts, arch) = (self.ctx, &mut self.verdicts, self.plan.arch);
+        let (ctx, verdicts) = (self.ctx, &mut self.verdicts);
+        // The planner lets no other architecture come this far.
+        let arch = GuestArch::of(self.plan.arch).unwrap_or(GuestArch::X86_64);
         ctx.stage(Stage::BootTest, async {
-            for firmware in firmwares {
-                let test = verify::BootTest::new(iso, firmware, arch, &output_dir);
+            for &firmware in firmwares {
+                let test = BootTest { arch, ..BootTest::new(iso, firmware, &output_dir) };
                 let verdict = test.run(ctx).await?;
                 verdicts.push(verdict.clone());
                 if !verdict.passed {
-                    let reason = verdict.reason.unwrap_or_default();
+                    let reason = verdict.failure.map(|failure| failure.summary());
+                    let reason = reason.unwrap_or_default();
                     return Err(ImageBuilderError::DoesNotBoot { firmware, reason });
                 }
             }
@@ -498,7 +507,7 @@ impl<'a> Run<'a> {
 
     fn report(&self) -> BuildReport {
         let plan = self.plan;
-        let packages = self.contents.iter().flat_map(IsoContents::nevras).collect();
+        let packages = self.contents.iter().flat_map(|contents| contents.packages.packages());
         BuildReport {
             version: report::VERSION,
             generator: concat!("image_builder ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -520,9 +529,8 @@ impl<'a> Run<'a> {
             commands: Vec::new(),
             time: report::TimeRecord::default(),
             memory: report::MemoryRecord::default(),
-            // The list has a place of its own.
-            image: self.contents.clone().map(IsoContents::without_packages),
-            packages,
+            image: self.contents.clone(),
+            packages: packages.map(verify::Package::nevra).collect(),
             boot_tests: self.verdicts.clone(),
             delivered_to: None,
             tree: None,

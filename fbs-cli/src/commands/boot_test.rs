@@ -1,0 +1,82 @@
+//! `fbs boot-test`.
+
+use image_builder::context::BuildContext;
+use image_builder::error::StageError;
+use image_builder::events::Stage;
+use image_builder::spec::Arch;
+use image_builder::verify::{self, BootTestError, BootVerdict, Firmware, GuestArch};
+use serde_json::json;
+
+use super::cancelled_by_signals;
+use crate::args::{BootTest, FirmwareArg};
+use crate::display;
+use crate::exit::{self, Exit};
+use crate::output;
+
+pub(crate) async fn run(args: &BootTest) -> Exit {
+    let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
+    let Some(arch) = GuestArch::of(arch) else {
+        exit::say(format_args!("images for {arch} cannot be booted here"));
+        eprintln!("hint: --arch x86_64 and aarch64 can");
+        return Exit::Usage;
+    };
+    let firmwares: &[Firmware] = match args.firmware {
+        FirmwareArg::Bios => &[Firmware::Bios],
+        FirmwareArg::Uefi => &[Firmware::Uefi],
+        FirmwareArg::Both => &[Firmware::Bios, Firmware::Uefi],
+    };
+    let ctx = BuildContext::new(display::events(args.json), cancelled_by_signals());
+    let mut verdicts = Vec::new();
+    let tested = ctx
+        .stage(Stage::BootTest, async {
+            for firmware in firmwares {
+                let verdict = test(args, arch, *firmware).run(&ctx).await?;
+                describe(&verdict);
+                verdicts.push(verdict);
+            }
+            Ok::<_, BootTestError>(())
+        })
+        .await;
+    if args.json {
+        output::json_line(&json!({ "verdicts": verdicts }));
+    }
+    match tested {
+        Ok(()) if verdicts.iter().all(|verdict| verdict.passed) => Exit::Done,
+        Ok(()) => Exit::Failed,
+        Err(error) => {
+            debug_assert!(!error.is_transient());
+            exit::error(&error)
+        }
+    }
+}
+
+fn test(args: &BootTest, arch: GuestArch, firmware: Firmware) -> verify::BootTest {
+    let mut test = verify::BootTest::new(&args.iso, firmware, &args.output);
+    test.arch = arch;
+    test.memory_mib = args.memory;
+    test.timeout = args.timeout.duration();
+    if let Some(expect) = &args.expect {
+        test.expect.clone_from(expect);
+    }
+    test
+}
+
+fn describe(verdict: &BootVerdict) {
+    let line = verdict.matched_line.as_deref().unwrap_or_default().trim();
+    let BootVerdict { firmware, seconds, accelerator, .. } = verdict;
+    if verdict.passed {
+        eprintln!("{firmware}: boots in {seconds:.0} s ({accelerator}): {line}");
+    } else {
+        let why = verdict.failure.as_ref().map(verify::BootFailure::summary);
+        eprintln!("{firmware}: does not boot: {}", why.unwrap_or_default());
+    }
+    if matches!(verdict.boot_path, verify::BootPath::DirectKernel { .. }) {
+        eprintln!(
+            "{firmware}: the kernel was started directly: the image's boot menu has no serial console"
+        );
+    }
+    eprintln!("  serial log  {}", verdict.serial_log.display());
+    if let Some(screenshot) = &verdict.screenshot {
+        eprintln!("  screenshot  {}", screenshot.display());
+    }
+}

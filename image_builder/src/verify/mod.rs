@@ -1,0 +1,35 @@
+//! Looking at a finished image: what is in it ([`inspect`]) and does it boot ([`BootTest`]).
+
+mod boot_test;
+mod console;
+mod digest;
+mod error;
+mod expect;
+mod firmware;
+mod implanted_md5;
+mod iso;
+mod iso_image;
+mod kvm;
+mod loader;
+mod packages;
+mod qemu;
+mod qmp;
+mod render;
+mod rootfs;
+mod session;
+#[cfg(test)]
+mod test_tools;
+mod volume;
+
+pub use boot_test::{BootFailure, BootPath, BootTest, BootTestError, BootVerdict};
+pub use digest::{TreeFile, digest_files, sha256_file};
+pub use error::InspectError;
+pub use expect::{DEFAULT_EXPECT, FailureKind};
+pub use firmware::{Firmware, UefiImage};
+pub use implanted_md5::ImplantedMd5;
+pub use iso::{DigestFiles, InspectOptions, IsoContents, IsoFile, inspect};
+pub use iso_image::BootEntry;
+pub use packages::{Package, PackageList, PackageSource};
+pub use qemu::{Accelerator, GuestArch};
+pub use render::render;
+pub use rootfs::{RootFormat, RootImage, RootLayout};
