@@ -28,6 +28,8 @@ pub(crate) struct Entry {
 pub(crate) struct Document {
     pub(crate) heads: Vec<Head>,
     pub(crate) entries: Vec<Entry>,
+    /// Whether the text could not be taken apart at all: there is nothing more to judge.
+    pub(crate) broken: bool,
     /// What already went wrong while the text was taken apart.
     pub(crate) mistakes: Vec<Mistake>,
 }

@@ -85,21 +85,16 @@ impl Pass<'_> {
     }
 
     fn header(&mut self, number: usize, text: &str) {
-        let Some((name, rest)) = text[1..].split_once(']') else {
-            return self.mistake(
-                number,
-                "the section header has no \"]\"",
-                "expected [SECTION]",
-            );
+        let (name, rest) = match text[1..].split_once(']') {
+            Some((name, rest)) => (name.trim(), rest.trim()),
+            None => {
+                let error =
+                    ValueError::new("the section header has no \"]\"", "expected [SECTION]");
+                self.mistakes
+                    .push(Mistake::new(self.origin, error).at(Some(number)));
+                (text[1..].trim(), "")
+            }
         };
-        let (name, rest) = (name.trim(), rest.trim());
-        if !rest.is_empty() && !rest.starts_with(['#', ';']) {
-            self.mistake(
-                number,
-                format!("{} stands behind the section header", quoted(rest)),
-                "write it on a line of its own",
-            );
-        }
         self.heads.push(Head {
             name: name.to_owned(),
             line: Some(number),
@@ -108,6 +103,13 @@ impl Pass<'_> {
             name: name.to_owned(),
             entries: Vec::new(),
         });
+        if !rest.is_empty() && !rest.starts_with(['#', ';']) {
+            self.mistake(
+                number,
+                format!("{} stands behind the section header", quoted(rest)),
+                "write it on a line of its own",
+            );
+        }
     }
 
     fn entry(&mut self, number: usize, text: &str) {
@@ -202,6 +204,7 @@ impl Pass<'_> {
         Document {
             heads: self.heads,
             entries,
+            broken: false,
             mistakes: self.mistakes,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn read(text: &str, origin: &str) -> Document {
             let mistake = Mistake::new(origin, found).at(Some(error.line().max(1)));
             Document {
                 mistakes: vec![mistake],
+                broken: true,
                 ..Document::default()
             }
         }

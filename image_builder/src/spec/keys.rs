@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::repository::RepositoryId;
 use super::value::closest;
+use super::{Arch, defaults};
 
 /// A section of a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +48,7 @@ impl fmt::Display for Section {
 
 /// The form of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // The words of `describe` say what each is.
+#[allow(missing_docs, reason = "`describe` says what each is")]
 pub enum Kind {
     Type,
     Arch,
@@ -270,6 +271,18 @@ impl Key {
     /// Whether a section may hold it.
     pub fn may_stand_in(&self, section: Section) -> bool {
         section == Section::Default || self.sections.contains(&section)
+    }
+
+    /// What Fedora's servers would have for a repository's key, on x86_64.
+    pub(crate) fn repository_default(name: &str) -> Option<String> {
+        let (id, ending) = repository_key(name)?;
+        match ending {
+            "_url" => defaults::repository_url(&id, Arch::X86_64),
+            _ => Some(defaults::metalink(
+                &defaults::mirror_name(&id)?,
+                Arch::X86_64,
+            )),
+        }
     }
 
     /// The key as it is written for one release.

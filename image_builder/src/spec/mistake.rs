@@ -1,9 +1,10 @@
 //! Mistakes in a spec: each with its place, what is wrong and what would be right.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::password::hidden;
-use super::value::ValueError;
+use super::value::{ValueError, on_one_line};
 
 /// Where a mistaken value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,14 +19,14 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(name) => f.write_str(name),
-            Self::Set(text) => write!(f, "--set {}", hidden(text)),
+            Self::Set(text) => write!(f, "--set {}", on_one_line(&hidden(text))),
         }
     }
 }
 
 /// One mistake. `Display` is one line:
 /// `boot.conf:12: [boot] updats: unknown key; did you mean "updates"?`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mistake {
     /// Where the text came from.
     pub origin: Origin,
@@ -78,7 +79,8 @@ impl fmt::Display for Mistake {
         }
         f.write_str(": ")?;
         if matches!(self.origin, Origin::Text(_)) {
-            match (&self.section, &self.key) {
+            let shown = |name: &Option<String>| name.as_deref().map(on_one_line);
+            match (shown(&self.section), shown(&self.key)) {
                 (Some(section), Some(key)) => write!(f, "[{section}] {key}: ")?,
                 (Some(section), None) => write!(f, "[{section}]: ")?,
                 (None, Some(key)) => write!(f, "{key}: ")?,
@@ -96,18 +98,9 @@ impl fmt::Display for Mistake {
 /// Puts mistakes into the order of the text, those without a line last, each once.
 pub(crate) fn in_order(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     mistakes.sort_by_key(|mistake| mistake.line.unwrap_or(usize::MAX));
-    let mut seen: Vec<Mistake> = Vec::with_capacity(mistakes.len());
-    for mistake in mistakes {
-        // Equal mistakes have equal lines, so they stand close together.
-        let same_line = seen
-            .iter()
-            .rev()
-            .take_while(|other| other.line == mistake.line);
-        if !same_line.into_iter().any(|other| *other == mistake) {
-            seen.push(mistake);
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    mistakes.retain(|mistake| seen.insert(mistake.clone()));
+    mistakes
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use super::password::hidden;
 use super::value::{ValueError, quoted};
 use super::{Address, Arch, Compression, Package, Proxy, Release, Stages, Timeout, text};
 
+/// The longest value that is no list, in bytes.
+const LONGEST: usize = 4096;
+
 /// The known entries of one section by their keys in lower case.
 pub(crate) type Entries = BTreeMap<String, Entry>;
 
@@ -62,7 +65,13 @@ impl<'a> Reader<'a, '_> {
         let (value, entry) = self.value(key)?;
         match parse(&value) {
             Ok(value) => Some(value),
-            Err(error) => {
+            Err(mut error) => {
+                if [" #", " ;", "\t#", "\t;"]
+                    .iter()
+                    .any(|comment| value.contains(comment))
+                {
+                    error.hint = Some("a comment stands on a line of its own".to_owned());
+                }
                 self.mistake(entry, error);
                 None
             }
@@ -195,6 +204,12 @@ fn plain(text: &str, list: bool, kind: Kind) -> Result<(), ValueError> {
             "write it on one line; an indented line continues the value above it",
         ));
     }
+    if !kind.is_list() && text.len() > LONGEST {
+        return Err(ValueError::new(
+            format!("the value is longer than {LONGEST} bytes"),
+            "write a shorter one",
+        ));
+    }
     let legal = |c: char| !c.is_control() || (kind.is_list() && matches!(c, '\n' | '\r' | '\t'));
     if let Some(bad) = text.chars().find(|c| !legal(*c)) {
         return Err(ValueError::new(
@@ -214,10 +229,7 @@ fn plain(text: &str, list: bool, kind: Kind) -> Result<(), ValueError> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
     if text.len() > 1 && quote.is_some_and(|quote| text.ends_with(quote)) {
         return Err(ValueError::new(
-            format!(
-                "{} begins and ends with a quote beside other quotes",
-                quoted(text)
-            ),
+            "the value begins and ends with a quote beside other quotes",
             "leave the outer quotes out",
         ));
     }

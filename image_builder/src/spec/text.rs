@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
+use super::password::hidden;
 use super::value::{ValueError, quoted};
 
 /// A product's name or a title.
@@ -97,7 +98,7 @@ pub(crate) fn link(value: &str) -> Result<String, ValueError> {
             Ok(value.to_owned())
         }
         _ => Err(ValueError::new(
-            format!("{} is not a web address", quoted(value)),
+            format!("{} is not a web address", quoted(&hidden(value))),
             "expected http:// or https://",
         )),
     }
@@ -165,7 +166,7 @@ pub(crate) fn folder(value: &str) -> Result<PathBuf, ValueError> {
 pub(crate) fn file(value: &str) -> Result<PathBuf, ValueError> {
     if value.contains("://") || value.starts_with("file:") {
         return Err(ValueError::new(
-            format!("{} is not a path", quoted(value)),
+            format!("{} is not a path", quoted(&hidden(value))),
             "expected a path",
         ));
     }

@@ -29,6 +29,7 @@ pub(crate) fn read(text: &str, origin: &str) -> Document {
         });
         return Document {
             mistakes: mistakes.collect(),
+            broken: true,
             ..Document::default()
         };
     }

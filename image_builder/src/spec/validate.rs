@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::arch::Arch;
 use super::build_spec::BuildSpec;
 use super::entry::{Document, Entry, Head};
-use super::keys::{KEYS, Key, Section, nearest};
+use super::keys::{Key, Section, nearest};
 use super::mistake::{Mistake, in_order};
 use super::overrides::Override;
 use super::read;
@@ -14,6 +14,9 @@ use super::reader::{Reader, Tables, mistake_at};
 use super::sections::Common;
 use super::value::{ValueError, closest, one_of, quoted};
 use super::{ImageType, Release};
+
+/// After so many mistakes, nobody is helped by a "did you mean", and looking for it takes time.
+const MOST_HINTS: usize = 200;
 
 /// Judges a document. `origin` names the text in mistakes.
 pub(crate) fn validate(
@@ -24,8 +27,12 @@ pub(crate) fn validate(
     let Document {
         heads,
         entries,
+        broken,
         mistakes,
     } = document;
+    if broken {
+        return Err(in_order(mistakes));
+    }
     let mut judge = Judge {
         origin,
         mistakes,
@@ -124,7 +131,8 @@ impl Judge<'_> {
                 format!("no key of [{section}]"),
                 format!("{} belongs to {}", quoted(&entry.key), homes(key)),
             ),
-            None => unknown_key(section, &name),
+            None if self.mistakes.len() < MOST_HINTS => unknown_key(section, &name),
+            None => ValueError::new("unknown key", "`fbs new` writes a sample with every key"),
         };
         self.mistakes.push(mistake_at(self.origin, entry, error));
         None
@@ -209,14 +217,25 @@ impl Judge<'_> {
         }
     }
 
-    /// Reports a key that must be given, unless it is given and wrong.
+    /// Reports a key that must be given, unless it is already reported as wrong.
     fn missing(&mut self, key: &str, found: bool, hint: &str) {
         let entry = self.tables.of(Section::Default).get(key);
-        if !found && entry.is_none_or(|entry| entry.value.trim().is_empty()) {
+        let default = Section::Default.name();
+        let reported = self.mistakes.iter().any(|mistake| {
+            mistake
+                .key
+                .as_ref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(key))
+                && mistake
+                    .section
+                    .as_deref()
+                    .is_none_or(|section| section == default)
+        });
+        if !found && !reported {
             let error = ValueError::new("must be given", hint);
             let mistake = Mistake::new(self.origin, error)
                 .at(entry.and_then(|entry| entry.line))
-                .in_section(Some(Section::Default.name()))
+                .in_section(Some(default))
                 .of_key(key);
             self.mistakes.push(mistake);
         }
@@ -265,23 +284,26 @@ fn unknown_section(name: &str) -> ValueError {
 }
 
 fn unknown_key(section: Section, name: &str) -> ValueError {
-    if let Some(meant) = nearest(name, section) {
-        return ValueError::new("unknown key", format!("did you mean \"{meant}\"?"));
-    }
-    let elsewhere = Section::ALL.into_iter().find_map(|other| {
-        let meant = nearest(name, other)?;
-        Some(format!(
-            "did you mean \"{meant}\", which belongs to [{other}]?"
-        ))
-    });
-    let hint = elsewhere.unwrap_or_else(|| {
-        let names = KEYS
-            .iter()
-            .filter(|key| key.sections.contains(&section))
-            .map(|key| key.name);
-        format!("[{section}] knows {}", names.collect::<Vec<_>>().join(", "))
-    });
+    let hint = if let Some(meant) = nearest(name, section) {
+        format!("did you mean \"{meant}\"?")
+    } else if let Some((meant, home)) = elsewhere(name) {
+        format!("did you mean \"{meant}\", which belongs to [{home}]?")
+    } else if name.ends_with("_url") || name.ends_with("_mirror") {
+        "a repository is RELEASE_url, RELEASE-updates_url or RELEASE-updates-testing_url, or the \
+         same with _mirror"
+            .to_owned()
+    } else if section == Section::Default {
+        "`fbs new` writes a sample with every key".to_owned()
+    } else {
+        format!("`fbs new {section}` writes a sample with every key of [{section}]")
+    };
     ValueError::new("unknown key", hint)
+}
+
+/// What an unknown key means in another section, `[DEFAULT]` asked last: it takes any key.
+fn elsewhere(name: &str) -> Option<(String, Section)> {
+    let mut sections = Section::ALL.into_iter().rev();
+    sections.find_map(|section| Some((nearest(name, section)?, section)))
 }
 
 /// `[boot], [dvd] or [DEFAULT]`.

@@ -48,12 +48,17 @@ pub(crate) fn not_a_word(text: &str, what: &str, words: &[&str]) -> ValueError {
 /// The text in double quotes, with control characters escaped and a long text cut short, fit for
 /// a one-line message.
 pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", on_one_line(text))
+}
+
+/// The text with control characters escaped and a long text cut short.
+pub(crate) fn on_one_line(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char_shown).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push_str("...");
     }
-    format!("\"{shown}\"")
+    shown
 }
 
 fn char_shown(c: char) -> Vec<char> {
@@ -78,12 +83,14 @@ pub(crate) fn closest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // The comparison takes time in proportion to the length; no word of a spec is as long.
+    const LONGEST: usize = 64;
     let word = word.to_lowercase();
     let allowed = match word.chars().count() {
-        0 => return None,
-        1..=2 => 1,
-        3..=6 => 2,
-        _ => 3,
+        1..=3 => 1,
+        4..=7 => 2,
+        8..=LONGEST => 3,
+        _ => return None,
     };
     candidates
         .into_iter()
@@ -142,6 +149,7 @@ mod tests {
             ("updates_testing", Some("updates-testing")),
             ("relaese", Some("release")),
             ("nvrs", Some("nvr")),
+            ("x86", None),
             ("colour", None),
             ("x", None),
             ("", None),
