@@ -271,13 +271,13 @@ mod tests {
         assert_eq!(
             machine().invocation().to_string(),
             "qemu-system-x86_64 -nodefaults -no-user-config -machine pc \
-             -accel 'tcg,thread=multi,tb-size=512' -cpu qemu64 -smp 1 -m 2048 \
+             -accel tcg,thread=multi,tb-size=512 -cpu qemu64 -smp 1 -m 2048 \
              -display none -monitor none -net none -no-reboot -no-shutdown \
-             -chardev 'socket,id=serial,path=/s/serial' -serial chardev:serial \
-             -chardev 'socket,id=qmp,path=/s/qmp' -mon 'chardev=qmp,mode=control' \
-             -chardev 'socket,id=debug,path=/s/debug' \
-             -device 'isa-debugcon,iobase=0x402,chardev=debug' -vga std \
-             -drive 'if=ide,index=2,media=cdrom,format=raw,readonly=on,file=/images/a,,b.iso' \
+             -chardev socket,id=serial,path=/s/serial -serial chardev:serial \
+             -chardev socket,id=qmp,path=/s/qmp -mon chardev=qmp,mode=control \
+             -chardev socket,id=debug,path=/s/debug \
+             -device isa-debugcon,iobase=0x402,chardev=debug -vga std \
+             -drive if=ide,index=2,media=cdrom,format=raw,readonly=on,file=/images/a,,b.iso \
              -boot d"
         );
     }
@@ -294,13 +294,13 @@ mod tests {
         assert_eq!(
             machine.invocation().to_string(),
             "qemu-system-x86_64 -nodefaults -no-user-config -machine pc \
-             -accel 'tcg,thread=multi,tb-size=512' -cpu qemu64 -smp 1 -m 2048 \
+             -accel tcg,thread=multi,tb-size=512 -cpu qemu64 -smp 1 -m 2048 \
              -display none -monitor none -net none -no-reboot -no-shutdown \
-             -chardev 'socket,id=serial,path=/s/serial' -serial chardev:serial \
-             -chardev 'socket,id=qmp,path=/s/qmp' -mon 'chardev=qmp,mode=control' \
-             -drive 'if=pflash,unit=0,format=raw,readonly=on,file=/fw/CODE.fd' \
-             -drive 'if=pflash,unit=1,format=raw,file=/s/vars' -vga std \
-             -drive 'if=ide,index=2,media=cdrom,format=raw,readonly=on,file=/images/a,,b.iso' \
+             -chardev socket,id=serial,path=/s/serial -serial chardev:serial \
+             -chardev socket,id=qmp,path=/s/qmp -mon chardev=qmp,mode=control \
+             -drive if=pflash,unit=0,format=raw,readonly=on,file=/fw/CODE.fd \
+             -drive if=pflash,unit=1,format=raw,file=/s/vars -vga std \
+             -drive if=ide,index=2,media=cdrom,format=raw,readonly=on,file=/images/a,,b.iso \
              -boot d"
         );
     }
@@ -336,8 +336,8 @@ mod tests {
         let command = machine.invocation().to_string();
         assert!(command.starts_with("qemu-system-aarch64 -nodefaults"));
         assert!(
-            command.contains("-machine virt -accel 'tcg,thread=multi,tb-size=512' -cpu cortex-a72")
+            command.contains("-machine virt -accel tcg,thread=multi,tb-size=512 -cpu cortex-a72")
         );
-        assert!(command.contains("-device 'scsi-cd,drive=cd'"), "{command}");
+        assert!(command.contains("-device scsi-cd,drive=cd"), "{command}");
     }
 }
