@@ -25,12 +25,14 @@ pub(crate) fn fetch(cache: &Path, arch: Architecture) -> Result<Vec<Deb>, Error>
 
     let kernel = arch.kernel();
     let mut wanted = vec![kernel.as_str()];
-    wanted.extend(
-        recipe::CORE
-            .iter()
-            .chain(recipe::STANDARD)
-            .chain(recipe::OTHERS),
-    );
+    for list in [
+        recipe::CORE,
+        recipe::STANDARD,
+        recipe::OTHERS,
+        recipe::FETCHED_ONLY,
+    ] {
+        wanted.extend(list);
+    }
 
     if !has_lists() {
         update()?;

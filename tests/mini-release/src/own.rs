@@ -12,12 +12,13 @@ use crate::package::Package;
 
 /// The packages of the release itself.
 pub(crate) fn release() -> Vec<Package> {
-    vec![
-        setup::package(),
+    let mut packages = setup::packages().to_vec();
+    packages.extend([
         filesystem::package(),
         identity::package(),
         hello::package("1.0-1"),
-    ]
+    ]);
+    packages
 }
 
 /// The packages of the updates.

@@ -83,6 +83,9 @@ pub(crate) const STANDARD: &[&str] = &["file", "gawk", "lz4", "nano", "xz-utils"
 /// In no group.
 pub(crate) const OTHERS: &[&str] = &["dracut-live", "e2fsprogs", "cpio", "dmsetup"];
 
+/// Fetched so that apt does not choose `initramfs-tools`, and left out.
+pub(crate) const FETCHED_ONLY: &[&str] = &["dracut"];
+
 /// Debian's own machinery, and what our own packages replace. Neither is in the release, and what
 /// others require of it is dropped. Perl is only here for the tools of Debian's maintainer scripts.
 const LEFT_OUT: &[&str] = &[
@@ -132,9 +135,19 @@ pub(crate) struct Changes {
     pub(crate) links: &'static [(&'static str, &'static str)],
     /// Paths to leave out.
     pub(crate) without: &'static [&'static str],
+    /// Texts to replace (path, from, to).
+    pub(crate) patches: &'static [(&'static str, &'static str, &'static str)],
     /// Runs once all packages of the transaction are there.
     pub(crate) posttrans: Option<&'static str>,
 }
+
+/// dracut 059 lets systemd mount the overlay on `/sysroot` before its folders are there: the unit
+/// is shown as failed on every boot, and a hook mounts it later. Newer ones make them here.
+const OVERLAY_FOLDERS: (&str, &str, &str) = (
+    "/usr/lib/dracut/modules.d/90dmsquash-live/dmsquash-live-root.sh",
+    "        mkdir -m 0755 -p /run/rootfsbase\n",
+    "        mkdir -m 0755 -p /run/rootfsbase /run/overlayfs /run/ovlwork\n",
+);
 
 /// The changes to a Debian package.
 pub(crate) fn changes(debian: &str) -> Changes {
@@ -186,6 +199,7 @@ pub(crate) fn changes(debian: &str) -> Changes {
         },
         "dracut-live" => Changes {
             requires: &["gzip", "tar", "util-linux"],
+            patches: &[OVERLAY_FOLDERS],
             ..none
         },
         "util-linux" => Changes {

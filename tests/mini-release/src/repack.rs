@@ -52,7 +52,7 @@ pub(crate) fn repack(
             file.config = true;
         }
     }
-    apply(&changes, &mut package);
+    apply(&changes, &mut package)?;
     // `filesystem` owns the folders that all share; what it has a link for it has alone.
     package
         .files
@@ -63,7 +63,7 @@ pub(crate) fn repack(
     Ok(vec![package.requires(["filesystem"])])
 }
 
-fn apply(changes: &Changes, package: &mut Package) {
+fn apply(changes: &Changes, package: &mut Package) -> Result<(), Error> {
     package
         .requires
         .extend(changes.requires.iter().copied().map(Dependency::any));
@@ -80,6 +80,29 @@ fn apply(changes: &Changes, package: &mut Package) {
         };
         package.files.insert((*path).to_owned(), link);
     }
+    for (path, from, to) in changes.patches {
+        patch(package, path, from, to)?;
+    }
+    Ok(())
+}
+
+/// Replaces a text that must be there: a newer Debian may need the patch no more, or another.
+fn patch(package: &mut Package, path: &str, from: &str, to: &str) -> Result<(), Error> {
+    if let Some(File {
+        content: Content::Bytes(bytes),
+        ..
+    }) = package.files.get_mut(path)
+    {
+        let text = String::from_utf8_lossy(bytes);
+        if text.contains(from) {
+            *bytes = text.replacen(from, to, 1).into_bytes();
+            return Ok(());
+        }
+    }
+    Err(Error::Malformed {
+        package: package.name.clone(),
+        problem: format!("{path} is not as the patch in recipe.rs expects it"),
+    })
 }
 
 fn provided(deb: &Deb) -> Result<Vec<Dependency>, Error> {
@@ -145,6 +168,18 @@ pub(crate) fn each_in_parallel<T: Sync, R: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_patch_that_does_not_fit_is_an_error() {
+        let mut package = Package::own("a", "1-1", "A").file("/a", File::text("one two", 0o644));
+        patch(&mut package, "/a", "two", "three").unwrap();
+        let Content::Bytes(bytes) = &package.files["/a"].content else {
+            panic!("not a text")
+        };
+        assert_eq!(bytes, b"one three");
+        assert!(patch(&mut package, "/a", "two", "three").is_err());
+        assert!(patch(&mut package, "/b", "two", "three").is_err());
+    }
 
     #[test]
     fn results_come_in_order() {

@@ -73,7 +73,7 @@ pub(crate) fn is_shared(path: &str) -> bool {
 
 pub(super) fn package() -> Package {
     let mut package = Package::own("filesystem", "1-1", "The basic directory layout")
-        .requires(["setup"])
+        .requires(["setup", "setup-shadow"])
         .provides(["/bin", "/lib", "/lib64", "/sbin", "filesystem-usrmerge"]);
     for (path, mode) in FOLDERS {
         package = package.file(path, File::folder(*mode));
