@@ -16,14 +16,25 @@ pub(crate) struct Control {
     pub(crate) name: String,
     /// Debian's version, as written.
     pub(crate) version: String,
+    /// The paths of its configuration files.
+    pub(crate) configuration_files: Vec<String>,
     fields: HashMap<String, String>,
 }
 
 impl Control {
-    /// Reads the control file out of a `.deb`.
+    /// Reads the control archive of a `.deb`.
     pub(crate) fn read(deb: &Path) -> Result<Self, Error> {
-        let text = tool::output("dpkg-deb", &["--field".as_ref(), deb.as_os_str()])?;
-        Self::parse(&text)
+        let args = ["--ctrl-tarfile".as_ref(), deb.as_os_str()];
+        let members = tool::stream("dpkg-deb", &args, |stdout| {
+            read_texts(stdout).map_err(Error::io(deb))
+        })?;
+        let text = |name: &str| members.get(name).map_or("", String::as_str);
+        let mut control = Self::parse(text("./control"))?;
+        control.configuration_files = text("./conffiles")
+            .lines()
+            .map(|line| paths::canonical(line.trim()))
+            .collect();
+        Ok(control)
     }
 
     /// Parses a control file.
@@ -45,6 +56,7 @@ impl Control {
         Ok(Self {
             name: get("Package")?,
             version: get("Version")?,
+            configuration_files: Vec::new(),
             fields,
         })
     }
@@ -56,7 +68,7 @@ impl Control {
             .map_or(self.name.as_str(), String::as_str)
     }
 
-    /// RPM's name of the architecture.
+    /// Whether the package has no architecture of its own.
     pub(crate) fn is_for_all_architectures(&self) -> bool {
         self.fields
             .get("Architecture")
@@ -136,23 +148,19 @@ impl Deb {
         files.retain(|path, _| path != "/" && !paths::is_left_out(path));
         Ok(files)
     }
+}
 
-    /// The paths of the package's configuration files.
-    pub(crate) fn configuration_files(&self) -> Result<Vec<String>, Error> {
-        let args = [
-            "--info".as_ref(),
-            self.path.as_os_str(),
-            "conffiles".as_ref(),
-        ];
-        // dpkg-deb fails when the package has no such list.
-        Ok(tool::output("dpkg-deb", &args)
-            .map(|list| {
-                list.lines()
-                    .map(|line| paths::canonical(line.trim()))
-                    .collect()
-            })
-            .unwrap_or_default())
+/// The members of an archive of small texts.
+fn read_texts(archive: impl Read) -> std::io::Result<HashMap<String, String>> {
+    let mut members = HashMap::new();
+    for member in tar::Archive::new(archive).entries()? {
+        let mut member = member?;
+        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes)?;
+        members.insert(name, String::from_utf8_lossy(&bytes).into_owned());
     }
+    Ok(members)
 }
 
 fn owner(name: Option<&str>) -> String {

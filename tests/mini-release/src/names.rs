@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_loader_is_named_as_in_fedora() {
+    fn what_is_asked_for_is_named_as_in_fedora() {
         assert_eq!(fedora("udev"), "systemd-udev");
         assert_eq!(fedora("bash"), "bash");
     }

@@ -13,7 +13,7 @@ use crate::version::Version;
 /// recipe gives the same bytes.
 pub(crate) const EPOCH: u32 = 1_767_225_600;
 
-/// Debian's `xz` level of a payload would take minutes; the packages are read once or twice.
+/// Of the payload. Low, since a package is written once and read a few times.
 const ZSTD_LEVEL: i32 = 1;
 
 /// The files of a package, by absolute path.

@@ -11,7 +11,9 @@ const LEFT_OUT: &[&str] = &[
     "/etc/cron.weekly",
     "/etc/init.d",
     "/etc/kernel",
-    "/usr/lib/udev/hwdb.d", // names of devices, 20 MB once compiled
+    "/etc/modules-load.d/modules.conf", // leads to a file of Debian's installer
+    "/etc/rmt",                         // leads to one of Debian's alternatives
+    "/usr/lib/udev/hwdb.d",             // names of devices, 20 MB once compiled
     "/usr/share/bug",
     "/usr/share/debconf",
     "/usr/share/doc",
@@ -47,18 +49,21 @@ pub(crate) fn canonical(member: &str) -> String {
     }
 }
 
-/// The target of a link, given as the archive has them: the link's member name and its target.
+/// The target of a link, given the link's member name and the target in the archive.
 ///
-/// A link that moved with `/usr` and climbs out of its folder would miss: `/lib/a` -> `../etc/b`
-/// is `/usr/lib/a` -> `../../etc/b`.
+/// Links within the system become relative, so that they lead into an install root when followed
+/// from outside of it. Where a link moved with `/usr` its target is counted from where it is now:
+/// `/lib/a` -> `../etc/b` is `/usr/lib/a` -> `../../etc/b`.
 pub(crate) fn link_target(member: &str, target: &str) -> String {
-    let from = canonical(member);
-    let was = format!("/{}", member.trim_start_matches('.').trim_matches('/'));
-    if target.starts_with('/') || from == was || !target.split('/').any(|part| part == "..") {
-        return target.to_owned();
+    let is_run_time = ["/dev/", "/proc/", "/run/", "/sys/"]
+        .iter()
+        .any(|dir| target.starts_with(dir));
+    if is_run_time || !target.contains('/') {
+        return target.to_owned(); // `/dev/null` masks a unit, and must be spelled so
     }
+    let was = format!("/{}", member.trim_start_matches('.').trim_matches('/'));
     let goal = canonical(&resolve(parent(&was), target));
-    relative(parent(&from), &goal)
+    relative(parent(&canonical(member)), &goal)
 }
 
 /// The folder of a path.
@@ -66,8 +71,9 @@ pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// Follows a relative target from a folder, by name only.
+/// Follows a target from a folder, by name only.
 fn resolve(dir: &str, target: &str) -> String {
+    let dir = if target.starts_with('/') { "" } else { dir };
     let mut parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.split('/') {
         match part {
@@ -116,19 +122,24 @@ mod tests {
     fn a_link_still_leads_where_it_led() {
         for (member, target, expected) in [
             ("./lib/systemd/a", "b", "b"),
+            ("./lib/systemd/a", "./b", "b"),
             ("./lib/a", "../etc/b", "../../etc/b"),
             (
                 "./sbin/init",
                 "../lib/systemd/systemd",
                 "../lib/systemd/systemd",
             ),
-            ("./lib/a/b", "../../usr/share/c", "../../share/c"),
             (
-                "./usr/lib/x/a.so",
-                "../../../lib/x/a.so",
-                "../../../lib/x/a.so",
+                "./sbin/init",
+                "/lib/systemd/systemd",
+                "../lib/systemd/systemd",
             ),
-            ("./lib64/ld.so", "/lib/x/ld.so", "/lib/x/ld.so"),
+            ("./lib/a/b", "../../usr/share/c", "../../share/c"),
+            ("./usr/lib/x/a.so", "../../../lib/x/a.so", "a.so"),
+            ("./lib64/ld.so", "/lib/x/ld.so", "../lib/x/ld.so"),
+            ("./etc/a", "/usr/share/a", "../usr/share/a"),
+            ("./etc/systemd/a.service", "/dev/null", "/dev/null"),
+            ("./var/run", "/run", "../run"),
         ] {
             assert_eq!(
                 link_target(member, target),

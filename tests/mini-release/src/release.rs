@@ -226,6 +226,35 @@ mod tests {
     }
 
     #[test]
+    fn the_stamp_covers_all_sources_that_shape_the_release() {
+        let others = [
+            "apt.rs",
+            "error.rs",
+            "lib.rs",
+            "main.rs",
+            "release.rs",
+            "server.rs",
+            "tool.rs",
+        ];
+        let listed = include_str!("release.rs");
+        for dir in ["src", "src/own", "root"] {
+            for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let include = match dir {
+                    "src" => format!("include_bytes!(\"{name}\")"),
+                    "src/own" => format!("include_bytes!(\"own/{name}\")"),
+                    _ => format!("include_bytes!(\"../root/{name}\")"),
+                };
+                assert!(
+                    path.is_dir() || others.contains(&name) || listed.contains(&include),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_current_release_is_reused() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("release");

@@ -47,13 +47,13 @@ pub(crate) fn repack(
         .map(|file| file.modified)
         .max()
         .unwrap_or_default();
-    for path in deb.configuration_files()? {
-        if let Some(file) = package.files.get_mut(&path) {
+    for path in &control.configuration_files {
+        if let Some(file) = package.files.get_mut(path) {
             file.config = true;
         }
     }
     apply(&changes, &mut package)?;
-    // `filesystem` owns the folders that all share; what it has a link for it has alone.
+    // `filesystem` owns the folders that all share, and the paths that are links there.
     package
         .files
         .retain(|path, file| !matches!(file.content, Content::Folder) || !own::is_shared(path));
