@@ -1,7 +1,9 @@
 //! An RPM before it is written: plain data, whether it was a Debian package or is our own.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rpm::{BuildConfig, CompressionWithLevel, FileOptions, Scriptlet};
 
@@ -188,7 +190,13 @@ impl Package {
         for (path, file) in self.files {
             add_file(&mut builder, path, file)?;
         }
-        builder.build()?.write_to(dir)?;
+        let path = builder.build()?.write_to(dir)?;
+        // The index has the file's time, and is to be the same again too.
+        let built = SystemTime::UNIX_EPOCH + Duration::from_secs(self.built.into());
+        fs::File::options()
+            .append(true)
+            .open(path)?
+            .set_modified(built)?;
         Ok(())
     }
 }

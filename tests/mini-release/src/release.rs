@@ -36,6 +36,7 @@ impl MiniRelease {
         let arch = Architecture::host()?;
         let root = std::path::absolute(out).map_err(Error::io(out))?;
         let stamp = stamp(arch);
+        refuse_foreign(&root)?;
 
         let parent = root.parent().ok_or_else(|| Error::Foreign(root.clone()))?;
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
@@ -50,7 +51,6 @@ impl MiniRelease {
                 reused: true,
             });
         }
-        refuse_foreign(&root)?;
         check_debian()?;
         tool::check_installed()?;
 
