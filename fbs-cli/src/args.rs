@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn every_help_fits_80_columns() {
         let mut command = Args::command();
+        command.build();
         for sub in command.get_subcommands_mut() {
             let help = sub.render_long_help().to_string();
             for line in help.lines() {

@@ -40,13 +40,24 @@ fn line(kind: &EventKind) -> Option<String> {
     Some(match kind {
         EventKind::JobStarted { job, title } => format!("{title}, job {job}"),
         EventKind::StageStarted { stage } => format!("{} ...", stage.title()),
-        EventKind::StageFinished { stage, outcome: Outcome::Succeeded, seconds } => {
+        EventKind::StageFinished {
+            stage,
+            outcome: Outcome::Succeeded,
+            seconds,
+        } => {
             format!("{}: {seconds:.1} s", stage.title())
         }
-        EventKind::StageFinished { stage, outcome, seconds } => {
+        EventKind::StageFinished {
+            stage,
+            outcome,
+            seconds,
+        } => {
             format!("{}: {outcome} after {seconds:.1} s", stage.title())
         }
-        EventKind::Log { level: Level::Warning, message } => format!("warning: {message}"),
+        EventKind::Log {
+            level: Level::Warning,
+            message,
+        } => format!("warning: {message}"),
         _ => return None,
     })
 }
@@ -62,7 +73,10 @@ impl Bar {
         let bar = ProgressBar::new_spinner();
         bar.set_style(spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, stage: Mutex::new(None) }
+        Self {
+            bar,
+            stage: Mutex::new(None),
+        }
     }
 
     fn begin(&self, stage: Stage) {
@@ -81,7 +95,9 @@ impl Bar {
         }
         if self.bar.length() != Some(total) {
             self.bar.set_style(match unit {
-                Unit::Packages => style("{spinner} {msg} [{bar:30}] {pos}/{len} packages {elapsed}"),
+                Unit::Packages => {
+                    style("{spinner} {msg} [{bar:30}] {pos}/{len} packages {elapsed}")
+                }
                 Unit::Bytes => style("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}"),
                 Unit::Percent => style("{spinner} {msg} [{bar:30}] {pos}% {elapsed}"),
             });
@@ -95,7 +111,12 @@ impl EventSink for Bar {
     fn event(&self, event: &BuildEvent) {
         match &event.kind {
             EventKind::StageStarted { stage } => self.begin(*stage),
-            EventKind::Progress { stage, done, total, unit } => {
+            EventKind::Progress {
+                stage,
+                done,
+                total,
+                unit,
+            } => {
                 self.advance(*stage, *done, *total, *unit);
             }
             EventKind::JobFinished { .. } => self.bar.finish_and_clear(),
@@ -127,12 +148,27 @@ mod tests {
     #[test]
     fn only_what_matters_is_said() {
         let stage = Stage::Root;
-        let done =
-            EventKind::StageFinished { stage, outcome: Outcome::Succeeded, seconds: 2.54 };
+        let done = EventKind::StageFinished {
+            stage,
+            outcome: Outcome::Succeeded,
+            seconds: 2.54,
+        };
         assert_eq!(line(&done).unwrap(), "installing the root: 2.5 s");
-        let done = EventKind::StageFinished { stage, outcome: Outcome::Failed, seconds: 2.54 };
-        assert_eq!(line(&done).unwrap(), "installing the root: failed after 2.5 s");
-        assert_eq!(line(&EventKind::CommandStarted { command: "dnf".into() }), None);
+        let done = EventKind::StageFinished {
+            stage,
+            outcome: Outcome::Failed,
+            seconds: 2.54,
+        };
+        assert_eq!(
+            line(&done).unwrap(),
+            "installing the root: failed after 2.5 s"
+        );
+        assert_eq!(
+            line(&EventKind::CommandStarted {
+                command: "dnf".into()
+            }),
+            None
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ async fn main() -> ExitCode {
 async fn serve(listen: SocketAddr) -> io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router()).with_graceful_shutdown(stopped()).await
+    axum::serve(listener, router())
+        .with_graceful_shutdown(stopped())
+        .await
 }
 
 fn router() -> Router {
@@ -46,7 +48,10 @@ fn router() -> Router {
 
 /// Ends when Ctrl-C or SIGTERM arrives.
 async fn stopped() {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     match signals {
         (Ok(mut interrupt), Ok(mut terminate)) => {
             tokio::select! {
@@ -80,7 +85,10 @@ mod tests {
     #[tokio::test]
     async fn it_says_that_it_is_well_and_nothing_else() {
         let answer = get("/healthz").await;
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok\n"),
+            "{answer}"
+        );
         assert!(get("/").await.starts_with("HTTP/1.1 404"));
     }
 }

@@ -24,14 +24,24 @@ pub fn files(
 ) -> Vec<Delivery> {
     let mut files = Vec::new();
     if let Some(built) = built {
-        files.push(Delivery { file: built.iso.clone(), name: format!("{}.iso", plan.name) });
+        files.push(Delivery {
+            file: built.iso.clone(),
+            name: format!("{}.iso", plan.name),
+        });
     }
     let evidence = verdicts
         .iter()
         .flat_map(|verdict| verdict.screenshot.iter().chain(Some(&verdict.serial_log)));
     for file in evidence.chain(logs).filter(|file| file.is_file()) {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.push(Delivery { file: file.clone(), name });
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        files.push(Delivery {
+            file: file.clone(),
+            name,
+        });
     }
     files
 }
@@ -44,9 +54,16 @@ pub async fn record(delivery: &Delivery, built: Option<&Built>) -> Option<FileRe
         .and_then(|built| built.iso_sha256.clone());
     let sha256 = match known {
         Some(sha256) => sha256,
-        None => digest::sha256_files(std::slice::from_ref(&delivery.file)).await.ok()?.pop()?,
+        None => digest::sha256_files(std::slice::from_ref(&delivery.file))
+            .await
+            .ok()?
+            .pop()?,
     };
-    Some(FileRecord { name: delivery.name.clone(), size, sha256 })
+    Some(FileRecord {
+        name: delivery.name.clone(),
+        size,
+        sha256,
+    })
 }
 
 /// Hands over the job's log and the report, the last files of a build. Nothing happens where no
@@ -60,9 +77,24 @@ pub async fn log_and_report(
     report: &BuildReport,
     log: &JobLog,
 ) -> Result<(), TransferError> {
-    let Some(folder) = &report.delivered_to else { return Ok(()) };
-    let name = log.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    staging.put(folder, &Delivery { file: log.path().to_owned(), name }).await?;
+    let Some(folder) = &report.delivered_to else {
+        return Ok(());
+    };
+    let name = log
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    staging
+        .put(
+            folder,
+            &Delivery {
+                file: log.path().to_owned(),
+                name,
+            },
+        )
+        .await?;
     let file = log.path().with_file_name(REPORT);
     let failed = |source| TransferError::Put {
         file: file.clone(),
@@ -73,6 +105,14 @@ pub async fn log_and_report(
     std::fs::File::create(&file)
         .and_then(|mut out| out.write_all(&json).and_then(|()| out.write_all(b"\n")))
         .map_err(failed)?;
-    staging.put(folder, &Delivery { file: file.clone(), name: REPORT.to_owned() }).await?;
+    staging
+        .put(
+            folder,
+            &Delivery {
+                file: file.clone(),
+                name: REPORT.to_owned(),
+            },
+        )
+        .await?;
     Ok(())
 }

@@ -27,11 +27,14 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
             count => hash.update(&chunk[..count]),
         }
     }
-    Ok(hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    Ok(hash
+        .finalize()
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }))
 }
 
 /// The SHA-256 of each of `files`, in their order, computed side by side.
@@ -44,14 +47,14 @@ pub async fn sha256_files(files: &[PathBuf]) -> Result<Vec<String>, (PathBuf, io
         .iter()
         .cloned()
         .map(|path| {
-            tokio::task::spawn_blocking(move || {
-                sha256_file(&path).map_err(|error| (path, error))
-            })
+            tokio::task::spawn_blocking(move || sha256_file(&path).map_err(|error| (path, error)))
         })
         .collect();
     let mut digests = Vec::with_capacity(tasks.len());
     for (task, path) in tasks.into_iter().zip(files) {
-        let digest = task.await.map_err(|error| (path.clone(), io::Error::other(error)))?;
+        let digest = task
+            .await
+            .map_err(|error| (path.clone(), io::Error::other(error)))?;
         digests.push(digest?);
     }
     Ok(digests)
@@ -74,7 +77,9 @@ mod tests {
                 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
             ]
         );
-        let (path, _) = sha256_files(&[dir.path().join("missing")]).await.unwrap_err();
+        let (path, _) = sha256_files(&[dir.path().join("missing")])
+            .await
+            .unwrap_err();
         assert!(path.ends_with("missing"));
     }
 }

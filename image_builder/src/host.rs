@@ -27,30 +27,59 @@ const fn need(
     debian: &'static str,
     fedora: &'static str,
 ) -> Requirement {
-    Requirement { names, purpose, debian, fedora }
+    Requirement {
+        names,
+        purpose,
+        debian,
+        fedora,
+    }
 }
 
 const DNF: Requirement = need(&["dnf5", "dnf"], "to install packages", "dnf", "dnf5");
-const BWRAP: Requirement =
-    need(&["bwrap"], "to keep scriptlets from the host", "bubblewrap", "bubblewrap");
-const MKSQUASHFS: Requirement =
-    need(&["mksquashfs"], "to pack the root", "squashfs-tools", "squashfs-tools");
-const MKFS_EROFS: Requirement =
-    need(&["mkfs.erofs"], "to pack the root", "erofs-utils", "erofs-utils");
+const BWRAP: Requirement = need(
+    &["bwrap"],
+    "to keep scriptlets from the host",
+    "bubblewrap",
+    "bubblewrap",
+);
+const MKSQUASHFS: Requirement = need(
+    &["mksquashfs"],
+    "to pack the root",
+    "squashfs-tools",
+    "squashfs-tools",
+);
+const MKFS_EROFS: Requirement = need(
+    &["mkfs.erofs"],
+    "to pack the root",
+    "erofs-utils",
+    "erofs-utils",
+);
 const MKIMAGE: Requirement = need(
     &["grub2-mkimage", "grub-mkimage"],
     "to make boot loaders",
     "grub-common",
     "grub2-tools-minimal",
 );
-const MKFS_VFAT: Requirement =
-    need(&["mkfs.vfat"], "to make the UEFI partition", "dosfstools", "dosfstools");
+const MKFS_VFAT: Requirement = need(
+    &["mkfs.vfat"],
+    "to make the UEFI partition",
+    "dosfstools",
+    "dosfstools",
+);
 const MTOOLS: Requirement = need(&["mcopy"], "to fill the UEFI partition", "mtools", "mtools");
 const XORRISO: Requirement = need(&["xorriso"], "to write and read ISOs", "xorriso", "xorriso");
-const ISOMD5SUM: Requirement =
-    need(&["implantisomd5"], "to implant the media checksum", "isomd5sum", "isomd5sum");
-const UNSQUASHFS: Requirement =
-    need(&["unsquashfs"], "to read the image back", "squashfs-tools", "squashfs-tools");
+const ISOMD5SUM: Requirement = need(
+    &["implantisomd5"],
+    "to implant the media checksum",
+    "isomd5sum",
+    "isomd5sum",
+);
+const UNSQUASHFS: Requirement = need(
+    &["unsquashfs"],
+    "to read the image back",
+    "squashfs-tools",
+    "squashfs-tools",
+);
 const RPM: Requirement = need(&["rpm"], "to read the image's package list", "rpm", "rpm");
 const LORAX: Requirement = need(&["lorax"], "the backend itself", "", "lorax");
 const QEMU: Requirement = need(
@@ -148,7 +177,9 @@ impl DnfVersion {
     /// Python costs a third of a second).
     #[must_use]
     pub fn of(program: &Path) -> Self {
-        let resolved = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+        let resolved = program
+            .canonicalize()
+            .unwrap_or_else(|_| program.to_owned());
         match resolved.file_name().and_then(|name| name.to_str()) {
             Some("dnf5") => Self::Dnf5,
             _ => Self::Dnf4,
@@ -209,8 +240,12 @@ impl Host {
             .find_map(|path| std::fs::read_to_string(path).ok())
             .unwrap_or_default();
         let field = |name: &str| {
-            let line = os_release.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
-            line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+            let line = os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{name}=")));
+            line.unwrap_or_default()
+                .trim_matches(['"', '\''])
+                .to_owned()
         };
         let everything = [
             DNF, BWRAP, MKSQUASHFS, MKFS_EROFS, MKIMAGE, MKFS_VFAT, MTOOLS, XORRISO, ISOMD5SUM,
@@ -223,8 +258,10 @@ impl Host {
             .collect();
         let dnf = DNF.names.iter().find_map(|name| found.get(*name));
         Self {
-            name: nix::unistd::gethostname()
-                .map_or_else(|_| "localhost".into(), |name| name.to_string_lossy().into_owned()),
+            name: nix::unistd::gethostname().map_or_else(
+                |_| "localhost".into(),
+                |name| name.to_string_lossy().into_owned(),
+            ),
             arch: Arch::host(),
             system: field("PRETTY_NAME"),
             id: field("ID"),
@@ -239,7 +276,10 @@ impl Host {
     /// The first of the names that this host has.
     #[must_use]
     pub fn program<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
-        names.iter().copied().find(|name| self.found.contains_key(*name))
+        names
+            .iter()
+            .copied()
+            .find(|name| self.found.contains_key(*name))
     }
 
     /// The host's name for grub-mkimage; Debian's where it has none, for a plan to show.
@@ -257,7 +297,9 @@ impl Host {
     /// Those of `requirements` that the host does not meet.
     #[must_use]
     pub fn missing(&self, requirements: &[Requirement]) -> Vec<Missing> {
-        let unmet = requirements.iter().filter(|requirement| !self.has(requirement));
+        let unmet = requirements
+            .iter()
+            .filter(|requirement| !self.has(requirement));
         unmet
             .map(|requirement| Missing {
                 name: requirement.names.last().map_or("", |name| name).to_owned(),
@@ -285,7 +327,11 @@ impl Host {
     }
 
     fn package(&self, requirement: &Requirement) -> &'static str {
-        if self.is_debian() { requirement.debian } else { requirement.fedora }
+        if self.is_debian() {
+            requirement.debian
+        } else {
+            requirement.fedora
+        }
     }
 }
 
@@ -323,7 +369,9 @@ pub(crate) mod tests {
             version: "43".into(),
             is_root: true,
             processors: 2,
-            found: names.map(|name| ((*name).to_owned(), PathBuf::from(name))).collect(),
+            found: names
+                .map(|name| ((*name).to_owned(), PathBuf::from(name)))
+                .collect(),
             dnf: Some(DnfVersion::Dnf5),
         }
     }
@@ -348,8 +396,15 @@ pub(crate) mod tests {
             Some("dnf install mtools squashfs-tools")
         );
         host.id = "debian".into();
-        let lorax = host.missing(&requirements(Backend::Lorax, Arch::X86_64, RootFs::Squashfs));
-        assert_eq!(lorax[0].to_string(), "lorax the backend itself (not packaged for this system)");
+        let lorax = host.missing(&requirements(
+            Backend::Lorax,
+            Arch::X86_64,
+            RootFs::Squashfs,
+        ));
+        assert_eq!(
+            lorax[0].to_string(),
+            "lorax the backend itself (not packaged for this system)"
+        );
     }
 
     #[test]

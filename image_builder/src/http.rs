@@ -45,5 +45,9 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
         words = error.to_string();
         cause = error.source();
     }
-    if words.is_empty() { error.to_string() } else { words }
+    if words.is_empty() {
+        error.to_string()
+    } else {
+        words
+    }
 }

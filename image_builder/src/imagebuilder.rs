@@ -160,7 +160,10 @@ pub struct BuildFailure {
 
 impl From<ImageBuilderError> for BuildFailure {
     fn from(error: ImageBuilderError) -> Self {
-        Self { error, report: None }
+        Self {
+            error,
+            report: None,
+        }
     }
 }
 
@@ -259,7 +262,9 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
-        let result = Run::new(plan, &self.host, &ctx, overtime, limit).run().await;
+        let result = Run::new(plan, &self.host, &ctx, overtime, limit)
+            .run()
+            .await;
         watchdog.abort();
         result
     }
@@ -337,7 +342,10 @@ impl<'a> Run<'a> {
             Ok(log) => log,
             Err(error) => return Err(self.fail_before_work(error)),
         };
-        let result = self.stages().await.map_err(|error| self.name_the_cause(error));
+        let result = self
+            .stages()
+            .await
+            .map_err(|error| self.name_the_cause(error));
         let delivered = self.finish(result, &log).await;
         if matches!(&delivered, Err(failure) if matches!(failure.error, ImageBuilderError::Transfer { .. }))
         {
@@ -351,10 +359,13 @@ impl<'a> Run<'a> {
     /// Build, verify, boot.
     async fn stages(&mut self) -> Result<(), ImageBuilderError> {
         let builder = bootiso(&self.plan.backend)?;
-        let built = builder.build(self.plan, self.ctx).await.map_err(|mut error| {
-            self.logs.append(&mut error.logs);
-            error
-        })?;
+        let built = builder
+            .build(self.plan, self.ctx)
+            .await
+            .map_err(|mut error| {
+                self.logs.append(&mut error.logs);
+                error
+            })?;
         self.logs.extend(built.logs.iter().cloned());
         let iso = built.iso.clone();
         let options = InspectOptions {
@@ -362,8 +373,10 @@ impl<'a> Run<'a> {
             ..InspectOptions::default()
         };
         self.built = Some(built);
-        let contents =
-            self.ctx.stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options)).await?;
+        let contents = self
+            .ctx
+            .stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options))
+            .await?;
         self.contents = Some(contents);
         self.boot_tests(&iso).await
     }
@@ -381,7 +394,10 @@ impl<'a> Run<'a> {
         let arch = GuestArch::of(self.plan.arch).unwrap_or(GuestArch::X86_64);
         ctx.stage(Stage::BootTest, async {
             for &firmware in firmwares {
-                let test = BootTest { arch, ..BootTest::new(iso, firmware, &output_dir) };
+                let test = BootTest {
+                    arch,
+                    ..BootTest::new(iso, firmware, &output_dir)
+                };
                 let verdict = test.run(ctx).await?;
                 verdicts.push(verdict.clone());
                 if !verdict.passed {
@@ -402,7 +418,10 @@ impl<'a> Run<'a> {
         log: &JobLog,
     ) -> Result<BuildReport, BuildFailure> {
         let mut report = self.report();
-        let delivered = self.ctx.stage(Stage::Transfer, self.deliver(&mut report)).await;
+        let delivered = self
+            .ctx
+            .stage(Stage::Transfer, self.deliver(&mut report))
+            .await;
         let result = match (result, delivered) {
             (Ok(()), delivered) => delivered,
             // The first error is the one to tell; the log has the other.
@@ -430,15 +449,25 @@ impl<'a> Run<'a> {
         };
         match result {
             Ok(()) => Ok(report),
-            Err(error) => Err(BuildFailure { error, report: Some(Box::new(report)) }),
+            Err(error) => Err(BuildFailure {
+                error,
+                report: Some(Box::new(report)),
+            }),
         }
     }
 
     /// The image, its tree and the logs of tools; not yet the job's own log and report.
     async fn deliver(&self, report: &mut BuildReport) -> Result<(), ImageBuilderError> {
         let kept = self.plan.paths.work.clone();
-        let refused = |source| ImageBuilderError::Transfer { source, kept: kept.clone() };
-        let folder = self.staging.reserve(&self.plan.name).await.map_err(refused)?;
+        let refused = |source| ImageBuilderError::Transfer {
+            source,
+            kept: kept.clone(),
+        };
+        let folder = self
+            .staging
+            .reserve(&self.plan.name)
+            .await
+            .map_err(refused)?;
         report.delivered_to = Some(folder.clone());
         // An image that was not read back whole is none.
         let iso = self.built.as_ref().filter(|_| self.contents.is_some());
@@ -463,19 +492,29 @@ impl<'a> Run<'a> {
     }
 
     fn open_log(&self) -> Result<Arc<JobLog>, ImageBuilderError> {
-        let path = self.plan.paths.work.join(JobLog::file_name(self.plan.created));
+        let path = self
+            .plan
+            .paths
+            .work
+            .join(JobLog::file_name(self.plan.created));
         let log = JobLog::create(&path)
             .map(Arc::new)
             .map_err(|source| ImageBuilderError::WorkDir { path, source })?;
         self.ctx.events.add_sink(log.clone());
         let plan = self.plan;
         let events = &self.ctx.events;
-        events.info(format!("Registered a new Image Build request from {}", requester(self.host)));
+        events.info(format!(
+            "Registered a new Image Build request from {}",
+            requester(self.host)
+        ));
         events.info(format!("Image type:: {}", plan.image_type));
         events.info(format!("Release:: {}", plan.release));
         events.info(format!("Architecture:: {}", plan.arch));
         events.info(format!("Job:: {}", plan.job));
-        events.info(format!("Backend:: {} ({})", plan.backend.name, plan.backend.reason));
+        events.info(format!(
+            "Backend:: {} ({})",
+            plan.backend.name, plan.backend.reason
+        ));
         events.info(format!("Packages:: {}", plan.packages.join(" ")));
         events.info(format!("Staging:: {}", plan.paths.staging.display()));
         for note in &plan.notes {
@@ -507,7 +546,10 @@ impl<'a> Run<'a> {
 
     fn report(&self) -> BuildReport {
         let plan = self.plan;
-        let packages = self.contents.iter().flat_map(|contents| contents.packages.packages());
+        let packages = self
+            .contents
+            .iter()
+            .flat_map(|contents| contents.packages.packages());
         BuildReport {
             version: report::VERSION,
             generator: concat!("image_builder ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -542,7 +584,11 @@ impl<'a> Run<'a> {
     /// What is known only at the end.
     fn complete(&self, report: &mut BuildReport) {
         let recorded = self.recorder.recorded();
-        let command_seconds = recorded.commands.iter().map(|command| command.seconds).sum();
+        let command_seconds = recorded
+            .commands
+            .iter()
+            .map(|command| command.seconds)
+            .sum();
         report.stages = recorded.stages;
         report.commands = recorded.commands;
         report.finished = Timestamp::now();
@@ -564,6 +610,12 @@ fn outcome<T, E: std::borrow::Borrow<ImageBuilderError>>(result: &Result<T, E>) 
 
 /// Who asked: in local mode the user and the host.
 fn requester(host: &Host) -> String {
-    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    format!("{}@{}", user.map_or_else(|| "root".to_owned(), |user| user.name), host.name)
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid())
+        .ok()
+        .flatten();
+    format!(
+        "{}@{}",
+        user.map_or_else(|| "root".to_owned(), |user| user.name),
+        host.name
+    )
 }

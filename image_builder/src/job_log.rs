@@ -36,7 +36,10 @@ impl JobLog {
     /// The name of a log begun at `time`: `imagebuild_20261121094224.log` (local time).
     #[must_use]
     pub fn file_name(time: Timestamp) -> String {
-        format!("imagebuild_{}.log", time.to_zoned(TimeZone::system()).strftime("%Y%m%d%H%M%S"))
+        format!(
+            "imagebuild_{}.log",
+            time.to_zoned(TimeZone::system()).strftime("%Y%m%d%H%M%S")
+        )
     }
 
     /// Makes the log file; it must not exist yet.
@@ -45,8 +48,9 @@ impl JobLog {
     ///
     /// The operating system's, with the path.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = File::create_new(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let file = File::create_new(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
         Ok(Self {
             path: path.to_owned(),
             zone: TimeZone::system(),
@@ -73,7 +77,9 @@ impl JobLog {
 
 impl EventSink for JobLog {
     fn event(&self, event: &BuildEvent) {
-        let Some(message) = message(&event.kind) else { return };
+        let Some(message) = message(&event.kind) else {
+            return;
+        };
         let time = event.time.to_zoned(self.zone.clone());
         let stamp = time.strftime("%Y-%m-%d %H:%M:%S");
         let millis = time.subsec_nanosecond() / 1_000_000;
@@ -94,20 +100,38 @@ fn message(kind: &EventKind) -> Option<String> {
     Some(match kind {
         EventKind::JobStarted { job, title } => format!("Job {job}: {title}"),
         EventKind::StageStarted { stage } => format!("== {stage}: {}", stage.title()),
-        EventKind::StageFinished { stage, outcome, seconds } => {
+        EventKind::StageFinished {
+            stage,
+            outcome,
+            seconds,
+        } => {
             format!("== {stage}: {outcome} after {seconds:.1} s")
         }
         EventKind::CommandStarted { command } => format!("$ {command}"),
-        EventKind::CommandFinished { exit, outcome, seconds, .. } => match (exit, outcome) {
+        EventKind::CommandFinished {
+            exit,
+            outcome,
+            seconds,
+            ..
+        } => match (exit, outcome) {
             (_, Outcome::Succeeded) => format!("$ done after {seconds:.1} s"),
             (Some(exit), _) => format!("$ {exit} after {seconds:.1} s"),
             (None, outcome) => format!("$ {outcome} after {seconds:.1} s"),
         },
         EventKind::Output { line, .. } if line.is_empty() => return None,
         EventKind::Output { line, .. } => format!("  {line}"),
-        EventKind::Log { level: Level::Info, message } => message.clone(),
-        EventKind::Log { level: Level::Warning, message } => format!("warning: {message}"),
-        EventKind::Log { level: Level::Error, message } => format!("error: {message}"),
+        EventKind::Log {
+            level: Level::Info,
+            message,
+        } => message.clone(),
+        EventKind::Log {
+            level: Level::Warning,
+            message,
+        } => format!("warning: {message}"),
+        EventKind::Log {
+            level: Level::Error,
+            message,
+        } => format!("error: {message}"),
         EventKind::Progress { .. } => return None,
         EventKind::Artifact { path, size, sha256 } => {
             format!("{}: {size} bytes, SHA-256 {sha256}", path.display())
@@ -133,16 +157,24 @@ mod tests {
         let events = Events::new();
         events.add_sink(log.clone());
         events.info("Image type:: boot");
-        events.emit(EventKind::Output { stream: Stream::Stdout, line: "Dependencies resolved.".into() });
-        events.emit(EventKind::Output { stream: Stream::Stdout, line: String::new() });
+        events.emit(EventKind::Output {
+            stream: Stream::Stdout,
+            line: "Dependencies resolved.".into(),
+        });
+        events.emit(EventKind::Output {
+            stream: Stream::Stdout,
+            line: String::new(),
+        });
         events.warn("two\nlines");
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         let (stamp, rest) = lines[0].split_at(23);
         assert!(rest == " - Image type:: boot", "{rest}");
-        let shape: String =
-            stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let shape: String = stamp
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
         assert_eq!(shape, "0000-00-00 00:00:00,000");
         assert!(lines[1].ends_with(" -   Dependencies resolved."));
         assert!(lines[2].ends_with(" - warning: two") && lines[3].ends_with(" - lines"));

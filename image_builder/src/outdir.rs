@@ -53,7 +53,10 @@ impl StageError for OutdirError {
 ///
 /// [`OutdirError`] says why not.
 pub fn check(path: &Path) -> Result<(), OutdirError> {
-    let fail = |source| OutdirError::Io { path: path.to_owned(), source };
+    let fail = |source| OutdirError::Io {
+        path: path.to_owned(),
+        source,
+    };
     // The folder itself may be a link, and lead anywhere.
     let resolved = match path.canonicalize() {
         Ok(resolved) => resolved,
@@ -85,7 +88,10 @@ pub fn check(path: &Path) -> Result<(), OutdirError> {
 /// [`OutdirError`]; the older tree is still there then.
 pub fn install(tree: &Path, outdir: &Path, job: &str) -> Result<(), OutdirError> {
     check(outdir)?;
-    let fail = |source| OutdirError::Io { path: outdir.to_owned(), source };
+    let fail = |source| OutdirError::Io {
+        path: outdir.to_owned(),
+        source,
+    };
     // Through a link the tree goes to where the link leads.
     let outdir = &outdir.canonicalize().unwrap_or_else(|_| outdir.to_owned());
     let parent = outdir.parent().unwrap_or(Path::new("/"));
@@ -148,7 +154,10 @@ mod tests {
         let outdir = dir.path().join("out/tree");
         for content in ["one", "two"] {
             install(&tree(dir.path(), content), &outdir, "job").unwrap();
-            assert_eq!(std::fs::read_to_string(outdir.join("images/boot.iso")).unwrap(), content);
+            assert_eq!(
+                std::fs::read_to_string(outdir.join("images/boot.iso")).unwrap(),
+                content
+            );
         }
         assert_eq!(dir.path().join("out").read_dir().unwrap().count(), 1);
     }
@@ -161,8 +170,16 @@ mod tests {
         check(&outdir).unwrap();
         std::fs::write(outdir.join("thesis.tex"), "years").unwrap();
         let error = install(&tree(dir.path(), "x"), &outdir, "job").unwrap_err();
-        assert!(error.to_string().contains("is not empty and was not made by a build"), "{error}");
-        assert_eq!(std::fs::read_to_string(outdir.join("thesis.tex")).unwrap(), "years");
+        assert!(
+            error
+                .to_string()
+                .contains("is not empty and was not made by a build"),
+            "{error}"
+        );
+        assert_eq!(
+            std::fs::read_to_string(outdir.join("thesis.tex")).unwrap(),
+            "years"
+        );
         let file = outdir.join("thesis.tex");
         assert!(matches!(check(&file), Err(OutdirError::NotAFolder(_))));
     }
@@ -172,8 +189,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("/usr", &link).unwrap();
-        for path in [Path::new("/"), Path::new("/home"), Path::new("/no-such-top"), &link] {
-            assert!(matches!(check(path), Err(OutdirError::System(_))), "{}", path.display());
+        for path in [
+            Path::new("/"),
+            Path::new("/home"),
+            Path::new("/no-such-top"),
+            &link,
+        ] {
+            assert!(
+                matches!(check(path), Err(OutdirError::System(_))),
+                "{}",
+                path.display()
+            );
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirement
 use crate::process::Invocation;
 use crate::repository::{Repository, Source};
 use crate::spec::{
-    AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm,
-    ImageType, Release, RepositoryId, RepositoryKind, RootFs, Shared, defaults,
+    AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
+    Release, RepositoryId, RepositoryKind, RootFs, Shared, defaults,
 };
 
 /// Why no plan can be made of a spec that is right in itself.
@@ -87,7 +87,9 @@ impl StageError for PlanError {
             }
             Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
             Self::Staging(_) => "name a folder, as in `staging = file:///srv/images`".to_owned(),
-            Self::Compression { .. } => "set `rootfs = squashfs`, or `compression = lz4`".to_owned(),
+            Self::Compression { .. } => {
+                "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
+            }
             Self::Repository(id) => format!("give `{id}_url` or `{id}_mirror`"),
         })
     }
@@ -228,7 +230,10 @@ impl BuildPlan {
         let boot = spec.boot_or_default();
         let release = spec.package_release().clone();
         let arch = spec.common.arch.or(host.arch).unwrap_or(Arch::X86_64);
-        let product = boot.product.clone().unwrap_or_else(|| defaults::PRODUCT.to_owned());
+        let product = boot
+            .product
+            .clone()
+            .unwrap_or_else(|| defaults::PRODUCT.to_owned());
         let version = boot.version.clone().unwrap_or_else(|| release.to_string());
         let backend = choose_backend(shared.backend.unwrap_or_default(), arch, &release, host)?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
@@ -240,8 +245,15 @@ impl BuildPlan {
         let packages = packages(shared, compression, backend.name, &mut notes);
         let repositories = repositories(spec, shared, &release, arch, &mut notes)?;
         let job = job_id(options.now);
-        let stamp = options.now.to_zoned(TimeZone::system()).strftime("%Y%m%d%H%M%S").to_string();
-        let name = format!("{}-{image_type}-{release}-{arch}-{stamp}", file_word(&product));
+        let stamp = options
+            .now
+            .to_zoned(TimeZone::system())
+            .strftime("%Y%m%d%H%M%S")
+            .to_string();
+        let name = format!(
+            "{}-{image_type}-{release}-{arch}-{stamp}",
+            file_word(&product)
+        );
         let work_parent = match &boot.workdir {
             Some(path) => spec.resolve(path),
             None => PathBuf::from(defaults::WORK_DIR),
@@ -260,19 +272,29 @@ impl BuildPlan {
             name,
             repositories,
             packages,
-            proxy: shared.proxy.as_ref().map(|proxy| proxy.as_written().to_owned()),
+            proxy: shared
+                .proxy
+                .as_ref()
+                .map(|proxy| proxy.as_written().to_owned()),
             dnf: host.dnf.unwrap_or(DnfVersion::Dnf5),
             mkimage: host.mkimage().to_owned(),
             processors: host.processors,
             rootfs,
             compression,
             boot_test,
-            timeout_seconds: shared.timeout.unwrap_or_else(defaults::timeout).duration().as_secs(),
+            timeout_seconds: shared
+                .timeout
+                .unwrap_or_else(defaults::timeout)
+                .duration()
+                .as_secs(),
             paths: Paths {
                 work: work_parent.join(&job),
                 work_parent,
                 cache: options.current_dir.join(&options.cache_dir),
-                tree: boot.outdir.as_ref().map(|path| options.current_dir.join(spec.resolve(path))),
+                tree: boot
+                    .outdir
+                    .as_ref()
+                    .map(|path| options.current_dir.join(spec.resolve(path))),
                 staging: staging(spec, &options.current_dir)?,
             },
             missing: host.missing(&needs),
@@ -289,11 +311,20 @@ impl BuildPlan {
 }
 
 fn refuse_koji_builds(shared: &Shared) -> Result<(), PlanError> {
-    let keys: Vec<&str> = [("nvr", shared.nvr.is_empty()), ("bid", shared.bid.is_empty())]
-        .into_iter()
-        .filter_map(|(key, empty)| (!empty).then_some(key))
-        .collect();
-    if keys.is_empty() { Ok(()) } else { Err(PlanError::KojiBuilds { keys: keys.join(" and ") }) }
+    let keys: Vec<&str> = [
+        ("nvr", shared.nvr.is_empty()),
+        ("bid", shared.bid.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(key, empty)| (!empty).then_some(key))
+    .collect();
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError::KojiBuilds {
+            keys: keys.join(" and "),
+        })
+    }
 }
 
 fn choose_backend(
@@ -302,15 +333,20 @@ fn choose_backend(
     release: &Release,
     host: &Host,
 ) -> Result<BackendChoice, PlanError> {
-    let runs_here = host.arch == Some(arch)
-        || (host.arch == Some(Arch::X86_64) && arch == Arch::I686);
+    let runs_here =
+        host.arch == Some(arch) || (host.arch == Some(Arch::X86_64) && arch == Arch::I686);
     if !runs_here {
-        let host = host.arch.map_or_else(|| "of an unknown kind".to_owned(), |arch| arch.to_string());
+        let host = host
+            .arch
+            .map_or_else(|| "of an unknown kind".to_owned(), |arch| arch.to_string());
         return Err(PlanError::Arch { wanted: arch, host });
     }
     let native_can = matches!(arch, Arch::X86_64 | Arch::Aarch64 | Arch::I686);
     let refuse = |problem: &str| {
-        Err(PlanError::Backend { backend: wanted, problem: problem.to_owned() })
+        Err(PlanError::Backend {
+            backend: wanted,
+            problem: problem.to_owned(),
+        })
     };
     let choice = |name, reason: String| Ok(BackendChoice { name, reason });
     match wanted {
@@ -323,9 +359,10 @@ fn choose_backend(
             // lorax makes images of the release that it comes from.
             let fits = host.id == "fedora" && host.version == release.to_string();
             match (lorax, fits) {
-                (true, true) => {
-                    choice(Backend::Lorax, format!("lorax is installed and this is Fedora {release}"))
-                }
+                (true, true) => choice(
+                    Backend::Lorax,
+                    format!("lorax is installed and this is Fedora {release}"),
+                ),
                 (true, false) if native_can => choice(
                     Backend::Native,
                     format!("lorax is installed, but this is not Fedora {release}"),
@@ -377,8 +414,11 @@ fn packages(
     backend: Backend,
     notes: &mut Vec<String>,
 ) -> Vec<String> {
-    let mut packages: Vec<String> =
-        shared.packages.iter().map(|package| package.as_str().to_owned()).collect();
+    let mut packages: Vec<String> = shared
+        .packages
+        .iter()
+        .map(|package| package.as_str().to_owned())
+        .collect();
     if backend != Backend::Native {
         return packages;
     }
@@ -392,7 +432,10 @@ fn packages(
         .filter(|name| !packages.iter().any(|package| package == name))
         .collect();
     if !missing.is_empty() && !shared.packages.is_empty() {
-        notes.push(format!("{} added: the image cannot boot without", missing.join(", ")));
+        notes.push(format!(
+            "{} added: the image cannot boot without",
+            missing.join(", ")
+        ));
     }
     packages.extend(missing.into_iter().map(str::to_owned));
     packages
@@ -419,8 +462,16 @@ fn repositories(
         let id = RepositoryId::new(release.clone(), kind);
         let mut sources = Vec::new();
         if let Some(urls) = shared.repositories.get(&id) {
-            sources.extend(urls.url.iter().map(|url| Source::BaseUrl(url.to_url_text(&base))));
-            sources.extend(urls.mirror.iter().map(|url| Source::mirror(url.to_url_text(&base))));
+            sources.extend(
+                urls.url
+                    .iter()
+                    .map(|url| Source::BaseUrl(url.to_url_text(&base))),
+            );
+            sources.extend(
+                urls.mirror
+                    .iter()
+                    .map(|url| Source::mirror(url.to_url_text(&base))),
+            );
         }
         let written = !sources.is_empty();
         if !written {
@@ -459,14 +510,20 @@ impl Signatures {
         let fedora = release.number().and_then(|number| {
             [
                 format!("/etc/pki/rpm-gpg/RPM-GPG-KEY-fedora-{number}-primary"),
-                format!("/usr/share/distribution-gpg-keys/fedora/RPM-GPG-KEY-fedora-{number}-primary"),
+                format!(
+                    "/usr/share/distribution-gpg-keys/fedora/RPM-GPG-KEY-fedora-{number}-primary"
+                ),
             ]
             .into_iter()
             .find(|path| Path::new(path).exists())
         });
         Self {
             check: shared.gpgcheck,
-            keys: shared.gpgkey.iter().map(|key| key.to_url_text(base)).collect(),
+            keys: shared
+                .gpgkey
+                .iter()
+                .map(|key| key.to_url_text(base))
+                .collect(),
             fedora: fedora.map(|path| format!("file://{path}")),
         }
     }
@@ -507,7 +564,10 @@ fn job_id(now: Timestamp) -> String {
 /// A word for a file name: what is not a letter, a digit, `.` or `_` becomes `-`.
 fn file_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let word: String = text.chars().map(|c| if plain(c) { c } else { '-' }).collect();
+    let word: String = text
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
     word.trim_start_matches(['.', '-']).to_owned()
 }
 
@@ -520,7 +580,13 @@ pub const VOLUME_ID_MAX: usize = 32;
 pub fn volume_id(product: &str, version: &str, arch: &str) -> String {
     let clean = |text: &str| -> String {
         text.chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                    c
+                } else {
+                    '-'
+                }
+            })
             .collect()
     };
     // The end tells images apart, so a long product gives way.
@@ -563,11 +629,19 @@ mod tests {
         let plan = plan(BOOT).unwrap();
         assert_eq!(plan.title, "boot image of Fedora 43 (x86_64)");
         assert_eq!(plan.volume_id, "Fedora-43-x86_64");
-        assert!(plan.name.starts_with("Fedora-boot-43-x86_64-20261121"), "{}", plan.name);
+        assert!(
+            plan.name.starts_with("Fedora-boot-43-x86_64-20261121"),
+            "{}",
+            plan.name
+        );
         assert_eq!(plan.packages, ["@core", "kernel", "dracut-live", "zstd"]);
         assert_eq!(plan.backend.name, Backend::Native);
         assert_eq!(plan.repositories[0].id, "43");
-        assert!(plan.repositories[0].sources[0].url().contains("metalink?repo=fedora-43"));
+        assert!(
+            plan.repositories[0].sources[0]
+                .url()
+                .contains("metalink?repo=fedora-43")
+        );
         assert_eq!(plan.paths.staging, Path::new("/home/qa/fbs-images"));
         assert_eq!(plan.paths.work, Path::new("/var/tmp/fbs").join(&plan.job));
         assert_eq!(plan.paths.tree, None);
@@ -585,18 +659,33 @@ mod tests {
         host.version = "42".into();
         let choice = plan_on(&host, BOOT).unwrap().backend;
         assert_eq!(choice.name, Backend::Native);
-        assert_eq!(choice.reason, "lorax is installed, but this is not Fedora 43");
+        assert_eq!(
+            choice.reason,
+            "lorax is installed, but this is not Fedora 43"
+        );
     }
 
     #[test]
     fn what_cannot_be_done_is_said_with_the_way_out() {
         for (more, expected) in [
             ("nvr = bash-5.2-1.fc43;\n", "nvr cannot be honoured yet"),
-            ("arch = aarch64\n", "the image is for aarch64, and this host is x86_64"),
+            (
+                "arch = aarch64\n",
+                "the image is for aarch64, and this host is x86_64",
+            ),
             ("backend = kiwi\n", "the backend kiwi is not supported yet"),
-            ("backend = pungi\n", "the backend pungi makes DVDs, not boot images"),
-            ("staging = ftp://user:secret@host/\n", "images cannot be delivered to ftp://"),
-            ("rootfs = erofs\ncompression = xz\n", "erofs cannot be compressed with xz"),
+            (
+                "backend = pungi\n",
+                "the backend pungi makes DVDs, not boot images",
+            ),
+            (
+                "staging = ftp://user:secret@host/\n",
+                "images cannot be delivered to ftp://",
+            ),
+            (
+                "rootfs = erofs\ncompression = xz\n",
+                "erofs cannot be compressed with xz",
+            ),
         ] {
             let error = plan(&format!("{BOOT}{more}")).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
@@ -610,8 +699,15 @@ mod tests {
     #[test]
     fn given_packages_keep_what_boots() {
         let plan = plan(&format!("{BOOT}packages = vim; kernel; -man-db\n")).unwrap();
-        assert_eq!(plan.packages, ["vim", "kernel", "-man-db", "dracut-live", "zstd"]);
-        assert!(plan.notes[0].starts_with("dracut-live, zstd added"), "{:?}", plan.notes);
+        assert_eq!(
+            plan.packages,
+            ["vim", "kernel", "-man-db", "dracut-live", "zstd"]
+        );
+        assert!(
+            plan.notes[0].starts_with("dracut-live, zstd added"),
+            "{:?}",
+            plan.notes
+        );
     }
 
     #[test]
@@ -623,7 +719,10 @@ mod tests {
         .unwrap();
         assert_eq!(
             plan.repositories[0].sources,
-            [Source::BaseUrl("http://r/os".into()), Source::MirrorList("http://m/list?x".into())]
+            [
+                Source::BaseUrl("http://r/os".into()),
+                Source::MirrorList("http://m/list?x".into())
+            ]
         );
         assert_eq!(plan.repositories[1].sources[0].url(), "file:///srv/updates");
         assert!(plan.repositories[0].gpg_check);
@@ -633,7 +732,10 @@ mod tests {
     #[test]
     fn volume_ids_fit_and_keep_their_end() {
         assert_eq!(volume_id("Fedora", "43", "x86_64"), "Fedora-43-x86_64");
-        assert_eq!(volume_id("My Fedora", "43 Beta", "x86_64"), "My-Fedora-43-Beta-x86_64");
+        assert_eq!(
+            volume_id("My Fedora", "43 Beta", "x86_64"),
+            "My-Fedora-43-Beta-x86_64"
+        );
         let long = volume_id("A product with a very long name", "rawhide", "x86_64");
         assert_eq!(long, "A-product-with-a-rawhide-x86_64");
         assert!(volume_id("F", &"9".repeat(60), "x86_64").len() == VOLUME_ID_MAX);

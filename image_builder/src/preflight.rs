@@ -86,13 +86,22 @@ impl StageError for PreflightError {
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Repository { transient: true, .. })
+        matches!(
+            self,
+            Self::Repository {
+                transient: true,
+                ..
+            }
+        )
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotRoot => "run it as root, as in `sudo fbs build ...`".to_owned(),
-            Self::Missing { install: Some(install), .. } => format!("run `{install}`"),
+            Self::Missing {
+                install: Some(install),
+                ..
+            } => format!("run `{install}`"),
             Self::Space { .. } => {
                 "free some space, or name a folder on a larger disk (`workdir` in the spec, \
                  FBS_CACHE_DIR for the cache)"
@@ -151,12 +160,19 @@ pub async fn check(
 }
 
 fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
-    let fail = |source| PreflightError::Folder { path: folder.to_owned(), source };
+    let fail = |source| PreflightError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(folder).map_err(fail)?;
     let stat = nix::sys::statvfs::statvfs(folder).map_err(|error| fail(error.into()))?;
     let free_mib = stat.fragment_size() * stat.blocks_available() / (1024 * 1024);
     if free_mib < needed_mib {
-        return Err(PreflightError::Space { path: folder.to_owned(), free_mib, needed_mib });
+        return Err(PreflightError::Space {
+            path: folder.to_owned(),
+            free_mib,
+            needed_mib,
+        });
     }
     Ok(())
 }
@@ -196,7 +212,10 @@ struct Problem {
 
 impl Problem {
     fn lasting(words: impl Into<String>) -> Self {
-        Self { words: words.into(), transient: false }
+        Self {
+            words: words.into(),
+            transient: false,
+        }
     }
 }
 
@@ -205,9 +224,12 @@ async fn probe(source: &Source, client: &reqwest::Client) -> Result<(), Problem>
         Source::BaseUrl(url) => format!("{}/repodata/repomd.xml", url.trim_end_matches('/')),
         Source::MirrorList(url) | Source::Metalink(url) => url.clone(),
     };
-    let url = Url::parse(&address).map_err(|error| Problem::lasting(format!("is no URL: {error}")))?;
+    let url =
+        Url::parse(&address).map_err(|error| Problem::lasting(format!("is no URL: {error}")))?;
     if url.scheme() == "file" {
-        let path = url.to_file_path().unwrap_or_else(|()| PathBuf::from(url.path()));
+        let path = url
+            .to_file_path()
+            .unwrap_or_else(|()| PathBuf::from(url.path()));
         return match path.is_file() {
             true => Ok(()),
             false => Err(Problem::lasting(format!("has no {}", path.display()))),
@@ -271,14 +293,20 @@ mod tests {
     async fn problem(url: String) -> PreflightError {
         let client = http::client(None).unwrap();
         let repository = Repository::new("43", vec![Source::BaseUrl(url)]);
-        check_repositories(&[repository], &client).await.unwrap_err()
+        check_repositories(&[repository], &client)
+            .await
+            .unwrap_err()
     }
 
     #[tokio::test]
     async fn a_repository_that_is_not_there_is_named_without_its_password() {
-        let error = problem(server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await).await;
+        let error =
+            problem(server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await).await;
         let words = error.to_string();
-        assert!(words.starts_with("the repository 43 at http://user:***@127.0.0.1:"), "{words}");
+        assert!(
+            words.starts_with("the repository 43 at http://user:***@127.0.0.1:"),
+            "{words}"
+        );
         assert!(
             words.ends_with("/os/ answers 404 Not Found when asked for repodata/repomd.xml"),
             "{words}"
@@ -307,9 +335,14 @@ mod tests {
     #[tokio::test]
     async fn one_source_that_answers_is_enough() {
         let good = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        let sources = vec![Source::BaseUrl("http://127.0.0.1:1/".into()), Source::MirrorList(good)];
+        let sources = vec![
+            Source::BaseUrl("http://127.0.0.1:1/".into()),
+            Source::MirrorList(good),
+        ];
         let client = http::client(None).unwrap();
-        check_repositories(&[Repository::new("43", sources)], &client).await.unwrap();
+        check_repositories(&[Repository::new("43", sources)], &client)
+            .await
+            .unwrap();
     }
 
     #[test]

@@ -172,7 +172,10 @@ impl Recorder {
     /// What was seen so far.
     #[must_use]
     pub fn recorded(&self) -> Recorded {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -181,14 +184,23 @@ impl EventSink for Recorder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
             EventKind::StageStarted { stage } => state.current = Some(*stage),
-            EventKind::StageFinished { stage, outcome, seconds } => {
+            EventKind::StageFinished {
+                stage,
+                outcome,
+                seconds,
+            } => {
                 state.stages.push(StageRecord {
                     stage: *stage,
                     outcome: *outcome,
                     seconds: *seconds,
                 });
             }
-            EventKind::CommandFinished { command, exit, outcome, seconds } => {
+            EventKind::CommandFinished {
+                command,
+                exit,
+                outcome,
+                seconds,
+            } => {
                 let record = CommandRecord {
                     stage: state.current.unwrap_or(Stage::Check),
                     command: command.clone(),

@@ -21,7 +21,11 @@ impl Source {
     #[must_use]
     pub fn mirror(url: impl Into<String>) -> Self {
         let url = url.into();
-        if url.contains("metalink") { Self::Metalink(url) } else { Self::MirrorList(url) }
+        if url.contains("metalink") {
+            Self::Metalink(url)
+        } else {
+            Self::MirrorList(url)
+        }
     }
 
     /// The URL, whichever kind it is.
@@ -54,6 +58,12 @@ impl Repository {
     /// An unchecked repository of usual priority.
     #[must_use]
     pub fn new(id: impl Into<String>, sources: Vec<Source>) -> Self {
-        Self { id: id.into(), sources, priority: None, gpg_check: false, gpg_keys: Vec::new() }
+        Self {
+            id: id.into(),
+            sources,
+            priority: None,
+            gpg_check: false,
+            gpg_keys: Vec::new(),
+        }
     }
 }

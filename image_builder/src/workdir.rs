@@ -22,7 +22,10 @@ impl WorkDir {
             std::fs::create_dir_all(parent)?;
         }
         std::fs::DirBuilder::new().mode(0o700).create(path)?;
-        Ok(Self { path: path.to_owned(), keep: false })
+        Ok(Self {
+            path: path.to_owned(),
+            keep: false,
+        })
     }
 
     /// Where it is.

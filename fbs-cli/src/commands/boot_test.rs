@@ -63,7 +63,12 @@ fn test(args: &BootTest, arch: GuestArch, firmware: Firmware) -> verify::BootTes
 
 fn describe(verdict: &BootVerdict) {
     let line = verdict.matched_line.as_deref().unwrap_or_default().trim();
-    let BootVerdict { firmware, seconds, accelerator, .. } = verdict;
+    let BootVerdict {
+        firmware,
+        seconds,
+        accelerator,
+        ..
+    } = verdict;
     if verdict.passed {
         eprintln!("{firmware}: boots in {seconds:.0} s ({accelerator}): {line}");
     } else {

@@ -62,7 +62,9 @@ fn summary(report: &BuildReport) {
 
 /// Where everything is.
 fn delivered(report: &BuildReport) {
-    let Some(folder) = &report.delivered_to else { return };
+    let Some(folder) = &report.delivered_to else {
+        return;
+    };
     for file in &report.files {
         let what = match file.name.rsplit('.').next() {
             Some("iso") => "image",
@@ -72,7 +74,11 @@ fn delivered(report: &BuildReport) {
         eprintln!("{what:<12}{}", folder.join(&file.name).display());
     }
     eprintln!("{:<12}{}", "log", folder.join(&report.log).display());
-    eprintln!("{:<12}{}", "report", folder.join(image_builder::delivery::REPORT).display());
+    eprintln!(
+        "{:<12}{}",
+        "report",
+        folder.join(image_builder::delivery::REPORT).display()
+    );
     if let Some(tree) = &report.tree {
         eprintln!("{:<12}{}", "tree", tree.display());
     }

@@ -10,10 +10,16 @@ use crate::output;
 
 pub(crate) fn run(args: &Check) -> Exit {
     let checked = spec::load(&args.spec);
-    let mistakes = checked.as_ref().err().map(image_builder::spec::SpecError::mistakes);
+    let mistakes = checked
+        .as_ref()
+        .err()
+        .map(image_builder::spec::SpecError::mistakes);
     if args.json {
-        let mistakes: Vec<String> =
-            mistakes.unwrap_or_default().iter().map(ToString::to_string).collect();
+        let mistakes: Vec<String> = mistakes
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let error = checked.as_ref().err().map(ToString::to_string);
         output::json_pretty(&json!({
             "spec": args.spec.conf,
@@ -38,7 +44,11 @@ pub(crate) fn run(args: &Check) -> Exit {
             let usage = spec::report(&args.spec, error);
             // A check that finds mistakes has done its work and failed; one that cannot read the
             // spec was called wrongly.
-            if error.mistakes().is_empty() { usage } else { Exit::Failed }
+            if error.mistakes().is_empty() {
+                usage
+            } else {
+                Exit::Failed
+            }
         }
     }
 }

@@ -18,13 +18,25 @@ pub(crate) fn run(args: &Doctor) -> Exit {
     let host = Host::probe();
     let arch = host.arch.unwrap_or(Arch::X86_64);
     let abilities = [
-        ("native", requirements(Backend::Native, arch, RootFs::Squashfs)),
-        ("native with erofs", requirements(Backend::Native, arch, RootFs::Erofs)),
-        ("lorax", requirements(Backend::Lorax, arch, RootFs::Squashfs)),
+        (
+            "native",
+            requirements(Backend::Native, arch, RootFs::Squashfs),
+        ),
+        (
+            "native with erofs",
+            requirements(Backend::Native, arch, RootFs::Erofs),
+        ),
+        (
+            "lorax",
+            requirements(Backend::Lorax, arch, RootFs::Squashfs),
+        ),
         ("boot test (BIOS)", boot_test_requirements(false)),
         ("boot test (UEFI)", boot_test_requirements(true)),
     ]
-    .map(|(name, needs)| Ability { name, missing: host.missing(&needs) });
+    .map(|(name, needs)| Ability {
+        name,
+        missing: host.missing(&needs),
+    });
     if args.json {
         let found: Vec<_> = abilities
             .iter()
@@ -42,15 +54,25 @@ pub(crate) fn run(args: &Doctor) -> Exit {
     }
     // A host that can build nothing is what this command is asked about.
     let works = |name: &str| {
-        abilities.iter().any(|ability| ability.name == name && ability.missing.is_empty())
+        abilities
+            .iter()
+            .any(|ability| ability.name == name && ability.missing.is_empty())
     };
-    if works("native") || works("lorax") { Exit::Done } else { Exit::Host }
+    if works("native") || works("lorax") {
+        Exit::Done
+    } else {
+        Exit::Host
+    }
 }
 
 fn render(host: &Host, abilities: &[Ability]) -> String {
-    let arch = host.arch.map_or_else(|| "an unknown architecture".to_owned(), |a| a.to_string());
-    let mut text =
-        format!("{}: {}, {arch}, {} processors\n", host.name, host.system, host.processors);
+    let arch = host
+        .arch
+        .map_or_else(|| "an unknown architecture".to_owned(), |a| a.to_string());
+    let mut text = format!(
+        "{}: {}, {arch}, {} processors\n",
+        host.name, host.system, host.processors
+    );
     if !host.is_root {
         text.push_str("not root: images can be planned, verified and booted, not built\n");
     }

@@ -31,7 +31,11 @@ pub(crate) async fn run(args: Args) -> Exit {
 /// A token that Ctrl-C, SIGTERM and a closed terminal cancel: what runs is ended and cleared away.
 fn cancelled_by_signals() -> CancellationToken {
     let cancel = CancellationToken::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
         let cancel = cancel.clone();
         match signal(kind) {
             Ok(mut signals) => {

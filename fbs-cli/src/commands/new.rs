@@ -18,7 +18,10 @@ pub(crate) fn run(args: &New) -> Exit {
     match File::create_new(path).and_then(|mut file| file.write_all(sample.as_bytes())) {
         Ok(()) => Exit::Done,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            exit::say(format_args!("{} exists and is left as it is", path.display()));
+            exit::say(format_args!(
+                "{} exists and is left as it is",
+                path.display()
+            ));
             eprintln!("hint: name another file with --output");
             Exit::Usage
         }

@@ -37,9 +37,17 @@ pub(crate) fn run(args: &Plan) -> Exit {
 }
 
 fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
-    let title = plan.title.chars().next().map(|c| c.to_uppercase().to_string() + &plan.title[1..]);
+    let title = plan
+        .title
+        .chars()
+        .next()
+        .map(|c| c.to_uppercase().to_string() + &plan.title[1..]);
     writeln!(out, "{}", title.unwrap_or_default())?;
-    writeln!(out, "  backend       {}: {}", plan.backend.name, plan.backend.reason)?;
+    writeln!(
+        out,
+        "  backend       {}: {}",
+        plan.backend.name, plan.backend.reason
+    )?;
     for repository in &plan.repositories {
         for source in &repository.sources {
             writeln!(out, "  repository    {} {}", repository.id, source.url())?;
@@ -56,7 +64,12 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
         Some(tree) => writeln!(out, "  tree          {}", tree.display())?,
         None => writeln!(out, "  tree          not kept (no outdir)")?,
     }
-    writeln!(out, "  staging       {}/{}", plan.paths.staging.display(), plan.name)?;
+    writeln!(
+        out,
+        "  staging       {}/{}",
+        plan.paths.staging.display(),
+        plan.name
+    )?;
     for note in &plan.notes {
         writeln!(out, "  note          {note}")?;
     }

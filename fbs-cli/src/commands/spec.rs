@@ -39,11 +39,16 @@ fn overrides(args: &SpecArgs) -> Vec<Override> {
         ("outdir", args.outdir.as_deref().map(absolute)),
         ("workdir", args.workdir.as_deref().map(absolute)),
     ];
-    let given = words.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?)));
+    let given = words
+        .into_iter()
+        .filter_map(|(key, value)| Some(Override::new(key, value?)));
     args.set.iter().cloned().chain(given).collect()
 }
 
 /// On the command line a path counts from the current folder; in a spec, from the spec's.
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .to_string_lossy()
+        .into_owned()
 }

@@ -46,15 +46,20 @@ const PHRASES: [&str; 16] = [
 #[async_trait]
 impl Bootiso for Lorax {
     fn steps(&self, plan: &BuildPlan) -> Vec<Step> {
-        vec![Step { stage: Stage::Tool, commands: vec![invocation(plan)] }]
+        vec![Step {
+            stage: Stage::Tool,
+            commands: vec![invocation(plan)],
+        }]
     }
 
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
-        ctx.stage(Stage::Tool, run(plan, ctx)).await.map_err(|source| {
-            let mut error = BuildError::new(Stage::Tool, source);
-            error.logs = logs(&files(plan).logs);
-            error
-        })
+        ctx.stage(Stage::Tool, run(plan, ctx))
+            .await
+            .map_err(|source| {
+                let mut error = BuildError::new(Stage::Tool, source);
+                error.logs = logs(&files(plan).logs);
+                error
+            })
     }
 }
 
@@ -104,7 +109,12 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         // The Mac's boot files need hfsplus-tools, which few hosts have.
         lorax = lorax.arg("--nomacboot");
     }
-    lorax.arg("--logfile").path(&files.log).arg("--tmp").path(&files.tmp).path(&files.output)
+    lorax
+        .arg("--logfile")
+        .path(&files.log)
+        .arg("--tmp")
+        .path(&files.tmp)
+        .path(&files.output)
 }
 
 /// Where lorax reads and writes.
@@ -141,7 +151,10 @@ fn needs_file(repository: &Repository) -> bool {
     let hidden = |source: &Source| source.url().to_ascii_lowercase().contains("srpm");
     repository.gpg_check
         || repository.priority.is_some()
-        || !repository.sources.iter().any(|source| matches!(source, Source::BaseUrl(_)))
+        || !repository
+            .sources
+            .iter()
+            .any(|source| matches!(source, Source::BaseUrl(_)))
         || repository.sources.iter().any(hidden)
 }
 
@@ -177,7 +190,10 @@ fn config(plan: &BuildPlan) -> String {
         CompressionAlgorithm::Xz => "on",
         CompressionAlgorithm::Zstd | CompressionAlgorithm::Lz4 => "off",
     };
-    format!("[compression]\ntype = {}\nargs = {args}\nbcj = {bcj}\n", compression.algorithm)
+    format!(
+        "[compression]\ntype = {}\nargs = {args}\nbcj = {bcj}\n",
+        compression.algorithm
+    )
 }
 
 fn password(proxy: &str) -> String {
@@ -196,7 +212,11 @@ async fn run(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, ComposeError
     for folder in [&files.logs, &files.tmp] {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
     }
-    for repository in plan.repositories.iter().filter(|repository| needs_file(repository)) {
+    for repository in plan
+        .repositories
+        .iter()
+        .filter(|repository| needs_file(repository))
+    {
         let path = files.repo_file(repository);
         std::fs::write(&path, repo_file(repository)).map_err(io(&path))?;
     }
@@ -230,10 +250,18 @@ async fn run(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, ComposeError
 /// The files that lorax leaves when it did its work: it may exit with 0 without.
 fn artifacts(arch: Arch) -> &'static [&'static str] {
     match arch {
-        Arch::S390x => &["images/boot.iso", "images/kernel.img", "images/initrd.img", ".treeinfo"],
-        Arch::Ppc64le => {
-            &["images/boot.iso", "ppc/ppc64/vmlinuz", "ppc/ppc64/initrd.img", ".treeinfo"]
-        }
+        Arch::S390x => &[
+            "images/boot.iso",
+            "images/kernel.img",
+            "images/initrd.img",
+            ".treeinfo",
+        ],
+        Arch::Ppc64le => &[
+            "images/boot.iso",
+            "ppc/ppc64/vmlinuz",
+            "ppc/ppc64/initrd.img",
+            ".treeinfo",
+        ],
         _ => &[
             "images/boot.iso",
             "images/pxeboot/vmlinuz",
@@ -255,8 +283,9 @@ fn own_words(error: &crate::process::CommandError) -> Option<ComposeError> {
         .tail()
         .iter()
         .filter_map(|line| {
-            let (_, name) =
-                line.split_once("no match for: ").or_else(|| line.split_once("no package matched "))?;
+            let (_, name) = line
+                .split_once("no match for: ")
+                .or_else(|| line.split_once("no package matched "))?;
             Some(name.trim().to_owned())
         })
         .collect();
@@ -264,9 +293,15 @@ fn own_words(error: &crate::process::CommandError) -> Option<ComposeError> {
 }
 
 fn logs(folder: &Path) -> Vec<PathBuf> {
-    let entries = folder.read_dir().into_iter().flatten().filter_map(Result::ok);
-    let mut logs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let entries = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    let mut logs: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
     logs.sort();
     logs
 }
@@ -320,7 +355,11 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part}\n{line}");
         }
-        assert!(lorax.args.contains(&"http://me:secret@proxy:3128".to_owned()));
+        assert!(
+            lorax
+                .args
+                .contains(&"http://me:secret@proxy:3128".to_owned())
+        );
         assert_eq!(
             config(&plan),
             "[compression]\ntype = zstd\nargs = -Xcompression-level 15\nbcj = off\n"
@@ -331,13 +370,22 @@ mod tests {
     fn what_a_plain_address_cannot_say_comes_as_a_file() {
         let checked = plan("gpgkey = /k\n");
         let line = invocation(&checked).to_string();
-        assert!(line.contains(" --repo /w/43.repo ") && !line.contains(" -s "), "{line}");
+        assert!(
+            line.contains(" --repo /w/43.repo ") && !line.contains(" -s "),
+            "{line}"
+        );
         assert_eq!(
             repo_file(&checked.repositories[0]),
             "[43]\nname=43\nenabled=1\nbaseurl=http://r/os\ngpgcheck=1\ngpgkey=file:///k\n"
         );
-        assert!(needs_file(&Repository::new("m", vec![Source::MirrorList("http://m".into())])));
-        assert!(needs_file(&Repository::new("s", vec![Source::BaseUrl("http://SRPMS/".into())])));
+        assert!(needs_file(&Repository::new(
+            "m",
+            vec![Source::MirrorList("http://m".into())]
+        )));
+        assert!(needs_file(&Repository::new(
+            "s",
+            vec![Source::BaseUrl("http://SRPMS/".into())]
+        )));
     }
 
     #[test]
@@ -348,10 +396,14 @@ mod tests {
             tail: vec![line.to_owned()],
             duration: std::time::Duration::ZERO,
         };
-        let error = own_words(&failed("Error fetching metadata for lorax-repo-0: Curl error"));
+        let error = own_words(&failed(
+            "Error fetching metadata for lorax-repo-0: Curl error",
+        ));
         assert!(matches!(error, Some(ComposeError::Download(_))));
         let error = own_words(&failed("2026: no match for: anaconda-core"));
-        assert!(matches!(error, Some(ComposeError::UnknownPackages(names)) if names == ["anaconda-core"]));
+        assert!(
+            matches!(error, Some(ComposeError::UnknownPackages(names)) if names == ["anaconda-core"])
+        );
         assert!(own_words(&failed("Traceback")).is_none());
     }
 }

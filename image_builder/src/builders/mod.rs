@@ -47,7 +47,11 @@ pub struct BuildError {
 impl BuildError {
     /// `source` in `stage`.
     pub fn new(stage: Stage, source: impl Into<ComposeError>) -> Self {
-        Self { stage, source: source.into(), logs: Vec::new() }
+        Self {
+            stage,
+            source: source.into(),
+            logs: Vec::new(),
+        }
     }
 }
 
@@ -100,7 +104,9 @@ fn explain(error: CommandError, folder: &std::path::Path) -> ComposeError {
         Some(Complaint::Unsolvable(reasons)) => ComposeError::Unsolvable(reasons),
         Some(Complaint::Download(line)) => ComposeError::Download(line),
         Some(Complaint::Signature(line)) => ComposeError::Signature(line),
-        Some(Complaint::NoSpace) => ComposeError::NoSpace { path: folder.to_owned() },
+        Some(Complaint::NoSpace) => ComposeError::NoSpace {
+            path: folder.to_owned(),
+        },
         None => ComposeError::Command(error),
     }
 }

@@ -27,11 +27,26 @@ impl Bootiso for Native {
     fn steps(&self, plan: &BuildPlan) -> Vec<Step> {
         let job = Job::new(plan);
         vec![
-            Step { stage: Stage::Packages, commands: vec![job.dnf().download(&plan.packages)] },
-            Step { stage: Stage::Root, commands: vec![job.dnf().transaction(&plan.packages)] },
-            Step { stage: Stage::Initramfs, commands: vec![job.dracut()] },
-            Step { stage: Stage::RootImage, commands: vec![job.pack()] },
-            Step { stage: Stage::Iso, commands: job.iso_commands() },
+            Step {
+                stage: Stage::Packages,
+                commands: vec![job.dnf().download(&plan.packages)],
+            },
+            Step {
+                stage: Stage::Root,
+                commands: vec![job.dnf().transaction(&plan.packages)],
+            },
+            Step {
+                stage: Stage::Initramfs,
+                commands: vec![job.dracut()],
+            },
+            Step {
+                stage: Stage::RootImage,
+                commands: vec![job.pack()],
+            },
+            Step {
+                stage: Stage::Iso,
+                commands: job.iso_commands(),
+            },
         ]
     }
 
@@ -50,7 +65,9 @@ async fn stage<T>(
     stage: Stage,
     work: impl Future<Output = Result<T, ComposeError>>,
 ) -> Result<T, BuildError> {
-    ctx.stage(stage, work).await.map_err(|source| BuildError::new(stage, source))
+    ctx.stage(stage, work)
+        .await
+        .map_err(|source| BuildError::new(stage, source))
 }
 
 /// One build: the plan, and where its parts are.
@@ -110,9 +127,12 @@ impl<'a> Job<'a> {
     }
 
     fn iso_commands(&self) -> Vec<Invocation> {
-        let mut commands =
-            bootloader::invocations(&self.plan.mkimage, &self.layout, self.platform);
-        commands.push(iso::invocation(&self.layout, self.platform, &self.plan.volume_id));
+        let mut commands = bootloader::invocations(&self.plan.mkimage, &self.layout, self.platform);
+        commands.push(iso::invocation(
+            &self.layout,
+            self.platform,
+            &self.plan.volume_id,
+        ));
         commands.push(iso::implant_checksum(&self.layout.iso()));
         commands
     }
@@ -126,7 +146,10 @@ impl<'a> Job<'a> {
             &self.config,
             &Dnf::config(&self.plan.repositories, self.plan.proxy.as_deref()),
         )?;
-        write(&self.home.join(".rpmmacros"), &Dnf::macros(&self.plan.release))?;
+        write(
+            &self.home.join(".rpmmacros"),
+            &Dnf::macros(&self.plan.release),
+        )?;
         let events = ctx.events.clone();
         let download = self.dnf().download(&self.plan.packages);
         ctx.run_watched(&download, move |line| {
@@ -154,7 +177,9 @@ impl<'a> Job<'a> {
                 Line::Keep
             }
         };
-        let result = ctx.run_watched(&self.dnf().transaction(&self.plan.packages), watch).await;
+        let result = ctx
+            .run_watched(&self.dnf().transaction(&self.plan.packages), watch)
+            .await;
         let failures = std::mem::take(&mut *lock(&failures));
         let result = no_space(result, &self.root);
         match (result, failures.is_empty()) {
@@ -180,7 +205,9 @@ impl<'a> Job<'a> {
         ctx.events.info(format!("Kernel:: {}", kernel.version));
         make_folder(&self.layout.parts())?;
         let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
-        let dracut = self.dracut().bind(initramfs::KERNEL_VERSION, &kernel.version);
+        let dracut = self
+            .dracut()
+            .bind(initramfs::KERNEL_VERSION, &kernel.version);
         let result = {
             let watch = Arc::clone(&watch);
             ctx.run_watched(&dracut, move |line| {
@@ -240,7 +267,12 @@ impl<'a> Job<'a> {
         let iso = self.layout.iso();
         require(&iso)?;
         let iso_sha256 = self.complete_tree().await?;
-        Ok(Built { tree, iso, iso_sha256: Some(iso_sha256), logs: Vec::new() })
+        Ok(Built {
+            tree,
+            iso,
+            iso_sha256: Some(iso_sha256),
+            logs: Vec::new(),
+        })
     }
 
     /// Everything of the ISO that no command makes.
@@ -269,14 +301,20 @@ impl<'a> Job<'a> {
         write(&iso.join(".discinfo"), &self.tree_info().discinfo())?;
         make_folder(&self.layout.boot())?;
         let files = BootFiles::of(&self.layout, self.platform);
-        write(&files.early_config, &bootloader::early_config(&self.plan.volume_id))
+        write(
+            &files.early_config,
+            &bootloader::early_config(&self.plan.volume_id),
+        )
     }
 
     fn place_loaders(&self) -> Result<(), ComposeError> {
         let files = BootFiles::of(&self.layout, self.platform);
         let iso = self.layout.iso_tree();
         require(&files.esp)?;
-        place(&files.efi, &iso.join("EFI/BOOT").join(self.platform.efi_file))?;
+        place(
+            &files.efi,
+            &iso.join("EFI/BOOT").join(self.platform.efi_file),
+        )?;
         if self.platform.bios.is_some() {
             place(&files.eltorito, &iso.join(iso::ELTORITO))?;
         }
@@ -303,8 +341,17 @@ impl<'a> Job<'a> {
         for name in names {
             place(&iso.join(name), &tree.join(name))?;
         }
-        place(&BootFiles::of(&self.layout, self.platform).esp, &tree.join("images/efiboot.img"))?;
-        let hashed = [BOOT_ISO, ROOT_IMAGE, INITRAMFS, KERNEL, "images/efiboot.img"];
+        place(
+            &BootFiles::of(&self.layout, self.platform).esp,
+            &tree.join("images/efiboot.img"),
+        )?;
+        let hashed = [
+            BOOT_ISO,
+            ROOT_IMAGE,
+            INITRAMFS,
+            KERNEL,
+            "images/efiboot.img",
+        ];
         let files = hashed.map(|name| tree.join(name));
         let digests = digest::sha256_files(&files)
             .await
@@ -313,7 +360,10 @@ impl<'a> Job<'a> {
         let listed: Vec<TreeFile> = hashed
             .iter()
             .zip(digests)
-            .map(|(name, sha256)| TreeFile { path: (*name).to_owned(), sha256 })
+            .map(|(name, sha256)| TreeFile {
+                path: (*name).to_owned(),
+                sha256,
+            })
             .collect();
         write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))?;
         Ok(iso_sha256)
@@ -341,7 +391,13 @@ fn no_space(
     folder: &Path,
 ) -> Result<Completed, CommandError> {
     const FULL: u64 = 1024 * 1024;
-    let Err(CommandError::Failed { command, exit, mut tail, duration }) = result else {
+    let Err(CommandError::Failed {
+        command,
+        exit,
+        mut tail,
+        duration,
+    }) = result
+    else {
         return result;
     };
     let free = nix::sys::statvfs::statvfs(folder)
@@ -349,7 +405,12 @@ fn no_space(
     if free.is_ok_and(|free| free < FULL) {
         tail.push("No space left on device".to_owned());
     }
-    Err(CommandError::Failed { command, exit, tail, duration })
+    Err(CommandError::Failed {
+        command,
+        exit,
+        tail,
+        duration,
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -399,6 +460,8 @@ fn place(from: &Path, to: &Path) -> Result<(), ComposeError> {
 fn require(path: &Path) -> Result<(), ComposeError> {
     match path.metadata() {
         Ok(metadata) if metadata.len() > 0 => Ok(()),
-        _ => Err(ComposeError::MissingArtifact { path: path.to_owned() }),
+        _ => Err(ComposeError::MissingArtifact {
+            path: path.to_owned(),
+        }),
     }
 }

@@ -20,18 +20,27 @@ pub struct Platform {
 }
 
 /// A PC.
-pub const PC: Platform =
-    Platform { bios: Some("i386-pc"), efi: "x86_64-efi", efi_file: "BOOTX64.EFI" };
+pub const PC: Platform = Platform {
+    bios: Some("i386-pc"),
+    efi: "x86_64-efi",
+    efi_file: "BOOTX64.EFI",
+};
 
 /// The platform of `arch`, where the native engine can make one.
 #[must_use]
 pub fn platform(arch: Arch) -> Option<Platform> {
     match arch {
         Arch::X86_64 => Some(PC),
-        Arch::I686 => {
-            Some(Platform { bios: Some("i386-pc"), efi: "i386-efi", efi_file: "BOOTIA32.EFI" })
-        }
-        Arch::Aarch64 => Some(Platform { bios: None, efi: "arm64-efi", efi_file: "BOOTAA64.EFI" }),
+        Arch::I686 => Some(Platform {
+            bios: Some("i386-pc"),
+            efi: "i386-efi",
+            efi_file: "BOOTIA32.EFI",
+        }),
+        Arch::Aarch64 => Some(Platform {
+            bios: None,
+            efi: "arm64-efi",
+            efi_file: "BOOTAA64.EFI",
+        }),
         // Open Firmware and IPL need other media; lorax makes them.
         Arch::Ppc64le | Arch::S390x => None,
     }
@@ -39,8 +48,23 @@ pub fn platform(arch: Arch) -> Option<Platform> {
 
 /// Modules that both loaders need to find the menu and start a kernel.
 const MODULES: [&str; 17] = [
-    "all_video", "boot", "configfile", "echo", "fat", "gzio", "halt", "iso9660", "linux", "ls",
-    "normal", "part_gpt", "part_msdos", "reboot", "search", "search_label", "serial",
+    "all_video",
+    "boot",
+    "configfile",
+    "echo",
+    "fat",
+    "gzio",
+    "halt",
+    "iso9660",
+    "linux",
+    "ls",
+    "normal",
+    "part_gpt",
+    "part_msdos",
+    "reboot",
+    "search",
+    "search_label",
+    "serial",
 ];
 
 /// Where distributions install GRUB's modules.
@@ -92,7 +116,11 @@ pub fn invocations(mkimage: &str, layout: &Layout, platform: Platform) -> Vec<In
     };
     let mut commands = Vec::new();
     if let Some(bios) = platform.bios {
-        commands.push(grub(&format!("{bios}-eltorito"), &files.eltorito, &["biosdisk", "vga"]));
+        commands.push(grub(
+            &format!("{bios}-eltorito"),
+            &files.eltorito,
+            &["biosdisk", "vga"],
+        ));
     }
     commands.push(grub(platform.efi, &files.efi, &["efi_gop"]));
     commands.push(
@@ -102,7 +130,12 @@ pub fn invocations(mkimage: &str, layout: &Layout, platform: Platform) -> Vec<In
             .path(&files.esp)
             .arg(ESP_KIB.to_string()),
     );
-    commands.push(Invocation::new("mmd").arg("-i").path(&files.esp).args(["::EFI", "::EFI/BOOT"]));
+    commands.push(
+        Invocation::new("mmd")
+            .arg("-i")
+            .path(&files.esp)
+            .args(["::EFI", "::EFI/BOOT"]),
+    );
     commands.push(
         Invocation::new("mcopy")
             .arg("-i")
@@ -164,7 +197,11 @@ pub fn kernel_args(menu: &Menu<'_>) -> String {
 #[must_use]
 pub fn menu(menu: &Menu<'_>) -> String {
     let args = kernel_args(menu);
-    let title: String = menu.title.chars().filter(|c| !matches!(c, '\'' | '\\')).collect();
+    let title: String = menu
+        .title
+        .chars()
+        .filter(|c| !matches!(c, '\'' | '\\'))
+        .collect();
     let mut text = String::from(
         "set default=0\nset timeout=3\n\
          # Only where there is a serial port: without one the screen alone stays in use.\n\
@@ -181,9 +218,15 @@ pub fn menu(menu: &Menu<'_>) -> String {
     };
     entry(&format!("Start {title}"), "");
     if menu.media_check {
-        entry(&format!("Test this media and start {title}"), " rd.live.check");
+        entry(
+            &format!("Test this media and start {title}"),
+            " rd.live.check",
+        );
     }
-    entry(&format!("Start {title} in basic graphics mode"), " nomodeset");
+    entry(
+        &format!("Start {title} in basic graphics mode"),
+        " nomodeset",
+    );
     text
 }
 
@@ -222,8 +265,14 @@ mod tests {
     #[test]
     fn arm_has_no_bios_and_its_own_console() {
         let platform = platform(Arch::Aarch64).unwrap();
-        assert_eq!(invocations("grub-mkimage", &Layout::new("/w"), platform).len(), 4);
-        let args = kernel_args(&Menu { arch: Arch::Aarch64, ..MENU });
+        assert_eq!(
+            invocations("grub-mkimage", &Layout::new("/w"), platform).len(),
+            4
+        );
+        let args = kernel_args(&Menu {
+            arch: Arch::Aarch64,
+            ..MENU
+        });
         assert!(args.ends_with("console=ttyAMA0"), "{args}");
     }
 
@@ -236,13 +285,23 @@ mod tests {
              console=tty0 console=ttyS0,115200\n  initrd /images/pxeboot/initrd.img\n}"
         ));
         assert!(!text.contains("rd.live.check"));
-        let checked = menu(&Menu { media_check: true, extra_args: "enforcing=0", ..MENU });
+        let checked = menu(&Menu {
+            media_check: true,
+            extra_args: "enforcing=0",
+            ..MENU
+        });
         assert!(checked.contains("console=ttyS0,115200 enforcing=0 rd.live.check\n"));
     }
 
     #[test]
     fn a_title_cannot_end_its_quotes() {
-        let text = menu(&Menu { title: "it's'; reboot", ..MENU });
-        assert!(text.contains("menuentry 'Start its; reboot' --class"), "{text}");
+        let text = menu(&Menu {
+            title: "it's'; reboot",
+            ..MENU
+        });
+        assert!(
+            text.contains("menuentry 'Start its; reboot' --class"),
+            "{text}"
+        );
     }
 }

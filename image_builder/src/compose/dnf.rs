@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::sandbox;
 use crate::host::DnfVersion;
 use crate::process::Invocation;
-use crate::repository::{Source, Repository};
+use crate::repository::{Repository, Source};
 use crate::spec::{Arch, Release};
 
 /// Everything that a dnf run for one root needs to know.
@@ -77,7 +77,10 @@ impl Dnf<'_> {
     fn install(&self, packages: &[String], how: &str) -> Invocation {
         // "-name" leaves a package out, as in a kickstart.
         let excluded = packages.iter().filter_map(|name| name.strip_prefix('-'));
-        let wanted = packages.iter().filter(|name| !name.starts_with('-')).cloned();
+        let wanted = packages
+            .iter()
+            .filter(|name| !name.starts_with('-'))
+            .cloned();
         let mut dnf = Invocation::new(match self.version {
             DnfVersion::Dnf4 => "dnf",
             DnfVersion::Dnf5 => "dnf5",
@@ -142,7 +145,9 @@ pub fn progress(line: &str) -> Option<(u64, u64)> {
     // dnf5:  "[ 3/15] Installing glibc-0:2.36-9.x86_64   100% | ..."
     let fraction = if let Some(rest) = line.strip_prefix('[') {
         let (fraction, rest) = rest.split_once(']')?;
-        rest.trim_start().starts_with("Installing ").then_some(fraction)?
+        rest.trim_start()
+            .starts_with("Installing ")
+            .then_some(fraction)?
     } else {
         let line = line.trim();
         let what = line.split_once(" :")?.0.trim_end();
@@ -192,7 +197,10 @@ pub enum Complaint {
 #[must_use]
 pub fn complaint(lines: &[String]) -> Option<Complaint> {
     let find = |words: &[&str]| {
-        lines.iter().find(|line| words.iter().any(|word| line.contains(word))).cloned()
+        lines
+            .iter()
+            .find(|line| words.iter().any(|word| line.contains(word)))
+            .cloned()
     };
     if find(&["No space left on device", "At least ", "not enough space"])
         .is_some_and(|line| !line.contains("At least") || line.contains("more space needed"))
@@ -203,10 +211,17 @@ pub fn complaint(lines: &[String]) -> Option<Complaint> {
     if !unknown.is_empty() {
         return Some(Complaint::Unknown(unknown));
     }
-    if let Some(line) = find(&["is not signed", "GPG check FAILED", "Signature verification"]) {
+    if let Some(line) = find(&[
+        "is not signed",
+        "GPG check FAILED",
+        "Signature verification",
+    ]) {
         return Some(Complaint::Signature(line));
     }
-    if let Some(start) = lines.iter().position(|line| line.trim_start().starts_with("Problem")) {
+    if let Some(start) = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with("Problem"))
+    {
         let reasons = lines[start..]
             .iter()
             .take_while(|line| line.starts_with(' ') || line.trim_start().starts_with("Problem"))
@@ -235,7 +250,9 @@ fn unknown_name(line: &str) -> Option<String> {
         return Some(name.trim().to_owned());
     }
     let rest = line.strip_prefix("Module or Group '")?;
-    let name = rest.strip_suffix("' is not available.").or_else(|| rest.split('\'').next())?;
+    let name = rest
+        .strip_suffix("' is not available.")
+        .or_else(|| rest.split('\'').next())?;
     Some(format!("@{name}"))
 }
 
@@ -272,14 +289,23 @@ mod tests {
              --exclude=man-db install --downloadonly @core kernel"
         );
         let transaction = dnf(DnfVersion::Dnf5).transaction(&packages).to_string();
-        assert!(transaction.contains("-- dnf5 -y --config=/w/dnf.conf"), "{transaction}");
+        assert!(
+            transaction.contains("-- dnf5 -y --config=/w/dnf.conf"),
+            "{transaction}"
+        );
         assert!(transaction.contains(" --use-host-config "), "{transaction}");
-        assert!(transaction.ends_with(" install --cacheonly @core kernel"), "{transaction}");
+        assert!(
+            transaction.ends_with(" install --cacheonly @core kernel"),
+            "{transaction}"
+        );
     }
 
     #[test]
     fn the_configuration_holds_the_repositories_and_nothing_of_the_host() {
-        let mut updates = Repository::new("43-updates", vec![Source::Metalink("https://m/?a&b".into())]);
+        let mut updates = Repository::new(
+            "43-updates",
+            vec![Source::Metalink("https://m/?a&b".into())],
+        );
         updates.gpg_check = true;
         updates.gpg_keys = vec!["file:///k/one".into(), "file:///k/two".into()];
         let mut side = Repository::new("side", vec![Source::BaseUrl("file:///w/side".into())]);
@@ -304,9 +330,18 @@ mod tests {
     #[test]
     fn progress_of_both_versions_is_read() {
         for (line, expected) in [
-            ("  Installing       : glibc-2.36-9.x86_64               2/167 ", Some((2, 167))),
-            ("  Running scriptlet: glibc-2.36-9.x86_64               2/167 ", None),
-            ("[ 3/15] Installing glibc-0:2.36-9.x86_64 100% | 1 MiB/s", Some((3, 15))),
+            (
+                "  Installing       : glibc-2.36-9.x86_64               2/167 ",
+                Some((2, 167)),
+            ),
+            (
+                "  Running scriptlet: glibc-2.36-9.x86_64               2/167 ",
+                None,
+            ),
+            (
+                "[ 3/15] Installing glibc-0:2.36-9.x86_64 100% | 1 MiB/s",
+                Some((3, 15)),
+            ),
             ("[ 3/15] glibc-0:2.36-9.x86_64 100% | 1 MiB/s", None),
             ("Complete!", None),
         ] {
@@ -314,7 +349,10 @@ mod tests {
         }
         let line = "(12/182): glibc-2.36-9.x86_64.rpm    45 MB/s | 2.6 MB     00:00";
         assert_eq!(download_progress(line), Some((12, 182)));
-        assert_eq!(download_progress("[ 3/15] glibc-0:2.36 100% | x"), Some((3, 15)));
+        assert_eq!(
+            download_progress("[ 3/15] glibc-0:2.36 100% | x"),
+            Some((3, 15))
+        );
     }
 
     #[test]
@@ -326,7 +364,9 @@ mod tests {
         ] {
             assert!(is_scriptlet_failure(line), "{line}");
         }
-        assert!(!is_scriptlet_failure("  Running scriptlet: bash-5.2-1.x86_64   1/1"));
+        assert!(!is_scriptlet_failure(
+            "  Running scriptlet: bash-5.2-1.x86_64   1/1"
+        ));
     }
 
     #[test]
@@ -337,7 +377,10 @@ mod tests {
                 "No match for argument: kernel-99\nModule or Group 'nosuch' is not available.\n\
                  Error: Unable to find a match: kernel-99"
             )),
-            Some(Complaint::Unknown(vec!["kernel-99".into(), "@nosuch".into()]))
+            Some(Complaint::Unknown(vec![
+                "kernel-99".into(),
+                "@nosuch".into()
+            ]))
         );
         assert_eq!(
             complaint(&lines(
@@ -349,15 +392,23 @@ mod tests {
             ]))
         );
         assert_eq!(
-            complaint(&lines("Error: Error downloading packages:\n  Curl error (7)")),
-            Some(Complaint::Download("Error: Error downloading packages:".into()))
+            complaint(&lines(
+                "Error: Error downloading packages:\n  Curl error (7)"
+            )),
+            Some(Complaint::Download(
+                "Error: Error downloading packages:".into()
+            ))
         );
         assert_eq!(
-            complaint(&lines("error: unpacking of archive failed: No space left on device")),
+            complaint(&lines(
+                "error: unpacking of archive failed: No space left on device"
+            )),
             Some(Complaint::NoSpace)
         );
         assert_eq!(
-            complaint(&lines("   At least 12MB more space needed on the /w/root filesystem.")),
+            complaint(&lines(
+                "   At least 12MB more space needed on the /w/root filesystem."
+            )),
             Some(Complaint::NoSpace)
         );
         assert_eq!(complaint(&lines("Complete!")), None);

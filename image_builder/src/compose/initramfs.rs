@@ -26,7 +26,12 @@ pub fn invocation(
     rootfs: RootFs,
 ) -> Invocation {
     let dracut = Invocation::new("dracut")
-        .args(["--force", "--no-hostonly", "--no-hostonly-cmdline", "--no-early-microcode"])
+        .args([
+            "--force",
+            "--no-hostonly",
+            "--no-hostonly-cmdline",
+            "--no-early-microcode",
+        ])
         .args(["--reproducible", "--add", LIVE_MODULE, "--omit", OMIT])
         .arg("--add-drivers")
         .arg(drivers(arch, rootfs))
@@ -39,8 +44,16 @@ pub fn invocation(
 
 /// The drivers that reach a CD drive or a USB stick and read what is on it.
 fn drivers(arch: Arch, rootfs: RootFs) -> String {
-    let mut drivers =
-        vec!["isofs", "overlay", "sr_mod", "cdrom", "loop", "virtio_pci", "virtio_blk", "virtio_scsi"];
+    let mut drivers = vec![
+        "isofs",
+        "overlay",
+        "sr_mod",
+        "cdrom",
+        "loop",
+        "virtio_pci",
+        "virtio_blk",
+        "virtio_scsi",
+    ];
     drivers.insert(1, layout::file_system_module(rootfs));
     if matches!(arch, Arch::X86_64 | Arch::I686) {
         drivers.push("ata_piix");
@@ -103,7 +116,9 @@ impl Watch {
 pub fn explain(error: CommandError, folder: &Path) -> ComposeError {
     let said = |words: &str| error.tail().iter().any(|line| line.contains(words));
     if said("No space left on device") {
-        return ComposeError::NoSpace { path: folder.to_owned() };
+        return ComposeError::NoSpace {
+            path: folder.to_owned(),
+        };
     }
     if said(&format!("Module '{LIVE_MODULE}' cannot be found")) {
         return ComposeError::Initramfs(format!(
@@ -128,7 +143,9 @@ pub fn check(file: &Path, compression: Compression) -> Result<(), ComposeError> 
     let mut head = [0; 4];
     std::fs::File::open(file)
         .and_then(|mut file| file.read_exact(&mut head))
-        .map_err(|_| ComposeError::MissingArtifact { path: file.to_owned() })?;
+        .map_err(|_| ComposeError::MissingArtifact {
+            path: file.to_owned(),
+        })?;
     let (name, magic): (_, &[u8]) = match compression.algorithm {
         CompressionAlgorithm::Zstd => ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
         CompressionAlgorithm::Xz => ("xz", &[0xfd, b'7', b'z', b'X']),
@@ -171,7 +188,13 @@ mod tests {
     #[test]
     fn what_dracut_says_counts_more_than_its_status() {
         let mut watch = Watch::default();
-        assert!(watch.verdict().unwrap_err().to_string().contains("dracut-live"));
+        assert!(
+            watch
+                .verdict()
+                .unwrap_err()
+                .to_string()
+                .contains("dracut-live")
+        );
         watch.line("dracut[I]: *** Including module: dmsquash-live ***");
         watch.verdict().unwrap();
         watch.line("dracut[E]: FAILED: /usr/lib/dracut/dracut-install -D /var/tmp/x nosuch");
@@ -183,7 +206,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("initrd.img");
         let zstd = Compression::default();
-        assert!(matches!(check(&file, zstd), Err(ComposeError::MissingArtifact { .. })));
+        assert!(matches!(
+            check(&file, zstd),
+            Err(ComposeError::MissingArtifact { .. })
+        ));
         std::fs::write(&file, [0x28, 0xb5, 0x2f, 0xfd, 0]).unwrap();
         check(&file, zstd).unwrap();
         std::fs::write(&file, [0x1f, 0x8b, 8, 0]).unwrap();

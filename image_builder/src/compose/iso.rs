@@ -17,21 +17,41 @@ pub const ELTORITO: &str = "images/eltorito.img";
 #[must_use]
 pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
     let esp = BootFiles::of(layout, platform).esp;
-    let mut xorriso = Invocation::new("xorriso")
-        .args(["-as", "mkisofs", "-iso-level", "3", "-R", "-J", "-joliet-long", "-V", volume_id]);
+    let mut xorriso = Invocation::new("xorriso").args([
+        "-as",
+        "mkisofs",
+        "-iso-level",
+        "3",
+        "-R",
+        "-J",
+        "-joliet-long",
+        "-V",
+        volume_id,
+    ]);
     if platform.bios.is_some() {
         xorriso = xorriso
             // The same file starts as a disk: GRUB's hybrid MBR finds the El Torito image.
             .arg("--grub2-mbr")
             .path(&Path::new(GRUB_MODULES).join("i386-pc/boot_hybrid.img"))
-            .args(["-b", ELTORITO, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"])
+            .args([
+                "-b",
+                ELTORITO,
+                "-no-emul-boot",
+                "-boot-load-size",
+                "4",
+                "-boot-info-table",
+            ])
             .args(["--grub2-boot-info", "-eltorito-alt-boot"]);
     }
     xorriso
         .args(["-append_partition", "2", ESP_TYPE])
         .path(&esp)
         .args(["-appended_part_as_gpt", "-partition_offset", "16"])
-        .args(["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"])
+        .args([
+            "-e",
+            "--interval:appended_partition_2:all::",
+            "-no-emul-boot",
+        ])
         .arg("-o")
         .path(&layout.iso())
         .path(&layout.iso_tree())
@@ -50,7 +70,11 @@ pub fn progress(line: &str) -> Option<u64> {
     let rest = line.strip_prefix("xorriso : UPDATE :")?;
     let percent: f64 = rest.split('%').next()?.trim().parse().ok()?;
     // A percentage fits any integer.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 100"
+    )]
     (0.0..=100.0).contains(&percent).then_some(percent as u64)
 }
 
@@ -84,8 +108,14 @@ mod tests {
 
     #[test]
     fn the_percentage_is_read() {
-        assert_eq!(progress("xorriso : UPDATE :  42.17% done, estimate finish Sat"), Some(42));
+        assert_eq!(
+            progress("xorriso : UPDATE :  42.17% done, estimate finish Sat"),
+            Some(42)
+        );
         assert_eq!(progress("xorriso : UPDATE : Writing:  100s  43.5%"), None);
-        assert_eq!(progress("xorriso 1.5.4 : RockRidge filesystem manipulator"), None);
+        assert_eq!(
+            progress("xorriso 1.5.4 : RockRidge filesystem manipulator"),
+            None
+        );
     }
 }

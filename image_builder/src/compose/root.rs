@@ -27,7 +27,10 @@ pub struct Kernel {
 /// [`ComposeError::NoKernel`] when no package brought one.
 pub fn find_kernel(root: &Path) -> Result<Kernel, ComposeError> {
     let modules = below(root, "usr/lib/modules").filter(|path| path.is_dir());
-    let entries = modules.and_then(|path| path.read_dir().ok()).into_iter().flatten();
+    let entries = modules
+        .and_then(|path| path.read_dir().ok())
+        .into_iter()
+        .flatten();
     let mut kernels: Vec<Kernel> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| {
@@ -57,16 +60,19 @@ fn compare_versions(a: &str, b: &str) -> std::cmp::Ordering {
                 })
             })
             .filter(|(letters, number)| !letters.is_empty() || !number.is_empty())
-            .fold(Vec::new(), |mut parts: Vec<(bool, u64, &str)>, (letters, number)| {
-                match (parts.last_mut(), number.parse::<u64>()) {
-                    (Some((true, value, _)), Ok(digit)) if letters.is_empty() => {
-                        *value = value.saturating_mul(10).saturating_add(digit);
+            .fold(
+                Vec::new(),
+                |mut parts: Vec<(bool, u64, &str)>, (letters, number)| {
+                    match (parts.last_mut(), number.parse::<u64>()) {
+                        (Some((true, value, _)), Ok(digit)) if letters.is_empty() => {
+                            *value = value.saturating_mul(10).saturating_add(digit);
+                        }
+                        (_, Ok(digit)) => parts.push((true, digit, "")),
+                        (_, Err(_)) => parts.push((false, 0, letters)),
                     }
-                    (_, Ok(digit)) => parts.push((true, digit, "")),
-                    (_, Err(_)) => parts.push((false, 0, letters)),
-                }
-                parts
-            })
+                    parts
+                },
+            )
     }
     parts(a).cmp(&parts(b))
 }
@@ -96,7 +102,10 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
         for entry in entries.filter_map(Result::ok) {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if ["dnf", "hawkey.log"].iter().any(|prefix| name.starts_with(prefix)) {
+            if ["dnf", "hawkey.log"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
                 remove(&entry.path()).map_err(at(entry.path()))?;
             }
         }
@@ -116,7 +125,9 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
 pub fn below(root: &Path, name: &str) -> Option<PathBuf> {
     let mut path = root.to_owned();
     for part in Path::new(name).components() {
-        let Component::Normal(part) = part else { return None };
+        let Component::Normal(part) = part else {
+            return None;
+        };
         path.push(part);
         if path.is_symlink() {
             return None;
@@ -157,7 +168,11 @@ mod tests {
             ("6.10.0-1.fc42.x86_64", "6.10.0-1.fc43.x86_64"),
             ("6.10.0-1", "6.10.0-1.1"),
         ] {
-            assert_eq!(compare_versions(smaller, larger), Ordering::Less, "{smaller} {larger}");
+            assert_eq!(
+                compare_versions(smaller, larger),
+                Ordering::Less,
+                "{smaller} {larger}"
+            );
             assert_eq!(compare_versions(larger, smaller), Ordering::Greater);
         }
         assert_eq!(compare_versions("6.1", "6.1"), Ordering::Equal);
@@ -166,7 +181,10 @@ mod tests {
     #[test]
     fn the_newest_kernel_with_an_image_is_taken() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(find_kernel(root.path()), Err(ComposeError::NoKernel)));
+        assert!(matches!(
+            find_kernel(root.path()),
+            Err(ComposeError::NoKernel)
+        ));
         file(root.path(), "usr/lib/modules/6.9.0/vmlinuz");
         file(root.path(), "usr/lib/modules/6.10.0/vmlinuz");
         file(root.path(), "usr/lib/modules/6.11.0/modules.dep");

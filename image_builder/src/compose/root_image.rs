@@ -63,7 +63,12 @@ fn erofs(layout: &Layout, compression: Compression) -> Invocation {
 #[must_use]
 pub fn progress(line: &str) -> Option<u64> {
     let rest = line.strip_prefix('[')?;
-    rest.rsplit(' ').next()?.strip_suffix('%')?.parse().ok().filter(|percent| *percent <= 100)
+    rest.rsplit(' ')
+        .next()?
+        .strip_suffix('%')?
+        .parse()
+        .ok()
+        .filter(|percent| *percent <= 100)
 }
 
 #[cfg(test)]
@@ -98,7 +103,10 @@ mod tests {
     fn the_bar_is_read() {
         assert_eq!(progress("[=======|          ]  9000/18000  50%"), Some(50));
         assert_eq!(progress("[x] 100%"), Some(100));
-        assert_eq!(progress("Exportable Squashfs 4.0 filesystem, zstd compressed"), None);
+        assert_eq!(
+            progress("Exportable Squashfs 4.0 filesystem, zstd compressed"),
+            None
+        );
         assert_eq!(progress("[x] 1000%"), None);
     }
 }

@@ -56,7 +56,11 @@ pub fn inside(root: &Path, shared: &Path, command: Invocation) -> Invocation {
             // Below /run, so that the mount point is not left in the root.
             vec!["--bind".into(), shared, SHARED.into()],
             vec!["--clearenv".into()],
-            vec!["--setenv".into(), "PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()],
+            vec![
+                "--setenv".into(),
+                "PATH".into(),
+                "/usr/sbin:/usr/bin:/sbin:/bin".into(),
+            ],
             vec!["--setenv".into(), "LC_ALL".into(), "C.UTF-8".into()],
             vec!["--setenv".into(), "HOME".into(), "/root".into()],
         ],
@@ -82,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_package_manager_sees_the_host_and_its_scriptlets_their_own_kernel_files() {
-        let dnf = beside(Path::new("/w/root"), Invocation::new("dnf").env("HOME", "/w/home"));
+        let dnf = beside(
+            Path::new("/w/root"),
+            Invocation::new("dnf").env("HOME", "/w/home"),
+        );
         assert_eq!(
             dnf.to_string(),
             "HOME=/w/home bwrap --unshare-pid --unshare-ipc --unshare-uts --unshare-net \
@@ -93,7 +100,11 @@ mod tests {
 
     #[test]
     fn a_command_of_the_root_sees_nothing_of_the_host() {
-        let dracut = inside(Path::new("/w/root"), Path::new("/w/out"), Invocation::new("dracut"));
+        let dracut = inside(
+            Path::new("/w/root"),
+            Path::new("/w/out"),
+            Invocation::new("dracut"),
+        );
         let line = dracut.to_string();
         assert!(line.contains("--bind /w/root / ") && line.contains("--bind /w/out /run/fbs"));
         assert!(!line.contains("--dev-bind"), "{line}");

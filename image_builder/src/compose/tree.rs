@@ -39,7 +39,13 @@ impl TreeInfo<'_> {
     /// (<https://weldr.io/lorax/product-images.html> and anaconda read the third).
     #[must_use]
     pub fn discinfo(&self) -> String {
-        format!("{}.0\n{} {}\n{}\n", self.timestamp, self.product, self.version, self.arch.basearch())
+        format!(
+            "{}.0\n{} {}\n{}\n",
+            self.timestamp,
+            self.product,
+            self.version,
+            self.arch.basearch()
+        )
     }
 
     /// `.treeinfo`, in
@@ -47,14 +53,26 @@ impl TreeInfo<'_> {
     /// with the `[general]` section that older readers look at.
     #[must_use]
     pub fn treeinfo(&self, files: &[TreeFile]) -> String {
-        let Self { product, version, timestamp, root_image, kernel, initramfs, boot_iso, .. } = self;
+        let Self {
+            product,
+            version,
+            timestamp,
+            root_image,
+            kernel,
+            initramfs,
+            boot_iso,
+            ..
+        } = self;
         let arch = self.arch.basearch();
         let mut text = String::from("[checksums]\n");
         for file in files {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{} = sha256:{}", file.path, file.sha256);
         }
-        let short: String = product.chars().filter(char::is_ascii_alphanumeric).collect();
+        let short: String = product
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         let _ = write!(
             text,
             "\n[general]\n\
@@ -90,12 +108,22 @@ mod tests {
     #[test]
     fn discinfo_has_three_lines() {
         assert_eq!(INFO.discinfo(), "1700000000.0\nFedora 43\nx86_64\n");
-        assert!(TreeInfo { arch: Arch::I686, ..INFO }.discinfo().ends_with("\ni386\n"));
+        assert!(
+            TreeInfo {
+                arch: Arch::I686,
+                ..INFO
+            }
+            .discinfo()
+            .ends_with("\ni386\n")
+        );
     }
 
     #[test]
     fn treeinfo_names_what_an_installer_fetches() {
-        let file = TreeFile { path: "images/boot.iso".into(), sha256: "abc".into() };
+        let file = TreeFile {
+            path: "images/boot.iso".into(),
+            sha256: "abc".into(),
+        };
         let text = INFO.treeinfo(&[file]);
         for line in [
             "images/boot.iso = sha256:abc",

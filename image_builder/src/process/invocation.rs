@@ -142,11 +142,17 @@ impl Invocation {
     #[must_use]
     pub fn shown(&self) -> Self {
         let hide = |text: &String| {
-            self.secrets.iter().fold(text.clone(), |text, secret| text.replace(secret, "***"))
+            self.secrets
+                .iter()
+                .fold(text.clone(), |text, secret| text.replace(secret, "***"))
         };
         Self {
             args: self.args.iter().map(hide).collect(),
-            env: self.env.iter().map(|(name, value)| (name.clone(), hide(value))).collect(),
+            env: self
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), hide(value)))
+                .collect(),
             secrets: Vec::new(),
             ..self.clone()
         }
@@ -245,7 +251,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown() {
-        let lorax = Invocation::new("lorax").option("--proxy", "http://u:pw@p").secret("pw");
+        let lorax = Invocation::new("lorax")
+            .option("--proxy", "http://u:pw@p")
+            .secret("pw");
         assert_eq!(lorax.to_string(), "lorax '--proxy=http://u:***@p'");
         assert!(!format!("{lorax:?}").contains("pw"));
         assert!(!lorax.brief().contains("pw"));

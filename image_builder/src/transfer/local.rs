@@ -18,7 +18,9 @@ impl Local {
     /// Staging in `folder`.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     fn unusable(&self, error: &io::Error) -> TransferError {
@@ -87,9 +89,14 @@ fn put(file: &Path, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     let folder = to.parent().unwrap_or(Path::new("."));
-    let mut partial = tempfile::Builder::new().prefix(".fbs-").suffix(".part").tempfile_in(folder)?;
+    let mut partial = tempfile::Builder::new()
+        .prefix(".fbs-")
+        .suffix(".part")
+        .tempfile_in(folder)?;
     io::copy(&mut fs::File::open(file)?, partial.as_file_mut())?;
-    partial.as_file().set_permissions(fs::metadata(file)?.permissions())?;
+    partial
+        .as_file()
+        .set_permissions(fs::metadata(file)?.permissions())?;
     partial.as_file().sync_all()?;
     // Never over another file.
     partial.persist_noclobber(to)?;
@@ -108,9 +115,15 @@ mod tests {
         let staging = Local::new(dir.path().join("a/b"));
         staging.check().await.unwrap();
         let folder = staging.reserve("Fedora-43.1").await.unwrap();
-        let delivery = Delivery { file, name: "Fedora-43.1.x86_64.iso".into() };
+        let delivery = Delivery {
+            file,
+            name: "Fedora-43.1.x86_64.iso".into(),
+        };
         let to = staging.put(&folder, &delivery).await.unwrap();
-        assert_eq!(to, dir.path().join("a/b/Fedora-43.1/Fedora-43.1.x86_64.iso"));
+        assert_eq!(
+            to,
+            dir.path().join("a/b/Fedora-43.1/Fedora-43.1.x86_64.iso")
+        );
         assert_eq!(fs::read_to_string(&to).unwrap(), "image");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
@@ -125,8 +138,16 @@ mod tests {
         let file = dir.path().join("new");
         fs::write(&file, "new").unwrap();
         fs::write(first.join("f"), "old").unwrap();
-        let error =
-            staging.put(&first, &Delivery { file, name: "f".into() }).await.unwrap_err();
+        let error = staging
+            .put(
+                &first,
+                &Delivery {
+                    file,
+                    name: "f".into(),
+                },
+            )
+            .await
+            .unwrap_err();
         assert!(matches!(error, TransferError::Put { .. }), "{error}");
         assert_eq!(fs::read_to_string(first.join("f")).unwrap(), "old");
     }
@@ -137,6 +158,9 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let error = Local::new(&file).check().await.unwrap_err().to_string();
-        assert_eq!(error, format!("the staging folder {} is not a folder", file.display()));
+        assert_eq!(
+            error,
+            format!("the staging folder {} is not a folder", file.display())
+        );
     }
 }
