@@ -29,6 +29,28 @@ pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
     builder.build().map_err(|error| reason(&error))
 }
 
+/// Fetches a small text, such as a key.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub(crate) async fn fetch(url: &str, proxy: Option<&str>) -> Result<String, String> {
+    const LARGEST: usize = 1024 * 1024;
+    let request = client(proxy)?.get(url).send();
+    let mut answer = request.await.map_err(|error| reason(&error))?;
+    if !answer.status().is_success() {
+        return Err(format!("the server answers {}", answer.status()));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| reason(&error))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > LARGEST {
+            return Err("it is larger than 1 MiB".to_owned());
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())
+}
+
 /// Why a request failed, in words, without the address (the caller names it) and with the cause
 /// that the library keeps at the end of its chain.
 pub(crate) fn reason(error: &reqwest::Error) -> String {

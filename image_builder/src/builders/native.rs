@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::{Bootiso, BuildError, Built, explain};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
+use crate::compose::files::{make_folder, place, require, write, write_private};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::{TreeFile, TreeInfo};
@@ -15,8 +16,10 @@ use crate::compose::{ComposeError, initramfs, iso, root_image};
 use crate::context::{BuildContext, Line};
 use crate::digest;
 use crate::events::{Stage, Unit};
+use crate::http;
 use crate::plan::{BuildPlan, Step};
 use crate::process::{CommandError, Completed, Invocation};
+use crate::repository::Repository;
 
 /// Makes boot ISOs with dnf, dracut, mksquashfs, GRUB and xorriso.
 #[derive(Debug, Clone, Copy)]
@@ -141,11 +144,9 @@ impl<'a> Job<'a> {
         for folder in [&self.root, &self.home, &self.cache] {
             make_folder(folder)?;
         }
+        let repositories = self.with_local_keys().await?;
         // It may hold the proxy's password.
-        write_private(
-            &self.config,
-            &Dnf::config(&self.plan.repositories, self.plan.proxy.as_deref()),
-        )?;
+        write_private(&self.config, &Dnf::config(&repositories, self.plan.proxy.as_deref()))?;
         write(
             &self.home.join(".rpmmacros"),
             &Dnf::macros(&self.plan.release),
@@ -161,6 +162,22 @@ impl<'a> Job<'a> {
         .await
         .map_err(|error| explain(error, &self.cache))?;
         Ok(())
+    }
+
+    /// The repositories with their keys on this host: the transaction has no network to fetch
+    /// them by.
+    async fn with_local_keys(&self) -> Result<Vec<Repository>, ComposeError> {
+        let mut repositories = self.plan.repositories.clone();
+        let keys = repositories.iter_mut().flat_map(|repository| &mut repository.gpg_keys);
+        for (number, key) in keys.filter(|key| key.starts_with("http")).enumerate() {
+            let text = http::fetch(key, self.plan.proxy.as_deref())
+                .await
+                .map_err(|problem| ComposeError::Download(format!("the key {key}: {problem}")))?;
+            let path = self.layout.job().join(format!("keys/{number}.asc"));
+            write(&path, &text)?;
+            *key = format!("file://{}", path.display());
+        }
+        Ok(repositories)
     }
 
     async fn install_root(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
@@ -401,7 +418,7 @@ fn no_space(
         return result;
     };
     let free = nix::sys::statvfs::statvfs(folder)
-        .map(|stat| u64::from(stat.fragment_size()) * u64::from(stat.blocks_available()));
+        .map(|stat| stat.fragment_size() * stat.blocks_available());
     if free.is_ok_and(|free| free < FULL) {
         tail.push("No space left on device".to_owned());
     }
@@ -415,53 +432,4 @@ fn no_space(
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
-    let path = path.to_owned();
-    move |source| ComposeError::Io { path, source }
-}
-
-fn make_folder(path: &Path) -> Result<(), ComposeError> {
-    std::fs::create_dir_all(path).map_err(at(path))
-}
-
-fn make_parent(path: &Path) -> Result<(), ComposeError> {
-    path.parent().map_or(Ok(()), make_folder)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), ComposeError> {
-    make_parent(path)?;
-    std::fs::write(path, text).map_err(at(path))
-}
-
-/// Writes a file that only its owner reads.
-fn write_private(path: &Path, text: &str) -> Result<(), ComposeError> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    make_parent(path)?;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(at(path))
-}
-
-/// Puts a file into another place: as a second name where the file system allows it.
-fn place(from: &Path, to: &Path) -> Result<(), ComposeError> {
-    make_parent(to)?;
-    std::fs::hard_link(from, to)
-        .or_else(|_| std::fs::copy(from, to).map(|_| ()))
-        .map_err(at(from))
-}
-
-fn require(path: &Path) -> Result<(), ComposeError> {
-    match path.metadata() {
-        Ok(metadata) if metadata.len() > 0 => Ok(()),
-        _ => Err(ComposeError::MissingArtifact {
-            path: path.to_owned(),
-        }),
-    }
 }

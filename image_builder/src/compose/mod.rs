@@ -8,6 +8,7 @@
 
 pub mod bootloader;
 pub mod dnf;
+pub(crate) mod files;
 pub mod initramfs;
 pub mod iso;
 pub mod layout;

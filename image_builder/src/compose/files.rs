@@ -1,0 +1,57 @@
+//! Files and folders of a build, with errors that name the path.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::ComposeError;
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
+    let path = path.to_owned();
+    move |source| ComposeError::Io { path, source }
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn make_folder(path: &Path) -> Result<(), ComposeError> {
+    std::fs::create_dir_all(path).map_err(at(path))
+}
+
+fn make_parent(path: &Path) -> Result<(), ComposeError> {
+    path.parent().map_or(Ok(()), make_folder)
+}
+
+/// Writes a file, and makes the folders above it.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), ComposeError> {
+    make_parent(path)?;
+    std::fs::write(path, text).map_err(at(path))
+}
+
+/// Writes a file that only its owner reads.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), ComposeError> {
+    make_parent(path)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(at(path))
+}
+
+/// Puts a file into another place: as a second name where the file system allows it.
+pub(crate) fn place(from: &Path, to: &Path) -> Result<(), ComposeError> {
+    make_parent(to)?;
+    std::fs::hard_link(from, to)
+        .or_else(|_| std::fs::copy(from, to).map(|_| ()))
+        .map_err(at(from))
+}
+
+/// What a program was to leave: a file with something in it.
+pub(crate) fn require(path: &Path) -> Result<(), ComposeError> {
+    match path.metadata() {
+        Ok(metadata) if metadata.len() > 0 => Ok(()),
+        _ => Err(ComposeError::MissingArtifact {
+            path: path.to_owned(),
+        }),
+    }
+}
