@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::super::kvm::boot_sector;
-use super::super::test_tools::{available, context, skip};
+use super::super::test_tools::{available, context, context_without, skip};
 use super::super::{
     Accelerator, BootPath, BootTest, BootTestError, BootVerdict, FailureKind, Firmware, GuestArch,
     UefiImage,
@@ -22,7 +22,7 @@ const TOOLS: &[&str] = &["qemu-system-x86_64", "xorriso"];
 /// `cli; hlt; jmp $-1`
 const HALT: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
 
-/// `lgdt`-free triple fault: an empty interrupt table, and an interrupt.
+/// A triple fault: an empty interrupt table, and an interrupt.
 const RESET: &[u8] = &[
     0x66, 0x31, 0xc0, // xor eax, eax
     0x66, 0x50, 0x66, 0x50, // push eax; push eax
@@ -420,4 +420,20 @@ async fn the_verdict_names_the_accelerator() {
         Accelerator::Tcg => "-accel tcg,thread=multi,tb-size=512 ",
     };
     assert!(verdict.command.contains(expected), "{}", verdict.command);
+}
+
+#[tokio::test]
+async fn a_host_without_qemu_is_told_which_package_brings_it() {
+    if !available(TOOLS) {
+        return;
+    }
+    let fixture = Fixture::new(HALT, &[]).await;
+    let ctx = context_without("qemu-system-x86_64");
+    let error = fixture.test().run(&ctx).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`qemu-system-x86_64` is not installed; \
+         it is in qemu-system-x86-core (Fedora) or qemu-system-x86 (Debian)"
+    );
+    assert_eq!(error.kind(), ErrorKind::Host);
 }

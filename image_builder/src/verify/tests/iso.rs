@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::super::test_tools::{available, context};
+use super::super::test_tools::{available, context, context_without};
 use super::super::{
     DigestFiles, ImplantedMd5, InspectError, InspectOptions, IsoContents, PackageList,
     PackageSource, RootFormat, RootLayout, inspect, render, sha256_file,
@@ -355,4 +355,49 @@ async fn what_is_no_whole_image_is_told_apart() {
         panic!("{error}")
     };
     assert!(expected > found);
+}
+
+#[tokio::test]
+async fn a_missing_program_is_named_and_only_the_checksum_can_do_without() {
+    if !available(&["xorriso", "mksquashfs", "implantisomd5"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    workshop.squashfs("root", "tree/images/install.img").await;
+    let iso = workshop.iso().await;
+    workshop.run("implantisomd5", &["test.iso"]).await;
+    for program in ["xorriso", "unsquashfs"] {
+        let ctx = context_without(program);
+        let error = inspect(&ctx, &iso, &InspectOptions::default())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Host);
+        assert!(error.to_string().contains(program), "{error}");
+    }
+    if !available(&["unsquashfs"]) {
+        return;
+    }
+    let ctx = context_without("checkisomd5");
+    let contents = inspect(&ctx, &iso, &InspectOptions::default())
+        .await
+        .unwrap();
+    let ImplantedMd5::Unchecked { reason, .. } = contents.implanted_md5 else {
+        panic!("{:?}", contents.implanted_md5)
+    };
+    assert!(reason.contains("isomd5sum"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_not_a_failed_one() {
+    if !available(&["xorriso"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let iso = workshop.iso().await;
+    let ctx = context();
+    ctx.cancel.cancel();
+    let error = inspect(&ctx, &iso, &InspectOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
 }
