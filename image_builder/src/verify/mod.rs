@@ -19,6 +19,8 @@ mod rootfs;
 mod session;
 #[cfg(test)]
 mod test_tools;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use boot_test::{BootFailure, BootPath, BootTest, BootTestError, BootVerdict};

@@ -328,13 +328,14 @@ impl Watch<'_> {
     }
 
     fn keep(&mut self, line: String) {
+        // The frame of a boot menu tells nobody anything; the log file has it.
+        if !line.contains(char::is_alphanumeric) {
+            return;
+        }
         self.session.events.emit(EventKind::Output {
             stream: Stream::Stdout,
             line: line.clone(),
         });
-        if line.trim().is_empty() {
-            return;
-        }
         if self.last_lines.len() == LAST_LINES {
             self.last_lines.pop_front();
         }
