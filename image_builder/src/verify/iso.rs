@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::digest::sha256_file;
 use super::error::InspectError;
 use super::implanted_md5::ImplantedMd5;
 use super::iso_image::{BootEntry, IsoImage};
 use super::packages::{self, PackageList};
 use super::rootfs::{self, RootImage};
 use crate::context::BuildContext;
+use crate::digest::sha256_file;
 
 /// Which files on the disc get a checksum. The image itself always does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

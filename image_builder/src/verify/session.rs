@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::boot_test::BootTestError;
 use super::console::LineAssembler;
 use super::expect::{FailureKind, Judge, Meaning};
+use super::firmware::Firmware;
 use super::qemu::Sockets;
 use super::qmp::{Qmp, QmpError, Shutdown};
 use crate::events::{EventKind, Events};
@@ -100,6 +101,7 @@ pub(super) struct Seen {
 /// What to wait for, and where to keep what is seen.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) firmware: Firmware,
     pub(super) listeners: Listeners,
     pub(super) judge: Judge,
     pub(super) timeout: Duration,
@@ -334,7 +336,8 @@ impl Watch<'_> {
         }
         self.session.events.emit(EventKind::Output {
             stream: Stream::Stdout,
-            line: line.clone(),
+            // Two images may boot at once.
+            line: format!("{}: {line}", self.session.firmware),
         });
         if self.last_lines.len() == LAST_LINES {
             self.last_lines.pop_front();

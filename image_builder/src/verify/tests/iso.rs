@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::super::test_tools::{available, context, context_without};
+use crate::digest::sha256_file;
+
 use super::super::{
     DigestFiles, ImplantedMd5, InspectError, InspectOptions, IsoContents, PackageList,
-    PackageSource, RootFormat, RootLayout, inspect, render, sha256_file,
+    PackageSource, RootFormat, RootLayout, inspect, render,
 };
 use crate::error::{ErrorKind, StageError};
 use crate::process::Invocation;
