@@ -2,125 +2,32 @@
 //!
 //! A plan has no gap that a later stage would have to guess at. It is made of a spec and of what
 //! the host has, without touching the network or starting a program, and it can be serialised:
-//! `fbs plan` prints it, the report contains it.
+//! `fbs plan` prints it, the report contains what it decided.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+mod backend;
+mod error;
+mod names;
+mod options;
+mod packages;
+mod repositories;
+
+pub use error::PlanError;
+pub use names::{VOLUME_ID_MAX, volume_id};
+pub use options::{CACHE_DIR, PlanOptions};
+
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::error::{ErrorKind, StageError};
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
 use crate::process::Invocation;
-use crate::repository::{Repository, Source};
+use crate::repository::Repository;
 use crate::spec::{
     AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
-    Release, RepositoryId, RepositoryKind, RootFs, Shared, defaults,
+    Release, RootFs, Shared, defaults,
 };
-
-/// Why no plan can be made of a spec that is right in itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// The image type is not one that this version makes.
-    #[error("this version makes boot images; {0} images are not made yet")]
-    ImageType(ImageType),
-    /// The backend cannot make this image.
-    #[error("the backend {backend} {problem}")]
-    Backend {
-        /// The backend.
-        backend: Backend,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Koji builds are asked for.
-    #[error("{keys} cannot be honoured yet: this version takes packages from repositories only")]
-    KojiBuilds {
-        /// `nvr`, `bid` or both.
-        keys: String,
-    },
-    /// The architecture is not the host's.
-    #[error("the image is for {wanted}, and this host is {host}")]
-    Arch {
-        /// The image's.
-        wanted: Arch,
-        /// The host's.
-        host: String,
-    },
-    /// The staging address is one that this version cannot deliver to.
-    #[error("images cannot be delivered to {0} yet: this version delivers to a local folder")]
-    Staging(String),
-    /// Root file system and compression do not go together.
-    #[error("{rootfs} cannot be compressed with {compression} {reason}")]
-    Compression {
-        /// The file system.
-        rootfs: RootFs,
-        /// The compression.
-        compression: CompressionAlgorithm,
-        /// Why.
-        reason: String,
-    },
-    /// The release has no known address.
-    #[error("no address is known for the repository {0}")]
-    Repository(RepositoryId),
-}
-
-impl StageError for PlanError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Arch { .. } => ErrorKind::Host,
-            _ => ErrorKind::Usage,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::ImageType(_) => "set `type = boot`".to_owned(),
-            Self::Backend { .. } => {
-                "set `backend` to auto, native or lorax; `fbs doctor` shows which work here"
-                    .to_owned()
-            }
-            Self::KojiBuilds { keys } => {
-                format!("leave {keys} out, or put the RPMs into a repository of their own")
-            }
-            Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
-            Self::Staging(_) => "name a folder, as in `staging = file:///srv/images`".to_owned(),
-            Self::Compression { .. } => {
-                "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
-            }
-            Self::Repository(id) => format!("give `{id}_url` or `{id}_mirror`"),
-        })
-    }
-}
-
-/// What a plan needs to know beside spec and host.
-#[derive(Debug, Clone)]
-pub struct PlanOptions {
-    /// Now: it goes into names.
-    pub now: Timestamp,
-    /// The folder from which relative default paths count.
-    pub current_dir: PathBuf,
-    /// Where caches shared by all builds of the host are.
-    pub cache_dir: PathBuf,
-}
-
-impl PlanOptions {
-    /// Now, here, and the cache in `FBS_CACHE_DIR` or `/var/cache/fbs`.
-    #[must_use]
-    pub fn from_environment() -> Self {
-        let cache_dir = std::env::var_os("FBS_CACHE_DIR").filter(|dir| !dir.is_empty());
-        Self {
-            now: Timestamp::now(),
-            current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-            cache_dir: cache_dir.map_or_else(|| PathBuf::from(CACHE_DIR), PathBuf::from),
-        }
-    }
-}
-
-/// Where caches are unless the environment says otherwise.
-pub const CACHE_DIR: &str = "/var/cache/fbs";
 
 /// A backend and why it was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -235,16 +142,16 @@ impl BuildPlan {
             .clone()
             .unwrap_or_else(|| defaults::PRODUCT.to_owned());
         let version = boot.version.clone().unwrap_or_else(|| release.to_string());
-        let backend = choose_backend(shared.backend.unwrap_or_default(), arch, &release, host)?;
+        let backend = backend::choose(shared.backend.unwrap_or_default(), arch, &release, host)?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
         let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
         check_compression(rootfs, compression, backend.name)?;
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
         let mut notes = Vec::new();
-        let packages = packages(shared, compression, backend.name, &mut notes);
-        let repositories = repositories(spec, shared, &release, arch, &mut notes)?;
-        let job = job_id(options.now);
+        let packages = packages::packages(shared, compression, backend.name, &mut notes);
+        let repositories = repositories::repositories(spec, shared, &release, arch, &mut notes)?;
+        let job = names::job_id(options.now);
         let stamp = options
             .now
             .to_zoned(TimeZone::system())
@@ -252,7 +159,7 @@ impl BuildPlan {
             .to_string();
         let name = format!(
             "{}-{image_type}-{release}-{arch}-{stamp}",
-            file_word(&product)
+            names::file_word(&product)
         );
         let work_parent = match &boot.workdir {
             Some(path) => spec.resolve(path),
@@ -327,63 +234,6 @@ fn refuse_koji_builds(shared: &Shared) -> Result<(), PlanError> {
     }
 }
 
-fn choose_backend(
-    wanted: Backend,
-    arch: Arch,
-    release: &Release,
-    host: &Host,
-) -> Result<BackendChoice, PlanError> {
-    let runs_here =
-        host.arch == Some(arch) || (host.arch == Some(Arch::X86_64) && arch == Arch::I686);
-    if !runs_here {
-        let host = host
-            .arch
-            .map_or_else(|| "of an unknown kind".to_owned(), |arch| arch.to_string());
-        return Err(PlanError::Arch { wanted: arch, host });
-    }
-    let native_can = matches!(arch, Arch::X86_64 | Arch::Aarch64 | Arch::I686);
-    let refuse = |problem: &str| {
-        Err(PlanError::Backend {
-            backend: wanted,
-            problem: problem.to_owned(),
-        })
-    };
-    let choice = |name, reason: String| Ok(BackendChoice { name, reason });
-    match wanted {
-        Backend::Native if !native_can => {
-            refuse(&format!("does not make images for {arch}; lorax does"))
-        }
-        Backend::Native | Backend::Lorax => choice(wanted, "the spec asks for it".to_owned()),
-        Backend::Auto => {
-            let lorax = host.program(&["lorax"]).is_some();
-            // lorax makes images of the release that it comes from.
-            let fits = host.id == "fedora" && host.version == release.to_string();
-            match (lorax, fits) {
-                (true, true) => choice(
-                    Backend::Lorax,
-                    format!("lorax is installed and this is Fedora {release}"),
-                ),
-                (true, false) if native_can => choice(
-                    Backend::Native,
-                    format!("lorax is installed, but this is not Fedora {release}"),
-                ),
-                (false, _) if native_can => {
-                    choice(Backend::Native, "lorax is not installed".to_owned())
-                }
-                _ => choice(
-                    Backend::Lorax,
-                    format!("the native engine does not make images for {arch}"),
-                ),
-            }
-        }
-        Backend::LivemediaCreator | Backend::LivecdCreator => {
-            refuse("makes live images, not boot images")
-        }
-        Backend::Pungi => refuse("makes DVDs, not boot images"),
-        Backend::Kiwi | Backend::ImageBuilder => refuse("is not supported yet"),
-    }
-}
-
 /// EROFS with lz4 is read by every kernel that reads EROFS; zstd by those from 6.10 on.
 fn compression_of(rootfs: RootFs) -> Compression {
     match rootfs {
@@ -413,142 +263,6 @@ fn check_compression(
     Ok(())
 }
 
-/// What a boot image of the native engine holds when the spec does not say.
-const DEFAULT_PACKAGES: [&str; 1] = ["@core"];
-
-/// Without these the native engine's image does not boot.
-const BOOT_PACKAGES: [&str; 2] = ["kernel", "dracut-live"];
-
-fn packages(
-    shared: &Shared,
-    compression: Compression,
-    backend: Backend,
-    notes: &mut Vec<String>,
-) -> Vec<String> {
-    let mut packages: Vec<String> = shared
-        .packages
-        .iter()
-        .map(|package| package.as_str().to_owned())
-        .collect();
-    if backend != Backend::Native {
-        return packages;
-    }
-    if packages.iter().all(|name| name.starts_with('-')) {
-        packages.splice(0..0, DEFAULT_PACKAGES.map(str::to_owned));
-    }
-    let compressor = compression.algorithm.as_str();
-    let missing: Vec<&str> = BOOT_PACKAGES
-        .into_iter()
-        .chain([compressor])
-        .filter(|name| !packages.iter().any(|package| package == name))
-        .collect();
-    if !missing.is_empty() && !shared.packages.is_empty() {
-        notes.push(format!(
-            "{} added: the image cannot boot without",
-            missing.join(", ")
-        ));
-    }
-    packages.extend(missing.into_iter().map(str::to_owned));
-    packages
-}
-
-fn repositories(
-    spec: &BuildSpec,
-    shared: &Shared,
-    release: &Release,
-    arch: Arch,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Repository>, PlanError> {
-    let mut kinds = vec![RepositoryKind::Release];
-    if shared.updates == Some(true) {
-        kinds.push(RepositoryKind::Updates);
-    }
-    if shared.updates_testing == Some(true) {
-        kinds.push(RepositoryKind::UpdatesTesting);
-    }
-    let base = spec.base_dir.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let gpg = Signatures::of(shared, release, &base);
-    let mut repositories = Vec::new();
-    for kind in kinds {
-        let id = RepositoryId::new(release.clone(), kind);
-        let mut sources = Vec::new();
-        if let Some(urls) = shared.repositories.get(&id) {
-            sources.extend(
-                urls.url
-                    .iter()
-                    .map(|url| Source::BaseUrl(url.to_url_text(&base))),
-            );
-            sources.extend(
-                urls.mirror
-                    .iter()
-                    .map(|url| Source::mirror(url.to_url_text(&base))),
-            );
-        }
-        let written = !sources.is_empty();
-        if !written {
-            let source = match defaults::mirror_name(&id) {
-                // Releases below this number are on the archive server, which has no mirrors.
-                Some(name) if release.number().is_none_or(|number| number > 41) => {
-                    Source::Metalink(defaults::metalink(&name, arch))
-                }
-                _ => Source::BaseUrl(
-                    defaults::repository_url(&id, arch)
-                        .ok_or_else(|| PlanError::Repository(id.clone()))?,
-                ),
-            };
-            sources.push(source);
-        }
-        let mut repository = Repository::new(id.to_string(), sources);
-        gpg.apply(&mut repository, written);
-        if !repository.gpg_check {
-            notes.push(format!("the signatures of {id}'s packages are not checked"));
-        }
-        repositories.push(repository);
-    }
-    Ok(repositories)
-}
-
-/// What the spec and the host say about signatures.
-struct Signatures {
-    check: Option<bool>,
-    keys: Vec<String>,
-    fedora: Option<String>,
-}
-
-impl Signatures {
-    fn of(shared: &Shared, release: &Release, base: &Path) -> Self {
-        // From the packages fedora-gpg-keys and distribution-gpg-keys.
-        let fedora = release.number().and_then(|number| {
-            [
-                format!("/etc/pki/rpm-gpg/RPM-GPG-KEY-fedora-{number}-primary"),
-                format!(
-                    "/usr/share/distribution-gpg-keys/fedora/RPM-GPG-KEY-fedora-{number}-primary"
-                ),
-            ]
-            .into_iter()
-            .find(|path| Path::new(path).exists())
-        });
-        Self {
-            check: shared.gpgcheck,
-            keys: shared
-                .gpgkey
-                .iter()
-                .map(|key| key.to_url_text(base))
-                .collect(),
-            fedora: fedora.map(|path| format!("file://{path}")),
-        }
-    }
-
-    /// Checks where there is a key to check with, and where the spec insists.
-    fn apply(&self, repository: &mut Repository, written: bool) {
-        repository.gpg_keys = self.keys.clone();
-        if repository.gpg_keys.is_empty() && (!written || self.check == Some(true)) {
-            repository.gpg_keys.extend(self.fedora.clone());
-        }
-        repository.gpg_check = self.check.unwrap_or(!repository.gpg_keys.is_empty());
-    }
-}
-
 fn staging(spec: &BuildSpec, current_dir: &Path) -> Result<PathBuf, PlanError> {
     let Some(address) = &spec.common.staging else {
         return Ok(current_dir.join(defaults::STAGING));
@@ -559,61 +273,12 @@ fn staging(spec: &BuildSpec, current_dir: &Path) -> Result<PathBuf, PlanError> {
     }
 }
 
-/// An id that sorts by time: `20261121T094224-k3v9q0`.
-fn job_id(now: Timestamp) -> String {
-    // The hasher of the standard library is seeded by the operating system.
-    let mut random = RandomState::new().build_hasher().finish();
-    let mut id = now.strftime("%Y%m%dT%H%M%S-").to_string();
-    for _ in 0..6 {
-        let digit = u32::try_from(random % 36).unwrap_or_default();
-        id.push(char::from_digit(digit, 36).unwrap_or('0'));
-        random /= 36;
-    }
-    id
-}
-
-/// A word for a file name: what is not a letter, a digit, `.` or `_` becomes `-`.
-fn file_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let word: String = text
-        .chars()
-        .map(|c| if plain(c) { c } else { '-' })
-        .collect();
-    word.trim_start_matches(['.', '-']).to_owned()
-}
-
-/// The largest volume id that ISO 9660 has room for, in characters.
-pub const VOLUME_ID_MAX: usize = 32;
-
-/// A volume id from `product-version-arch`: at most 32 characters, all of them such that GRUB,
-/// udev and the kernel's command line take them as they are.
-#[must_use]
-pub fn volume_id(product: &str, version: &str, arch: &str) -> String {
-    let clean = |text: &str| -> String {
-        text.chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-                    c
-                } else {
-                    '-'
-                }
-            })
-            .collect()
-    };
-    // The end tells images apart, so a long product gives way.
-    let end = format!("-{}-{}", clean(version), clean(arch));
-    let room = VOLUME_ID_MAX.saturating_sub(end.len()).max(1);
-    let mut id: String = clean(product).chars().take(room).collect();
-    id.truncate(id.trim_end_matches('-').len());
-    id.push_str(&end);
-    id.truncate(VOLUME_ID_MAX);
-    id
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::StageError;
     use crate::host::tests::complete;
+    use crate::repository::Source;
     use crate::spec::Format;
 
     fn options() -> PlanOptions {
@@ -738,25 +403,5 @@ mod tests {
         assert_eq!(plan.repositories[1].sources[0].url(), "file:///srv/updates");
         assert!(plan.repositories[0].gpg_check);
         assert_eq!(plan.repositories[0].gpg_keys, ["file:///k"]);
-    }
-
-    #[test]
-    fn volume_ids_fit_and_keep_their_end() {
-        assert_eq!(volume_id("Fedora", "43", "x86_64"), "Fedora-43-x86_64");
-        assert_eq!(
-            volume_id("My Fedora", "43 Beta", "x86_64"),
-            "My-Fedora-43-Beta-x86_64"
-        );
-        let long = volume_id("A product with a very long name", "rawhide", "x86_64");
-        assert_eq!(long, "A-product-with-a-rawhide-x86_64");
-        assert!(volume_id("F", &"9".repeat(60), "x86_64").len() == VOLUME_ID_MAX);
-    }
-
-    #[test]
-    fn job_ids_sort_by_time_and_differ() {
-        let now = options().now;
-        let (a, b) = (job_id(now), job_id(now));
-        assert!(a.starts_with("20261121T094224-") && a.len() == 22, "{a}");
-        assert_ne!(a, b);
     }
 }

@@ -1,0 +1,154 @@
+//! Why there is no image.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::builders::BuildError;
+use crate::error::{ErrorKind, StageError};
+use crate::events::Stage;
+use crate::outdir::OutdirError;
+use crate::plan::PlanError;
+use crate::preflight::PreflightError;
+use crate::report::{BuildReport, ErrorRecord};
+use crate::transfer::TransferError;
+use crate::verify::{BootTestError, Firmware, InspectError};
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageBuilderError {
+    /// No plan can be made of the spec.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The host, the repositories or the folders are not fit.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The work directory cannot be made.
+    #[error("the work directory {}: {source}", .path.display())]
+    WorkDir {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+    /// A stage of making the image failed.
+    #[error("{}: {}", .0.stage.title(), .0)]
+    Build(#[from] BuildError),
+    /// The finished image cannot be read back.
+    #[error("{}: {}", Stage::Verify.title(), .0)]
+    Verify(#[from] InspectError),
+    /// The boot test could not be made.
+    #[error("{}: {}", Stage::BootTest.title(), .0)]
+    BootTest(#[from] BootTestError),
+    /// The image does not boot.
+    #[error("the image does not boot by {}: {reason}", .firmware)]
+    DoesNotBoot {
+        /// How it was tried.
+        firmware: Firmware,
+        /// What happened.
+        reason: String,
+    },
+    /// The tree cannot be put into outdir.
+    #[error(transparent)]
+    Outdir(#[from] OutdirError),
+    /// The image could not be delivered.
+    #[error("{source}; the image is in {}", .kept.display())]
+    Transfer {
+        /// Why.
+        source: TransferError,
+        /// The work directory, kept because the image is in it.
+        kept: PathBuf,
+    },
+    /// The whole build took too long.
+    #[error("the build was ended after its time limit of {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Somebody stopped it.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+impl ImageBuilderError {
+    /// The stage that failed, where it was one.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Preflight(_) => Some(Stage::Check),
+            Self::Build(error) => Some(error.stage),
+            Self::Verify(_) => Some(Stage::Verify),
+            Self::BootTest(_) | Self::DoesNotBoot { .. } => Some(Stage::BootTest),
+            Self::Outdir(_) | Self::Transfer { .. } => Some(Stage::Transfer),
+            Self::Plan(_) | Self::WorkDir { .. } | Self::TimedOut(_) | Self::Cancelled => None,
+        }
+    }
+
+    pub(super) fn record(&self) -> ErrorRecord {
+        ErrorRecord {
+            stage: self.stage(),
+            kind: self.kind(),
+            message: self.to_string(),
+            hint: self.hint(),
+        }
+    }
+}
+
+impl StageError for ImageBuilderError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Plan(error) => error.kind(),
+            Self::Preflight(error) => error.kind(),
+            Self::WorkDir { .. } => ErrorKind::Host,
+            Self::Build(error) => error.kind(),
+            Self::Verify(error) => error.kind(),
+            Self::BootTest(error) => error.kind(),
+            Self::Outdir(error) => error.kind(),
+            Self::Transfer { source, .. } => source.kind(),
+            Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Preflight(error) => error.is_transient(),
+            Self::Build(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Plan(error) => error.hint(),
+            Self::Preflight(error) => error.hint(),
+            Self::WorkDir { .. } => Some("name another folder with `workdir`".to_owned()),
+            Self::Build(error) => error.hint(),
+            Self::Verify(error) => error.hint(),
+            Self::BootTest(error) => error.hint(),
+            Self::Outdir(error) => error.hint(),
+            Self::Transfer { source, .. } => source.hint(),
+            Self::DoesNotBoot { .. } => {
+                Some("the serial log and the screenshot are with the delivered image".to_owned())
+            }
+            Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
+            Self::Cancelled => None,
+        }
+    }
+}
+
+/// A build that did not come to its image, with what it left.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct BuildFailure {
+    /// Why.
+    #[source]
+    pub error: ImageBuilderError,
+    /// The report, once work had begun; it was delivered with the log.
+    pub report: Option<Box<BuildReport>>,
+}
+
+impl From<ImageBuilderError> for BuildFailure {
+    fn from(error: ImageBuilderError) -> Self {
+        Self {
+            error,
+            report: None,
+        }
+    }
+}

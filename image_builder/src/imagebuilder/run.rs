@@ -1,0 +1,374 @@
+//! One run of a plan, from its checks to the delivered report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{BuildFailure, ImageBuilderError, bootiso};
+use crate::builders::Built;
+use crate::context::BuildContext;
+use crate::delivery;
+use crate::error::{ErrorKind, StageError};
+use crate::events::{EventKind, Outcome, Stage, seconds};
+use crate::host::Host;
+use crate::job_log::JobLog;
+use crate::outdir;
+use crate::plan::BuildPlan;
+use crate::preflight;
+use crate::report::{self, BuildReport, Recorder};
+use crate::spec::BootTest as Wanted;
+use crate::transfer::{Local, Transfer};
+use crate::verify::{
+    self, BootTest, BootVerdict, Firmware, GuestArch, InspectOptions, IsoContents,
+};
+use crate::workdir::WorkDir;
+
+/// One run of a plan: what its stages have left so far.
+pub(super) struct Run<'a> {
+    plan: &'a BuildPlan,
+    host: &'a Host,
+    ctx: &'a BuildContext,
+    staging: Local,
+    recorder: Arc<Recorder>,
+    started: Timestamp,
+    clock: Instant,
+    overtime: CancellationToken,
+    limit: Duration,
+    built: Option<Built>,
+    contents: Option<IsoContents>,
+    verdicts: Vec<BootVerdict>,
+    logs: Vec<PathBuf>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        plan: &'a BuildPlan,
+        host: &'a Host,
+        ctx: &'a BuildContext,
+        overtime: CancellationToken,
+        limit: Duration,
+    ) -> Self {
+        let recorder = Arc::new(Recorder::default());
+        ctx.events.add_sink(recorder.clone());
+        Self {
+            staging: Local::new(&plan.paths.staging),
+            plan,
+            host,
+            ctx,
+            recorder,
+            started: Timestamp::now(),
+            clock: Instant::now(),
+            overtime,
+            limit,
+            built: None,
+            contents: None,
+            verdicts: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<BuildReport, BuildFailure> {
+        let events = &self.ctx.events;
+        events.emit(EventKind::JobStarted {
+            job: self.plan.job.clone(),
+            title: self.plan.title.clone(),
+        });
+        let check = preflight::check(self.plan, self.host, &self.staging, self.ctx);
+        if let Err(error) = self.ctx.stage(Stage::Check, check).await {
+            return Err(self.fail_before_work(error.into()));
+        }
+        let mut work = match WorkDir::create(&self.plan.paths.work) {
+            Ok(work) => work,
+            Err(source) => {
+                let path = self.plan.paths.work.clone();
+                return Err(self.fail_before_work(ImageBuilderError::WorkDir { path, source }));
+            }
+        };
+        let log = match self.open_log() {
+            Ok(log) => log,
+            Err(error) => return Err(self.fail_before_work(error)),
+        };
+        let result = self
+            .stages()
+            .await
+            .map_err(|error| self.name_the_cause(error));
+        let delivered = self.finish(result, &log).await;
+        if matches!(&delivered, Err(failure) if matches!(failure.error, ImageBuilderError::Transfer { .. }))
+        {
+            work.keep();
+        }
+        let removed = tokio::task::spawn_blocking(move || drop(work)).await;
+        debug_assert!(removed.is_ok());
+        delivered
+    }
+
+    /// Build, verify, boot.
+    async fn stages(&mut self) -> Result<(), ImageBuilderError> {
+        let builder = bootiso(&self.plan.backend)?;
+        let built = builder
+            .build(self.plan, self.ctx)
+            .await
+            .map_err(|mut error| {
+                self.logs.append(&mut error.logs);
+                error
+            })?;
+        self.logs.extend(built.logs.iter().cloned());
+        let iso = built.iso.clone();
+        let options = InspectOptions {
+            work_dir: Some(self.plan.paths.work.clone()),
+            ..InspectOptions::default()
+        };
+        self.built = Some(built);
+        let contents = self
+            .ctx
+            .stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options))
+            .await?;
+        self.contents = Some(contents);
+        self.boot_tests(&iso).await
+    }
+
+    async fn boot_tests(&mut self, iso: &std::path::Path) -> Result<(), ImageBuilderError> {
+        let firmwares: &[Firmware] = match self.plan.boot_test {
+            Wanted::None => return Ok(()),
+            Wanted::Bios => &[Firmware::Bios],
+            Wanted::Uefi => &[Firmware::Uefi],
+            Wanted::Both => &[Firmware::Bios, Firmware::Uefi],
+        };
+        let output_dir = self.plan.paths.work.join("boot-test");
+        // The planner lets no other architecture come this far.
+        let arch = GuestArch::of(self.plan.arch).unwrap_or(GuestArch::X86_64);
+        let tests: Vec<BootTest> = firmwares
+            .iter()
+            .map(|&firmware| BootTest {
+                arch,
+                ..BootTest::new(iso, firmware, &output_dir)
+            })
+            .collect();
+        let (ctx, verdicts) = (self.ctx, &mut self.verdicts);
+        ctx.stage(Stage::BootTest, async {
+            *verdicts = verify::boot_each(ctx, &tests, self.plan.processors).await?;
+            let failed = verdicts.iter().find_map(|verdict| {
+                let failure = verdict.failure.as_ref()?;
+                Some((verdict.firmware, failure.summary()))
+            });
+            match failed {
+                Some((firmware, reason)) => {
+                    Err(ImageBuilderError::DoesNotBoot { firmware, reason })
+                }
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Delivers what there is and says how the build ended, whatever that is.
+    async fn finish(
+        &mut self,
+        result: Result<(), ImageBuilderError>,
+        log: &JobLog,
+    ) -> Result<BuildReport, BuildFailure> {
+        let mut report = self.report();
+        let delivered = self
+            .ctx
+            .stage(Stage::Transfer, self.deliver(&mut report))
+            .await;
+        let result = match (result, delivered) {
+            (Ok(()), delivered) => delivered,
+            // The first error is the one to tell; the log has the other.
+            (Err(error), Err(later)) => {
+                self.ctx.events.error(later.to_string());
+                Err(error)
+            }
+            (Err(error), Ok(())) => Err(error),
+        };
+        if let Err(error) = &result {
+            self.ctx.events.error(error.to_string());
+            report.error = Some(error.record());
+        }
+        report.outcome = outcome(&result);
+        self.ctx.events.emit(EventKind::JobFinished {
+            outcome: report.outcome,
+            seconds: seconds(self.clock.elapsed()),
+        });
+        self.complete(&mut report);
+        let last = delivery::log_and_report(&self.staging, &report, log).await;
+        let kept = self.plan.paths.work.clone();
+        let result = match (result, last) {
+            (Ok(()), Err(source)) => Err(ImageBuilderError::Transfer { source, kept }),
+            (result, _) => result,
+        };
+        match result {
+            Ok(()) => Ok(report),
+            Err(error) => Err(BuildFailure {
+                error,
+                report: Some(Box::new(report)),
+            }),
+        }
+    }
+
+    /// The image, its tree and the logs of tools; not yet the job's own log and report.
+    async fn deliver(&self, report: &mut BuildReport) -> Result<(), ImageBuilderError> {
+        let kept = self.plan.paths.work.clone();
+        let refused = |source| ImageBuilderError::Transfer {
+            source,
+            kept: kept.clone(),
+        };
+        let folder = self
+            .staging
+            .reserve(&self.plan.name)
+            .await
+            .map_err(refused)?;
+        report.delivered_to = Some(folder.clone());
+        // An image that was not read back whole is none.
+        let iso = self.built.as_ref().filter(|_| self.contents.is_some());
+        let files = delivery::files(self.plan, iso, &self.verdicts, &self.logs);
+        for delivery in &files {
+            let to = self.staging.put(&folder, delivery).await.map_err(refused)?;
+            let record = delivery::record(delivery, iso).await;
+            if let Some(record) = record {
+                self.ctx.events.emit(EventKind::Artifact {
+                    path: to,
+                    size: record.size,
+                    sha256: record.sha256.clone(),
+                });
+                report.files.push(record);
+            }
+        }
+        if let (Some(built), Some(outdir)) = (iso, &self.plan.paths.tree) {
+            outdir::install(&built.tree, outdir, &self.plan.job)?;
+            report.tree = Some(outdir.clone());
+        }
+        Ok(())
+    }
+
+    fn open_log(&self) -> Result<Arc<JobLog>, ImageBuilderError> {
+        let path = self
+            .plan
+            .paths
+            .work
+            .join(JobLog::file_name(self.plan.created));
+        let log = JobLog::create(&path)
+            .map(Arc::new)
+            .map_err(|source| ImageBuilderError::WorkDir { path, source })?;
+        self.ctx.events.add_sink(log.clone());
+        let plan = self.plan;
+        let events = &self.ctx.events;
+        events.info(format!(
+            "Registered a new Image Build request from {}",
+            requester(self.host)
+        ));
+        events.info(format!("Image type:: {}", plan.image_type));
+        events.info(format!("Release:: {}", plan.release));
+        events.info(format!("Architecture:: {}", plan.arch));
+        events.info(format!("Job:: {}", plan.job));
+        events.info(format!(
+            "Backend:: {} ({})",
+            plan.backend.name, plan.backend.reason
+        ));
+        events.info(format!("Packages:: {}", plan.packages.join(" ")));
+        events.info(format!("Staging:: {}", plan.paths.staging.display()));
+        for note in &plan.notes {
+            events.info(format!("Note:: {note}"));
+        }
+        Ok(log)
+    }
+
+    /// A program that was stopped does not know who stopped it.
+    fn name_the_cause(&self, error: ImageBuilderError) -> ImageBuilderError {
+        if !self.ctx.cancel.is_cancelled() {
+            error
+        } else if self.overtime.is_cancelled() {
+            ImageBuilderError::TimedOut(self.limit)
+        } else {
+            ImageBuilderError::Cancelled
+        }
+    }
+
+    fn fail_before_work(&self, error: ImageBuilderError) -> BuildFailure {
+        let error = self.name_the_cause(error);
+        self.ctx.events.error(error.to_string());
+        self.ctx.events.emit(EventKind::JobFinished {
+            outcome: outcome(&Err::<(), _>(&error)),
+            seconds: seconds(self.clock.elapsed()),
+        });
+        error.into()
+    }
+
+    fn report(&self) -> BuildReport {
+        let plan = self.plan;
+        let packages = self
+            .contents
+            .iter()
+            .flat_map(|contents| contents.packages.packages());
+        BuildReport {
+            version: report::VERSION,
+            generator: concat!("image_builder ", env!("CARGO_PKG_VERSION")).to_owned(),
+            job: plan.job.clone(),
+            title: plan.title.clone(),
+            outcome: Outcome::Failed,
+            error: None,
+            started: self.started,
+            finished: self.started,
+            host: format!("{} ({})", self.host.name, self.host.system),
+            backend: report::BackendRecord {
+                name: plan.backend.name.to_string(),
+                reason: plan.backend.reason.clone(),
+            },
+            spec: serde_json::to_value(&plan.spec).unwrap_or_default(),
+            notes: plan.notes.clone(),
+            requested: plan.packages.clone(),
+            stages: Vec::new(),
+            commands: Vec::new(),
+            time: report::TimeRecord::default(),
+            memory: report::MemoryRecord::default(),
+            image: self.contents.clone(),
+            packages: packages.map(verify::Package::nevra).collect(),
+            boot_tests: self.verdicts.clone(),
+            delivered_to: None,
+            tree: None,
+            log: JobLog::file_name(plan.created),
+            files: Vec::new(),
+        }
+    }
+
+    /// What is known only at the end.
+    fn complete(&self, report: &mut BuildReport) {
+        let recorded = self.recorder.recorded();
+        let command_seconds = recorded
+            .commands
+            .iter()
+            .map(|command| command.seconds)
+            .sum();
+        report.stages = recorded.stages;
+        report.commands = recorded.commands;
+        report.finished = Timestamp::now();
+        report.time = report::TimeRecord {
+            total_seconds: seconds(self.clock.elapsed()),
+            command_seconds,
+        };
+        report.memory = report::memory();
+    }
+}
+
+fn outcome<T, E: std::borrow::Borrow<ImageBuilderError>>(result: &Result<T, E>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Succeeded,
+        Err(error) if error.borrow().kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+        Err(_) => Outcome::Failed,
+    }
+}
+
+/// Who asked: in local mode the user and the host.
+fn requester(host: &Host) -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid())
+        .ok()
+        .flatten();
+    format!(
+        "{}@{}",
+        user.map_or_else(|| "root".to_owned(), |user| user.name),
+        host.name
+    )
+}

@@ -1,0 +1,78 @@
+//! Why no plan can be made of a spec that is right in itself.
+
+use crate::error::{ErrorKind, StageError};
+use crate::spec::{Arch, Backend, CompressionAlgorithm, ImageType, RepositoryId, RootFs};
+
+/// Why no plan can be made of a spec that is right in itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The image type is not one that this version makes.
+    #[error("this version makes boot images; {0} images are not made yet")]
+    ImageType(ImageType),
+    /// The backend cannot make this image.
+    #[error("the backend {backend} {problem}")]
+    Backend {
+        /// The backend.
+        backend: Backend,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Koji builds are asked for.
+    #[error("{keys} cannot be honoured yet: this version takes packages from repositories only")]
+    KojiBuilds {
+        /// `nvr`, `bid` or both.
+        keys: String,
+    },
+    /// The architecture is not the host's.
+    #[error("the image is for {wanted}, and this host is {host}")]
+    Arch {
+        /// The image's.
+        wanted: Arch,
+        /// The host's.
+        host: String,
+    },
+    /// The staging address is one that this version cannot deliver to.
+    #[error("images cannot be delivered to {0} yet: this version delivers to a local folder")]
+    Staging(String),
+    /// Root file system and compression do not go together.
+    #[error("{rootfs} cannot be compressed with {compression} {reason}")]
+    Compression {
+        /// The file system.
+        rootfs: RootFs,
+        /// The compression.
+        compression: CompressionAlgorithm,
+        /// Why.
+        reason: String,
+    },
+    /// The release has no known address.
+    #[error("no address is known for the repository {0}")]
+    Repository(RepositoryId),
+}
+
+impl StageError for PlanError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Arch { .. } => ErrorKind::Host,
+            _ => ErrorKind::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::ImageType(_) => "set `type = boot`".to_owned(),
+            Self::Backend { .. } => {
+                "set `backend` to auto, native or lorax; `fbs doctor` shows which work here"
+                    .to_owned()
+            }
+            Self::KojiBuilds { keys } => {
+                format!("leave {keys} out, or put the RPMs into a repository of their own")
+            }
+            Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
+            Self::Staging(_) => "name a folder, as in `staging = file:///srv/images`".to_owned(),
+            Self::Compression { .. } => {
+                "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
+            }
+            Self::Repository(id) => format!("give `{id}_url` or `{id}_mirror`"),
+        })
+    }
+}
