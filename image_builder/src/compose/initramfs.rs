@@ -168,7 +168,8 @@ pub fn explain(error: CommandError, folder: &Path) -> ComposeError {
     error.into()
 }
 
-/// Checks that `file` is an archive compressed as asked.
+/// Checks that `file` is an archive compressed as asked, and a file: what ran in the root could
+/// have left a link to a file of the host, which would then end up in the image.
 ///
 /// # Errors
 ///
@@ -176,7 +177,11 @@ pub fn explain(error: CommandError, folder: &Path) -> ComposeError {
 /// something else.
 pub fn check(file: &Path, compression: Compression) -> Result<(), ComposeError> {
     let mut head = [0; 4];
-    std::fs::File::open(file)
+    file.symlink_metadata()
+        .and_then(|metadata| match metadata.is_file() {
+            true => std::fs::File::open(file),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        })
         .and_then(|mut file| file.read_exact(&mut head))
         .map_err(|_| ComposeError::MissingArtifact {
             path: file.to_owned(),
@@ -265,6 +270,12 @@ mod tests {
         ));
         std::fs::write(&file, [0x28, 0xb5, 0x2f, 0xfd, 0]).unwrap();
         check(&file, zstd).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(matches!(
+            check(&link, zstd),
+            Err(ComposeError::MissingArtifact { .. })
+        ));
         std::fs::write(&file, [0x1f, 0x8b, 8, 0]).unwrap();
         let error = check(&file, zstd).unwrap_err().to_string();
         assert!(error.contains("package zstd"), "{error}");
