@@ -1,6 +1,8 @@
 //! What the documents in docs/ say is so: their JSON is what the library reads and writes, and their
 //! links lead somewhere.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
