@@ -389,24 +389,28 @@ impl<'a> Run<'a> {
             Wanted::Both => &[Firmware::Bios, Firmware::Uefi],
         };
         let output_dir = self.plan.paths.work.join("boot-test");
-        let (ctx, verdicts) = (self.ctx, &mut self.verdicts);
         // The planner lets no other architecture come this far.
         let arch = GuestArch::of(self.plan.arch).unwrap_or(GuestArch::X86_64);
+        let tests: Vec<BootTest> = firmwares
+            .iter()
+            .map(|&firmware| BootTest {
+                arch,
+                ..BootTest::new(iso, firmware, &output_dir)
+            })
+            .collect();
+        let (ctx, verdicts) = (self.ctx, &mut self.verdicts);
         ctx.stage(Stage::BootTest, async {
-            for &firmware in firmwares {
-                let test = BootTest {
-                    arch,
-                    ..BootTest::new(iso, firmware, &output_dir)
-                };
-                let verdict = test.run(ctx).await?;
-                verdicts.push(verdict.clone());
-                if !verdict.passed {
-                    let reason = verdict.failure.map(|failure| failure.summary());
-                    let reason = reason.unwrap_or_default();
-                    return Err(ImageBuilderError::DoesNotBoot { firmware, reason });
+            *verdicts = verify::boot_each(ctx, &tests, self.plan.processors).await?;
+            let failed = verdicts.iter().find_map(|verdict| {
+                let failure = verdict.failure.as_ref()?;
+                Some((verdict.firmware, failure.summary()))
+            });
+            match failed {
+                Some((firmware, reason)) => {
+                    Err(ImageBuilderError::DoesNotBoot { firmware, reason })
                 }
+                None => Ok(()),
             }
-            Ok(())
         })
         .await
     }

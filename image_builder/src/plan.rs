@@ -237,7 +237,7 @@ impl BuildPlan {
         let version = boot.version.clone().unwrap_or_else(|| release.to_string());
         let backend = choose_backend(shared.backend.unwrap_or_default(), arch, &release, host)?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
-        let compression = shared.compression.unwrap_or_else(defaults::compression);
+        let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
         check_compression(rootfs, compression, backend.name)?;
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
@@ -381,6 +381,17 @@ fn choose_backend(
         }
         Backend::Pungi => refuse("makes DVDs, not boot images"),
         Backend::Kiwi | Backend::ImageBuilder => refuse("is not supported yet"),
+    }
+}
+
+/// EROFS with lz4 is read by every kernel that reads EROFS; zstd by those from 6.10 on.
+fn compression_of(rootfs: RootFs) -> Compression {
+    match rootfs {
+        RootFs::Squashfs => defaults::compression(),
+        RootFs::Erofs => Compression {
+            algorithm: CompressionAlgorithm::Lz4,
+            level: None,
+        },
     }
 }
 

@@ -1,10 +1,9 @@
 //! `fbs boot-test`.
 
 use image_builder::context::BuildContext;
-use image_builder::error::StageError;
 use image_builder::events::Stage;
 use image_builder::spec::Arch;
-use image_builder::verify::{self, BootTestError, BootVerdict, Firmware, GuestArch};
+use image_builder::verify::{self, BootVerdict, Firmware, GuestArch};
 use serde_json::json;
 
 use super::cancelled_by_signals;
@@ -26,27 +25,26 @@ pub(crate) async fn run(args: &BootTest) -> Exit {
         FirmwareArg::Both => &[Firmware::Bios, Firmware::Uefi],
     };
     let ctx = BuildContext::new(display::events(args.json), cancelled_by_signals());
-    let mut verdicts = Vec::new();
+    let tests: Vec<verify::BootTest> = firmwares
+        .iter()
+        .map(|firmware| test(args, arch, *firmware))
+        .collect();
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let tested = ctx
-        .stage(Stage::BootTest, async {
-            for firmware in firmwares {
-                let verdict = test(args, arch, *firmware).run(&ctx).await?;
-                describe(&verdict);
-                verdicts.push(verdict);
-            }
-            Ok::<_, BootTestError>(())
-        })
+        .stage(Stage::BootTest, verify::boot_each(&ctx, &tests, at_once))
         .await;
+    let verdicts = match tested {
+        Ok(verdicts) => verdicts,
+        Err(error) => return exit::error(&error),
+    };
+    verdicts.iter().for_each(describe);
     if args.json {
         output::json_line(&json!({ "verdicts": verdicts }));
     }
-    match tested {
-        Ok(()) if verdicts.iter().all(|verdict| verdict.passed) => Exit::Done,
-        Ok(()) => Exit::Failed,
-        Err(error) => {
-            debug_assert!(!error.is_transient());
-            exit::error(&error)
-        }
+    if verdicts.iter().all(|verdict| verdict.passed) {
+        Exit::Done
+    } else {
+        Exit::Failed
     }
 }
 

@@ -146,7 +146,10 @@ impl<'a> Job<'a> {
         }
         let repositories = self.with_local_keys().await?;
         // It may hold the proxy's password.
-        write_private(&self.config, &Dnf::config(&repositories, self.plan.proxy.as_deref()))?;
+        write_private(
+            &self.config,
+            &Dnf::config(&repositories, self.plan.proxy.as_deref()),
+        )?;
         write(
             &self.home.join(".rpmmacros"),
             &Dnf::macros(&self.plan.release),
@@ -168,7 +171,9 @@ impl<'a> Job<'a> {
     /// them by.
     async fn with_local_keys(&self) -> Result<Vec<Repository>, ComposeError> {
         let mut repositories = self.plan.repositories.clone();
-        let keys = repositories.iter_mut().flat_map(|repository| &mut repository.gpg_keys);
+        let keys = repositories
+            .iter_mut()
+            .flat_map(|repository| &mut repository.gpg_keys);
         for (number, key) in keys.filter(|key| key.starts_with("http")).enumerate() {
             let text = http::fetch(key, self.plan.proxy.as_deref())
                 .await
@@ -220,6 +225,7 @@ impl<'a> Job<'a> {
     async fn make_initramfs(&self, ctx: &BuildContext) -> Result<Kernel, ComposeError> {
         let kernel = root::find_kernel(&self.root)?;
         ctx.events.info(format!("Kernel:: {}", kernel.version));
+        initramfs::check_mounts(&self.root, self.plan.rootfs)?;
         make_folder(&self.layout.parts())?;
         let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
         let dracut = self

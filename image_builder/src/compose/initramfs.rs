@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::root::below;
 use super::{ComposeError, layout, sandbox};
 use crate::process::{CommandError, Invocation};
 use crate::spec::{Arch, Compression, CompressionAlgorithm, RootFs};
@@ -69,6 +70,40 @@ fn compressor(compression: Compression) -> String {
         // The kernel's decompressor knows no other check than CRC32.
         CompressionAlgorithm::Xz => "xz --check=crc32 -T0".to_owned(),
         CompressionAlgorithm::Lz4 => "lz4 -l -9".to_owned(),
+    }
+}
+
+/// Whether the release's dracut mounts a root image of this kind.
+///
+/// Up to version 059 its script mounts SquashFS and nothing else.
+///
+/// # Errors
+///
+/// [`ComposeError::RootFs`].
+pub fn check_mounts(root: &Path, rootfs: RootFs) -> Result<(), ComposeError> {
+    if rootfs == RootFs::Squashfs {
+        return Ok(());
+    }
+    let modules = below(root, "usr/lib/dracut/modules.d").and_then(|path| path.read_dir().ok());
+    let folder = modules
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .find(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .trim_start_matches(|c: char| c.is_ascii_digit())
+                == LIVE_MODULE
+        });
+    let script = folder.and_then(|folder| {
+        std::fs::read_to_string(folder.path().join("dmsquash-live-root.sh")).ok()
+    });
+    match script {
+        Some(script) if script.contains("mount -n -t squashfs ") => {
+            Err(ComposeError::RootFs { rootfs })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -199,6 +234,24 @@ mod tests {
         watch.verdict().unwrap();
         watch.line("dracut[E]: FAILED: /usr/lib/dracut/dracut-install -D /var/tmp/x nosuch");
         assert!(watch.verdict().unwrap_err().to_string().contains("nosuch"));
+    }
+
+    #[test]
+    fn an_old_dracut_is_not_given_an_erofs_root() {
+        let root = tempfile::tempdir().unwrap();
+        check_mounts(root.path(), RootFs::Erofs).unwrap();
+        let module = root.path().join("usr/lib/dracut/modules.d/90dmsquash-live");
+        std::fs::create_dir_all(&module).unwrap();
+        let script = module.join("dmsquash-live-root.sh");
+        std::fs::write(&script, "    mount -n -t squashfs -o ro \"$DEV\" /x\n").unwrap();
+        check_mounts(root.path(), RootFs::Squashfs).unwrap();
+        let error = check_mounts(root.path(), RootFs::Erofs).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the release's dracut cannot mount a root of erofs"
+        );
+        std::fs::write(&script, "    mount -n -o ro \"$DEV\" /x\n").unwrap();
+        check_mounts(root.path(), RootFs::Erofs).unwrap();
     }
 
     #[test]

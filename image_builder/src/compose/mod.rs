@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use crate::error::{ErrorKind, StageError};
 use crate::process::CommandError;
+use crate::spec::RootFs;
 
 /// Why an image could not be made of packages.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,12 @@ pub enum ComposeError {
     /// The root has no kernel.
     #[error("the installed packages bring no kernel (no vmlinuz below /usr/lib/modules)")]
     NoKernel,
+    /// The image would not boot.
+    #[error("the release's dracut cannot mount a root of {rootfs}")]
+    RootFs {
+        /// The file system.
+        rootfs: RootFs,
+    },
     /// dracut made no initramfs, or not the one that was asked for.
     #[error("{0}")]
     Initramfs(String),
@@ -80,6 +87,7 @@ impl StageError for ComposeError {
             | Self::Signature(_)
             | Self::Scriptlet(_)
             | Self::NoKernel
+            | Self::RootFs { .. }
             | Self::Initramfs(_)
             | Self::MissingArtifact { .. } => ErrorKind::Failed,
             Self::Download(_) => ErrorKind::Network,
@@ -110,6 +118,7 @@ impl StageError for ComposeError {
                 "free some space, or name a `workdir` on a larger disk (a boot image needs about 3 GiB)"
             }
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
+            Self::RootFs { .. } => "set `rootfs = squashfs`",
             Self::NoKernel => "add `kernel` to `packages`",
             Self::Command(error) => return error.hint(),
             _ => return None,

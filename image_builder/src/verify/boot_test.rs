@@ -272,6 +272,7 @@ impl BootTest {
         };
         let invocation = machine.invocation();
         let session = Session {
+            firmware: self.firmware,
             listeners,
             judge,
             timeout: self.timeout,

@@ -1,12 +1,12 @@
 //! What on a console says that the system is up, and what says that it never will be.
 
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Matches what an image prints on its console when userspace is up: a login prompt, systemd's
 /// multi-user or graphical target, or the start of the installer (anaconda).
 pub const DEFAULT_EXPECT: &str = concat!(
-    r"(?i-u:\blogin:)",
+    r"(?i:\blogin:)",
     r"|Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)(?:\.target| System| Interface)",
     r"|Starting installer, one moment",
     r"|anaconda \S+ for .+ started",
@@ -22,12 +22,16 @@ pub enum FailureKind {
     KernelPanic,
     /// The initramfs or systemd gave up and offers an emergency shell.
     EmergencyShell,
+    /// The initramfs refused to go on, without a shell.
+    InitramfsFailed,
     /// The boot loader stopped at its own prompt.
     LoaderPrompt,
     /// The firmware found nothing to boot.
     NoBootableDevice,
     /// The guest switched itself off before the line came.
     PoweredOff,
+    /// The guest halted, with its power still on.
+    Halted,
     /// The guest reset itself (a triple fault does too) before the line came.
     Reset,
     /// QEMU itself ended.
@@ -42,9 +46,11 @@ impl FailureKind {
             FailureKind::TimedOut => "timed out",
             FailureKind::KernelPanic => "kernel panic",
             FailureKind::EmergencyShell => "emergency shell",
+            FailureKind::InitramfsFailed => "the initramfs gave up",
             FailureKind::LoaderPrompt => "the boot loader stopped at its prompt",
             FailureKind::NoBootableDevice => "the firmware found nothing to boot",
             FailureKind::PoweredOff => "the guest powered off",
+            FailureKind::Halted => "the guest halted",
             FailureKind::Reset => "the guest reset itself",
             FailureKind::QemuExited => "QEMU exited",
         }
@@ -64,6 +70,11 @@ const FAILURES: &[(FailureKind, &str)] = &[
             r"|Cannot open access to console, the root account is locked",
         ),
     ),
+    (
+        FailureKind::InitramfsFailed,
+        r"\bdracut: (?:FATAL: |Refusing to continue)",
+    ),
+    (FailureKind::Halted, r"\breboot: System halted"),
     (
         FailureKind::LoaderPrompt,
         r"^\s*grub(?: rescue)?> *$|error: .*you need to load the kernel first|^\s*Shell> *$",
@@ -91,16 +102,18 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn new(expect: &str) -> Result<Self, regex::Error> {
-        let compile = |(kind, pattern): &(FailureKind, &str)| Ok((*kind, Regex::new(pattern)?));
+        // A console speaks ASCII: without Unicode's tables `(?i)` needs none of them.
+        let regex = |pattern| RegexBuilder::new(pattern).unicode(false).build();
+        let compile = |&(kind, pattern): &(FailureKind, &'static str)| Ok((kind, regex(pattern)?));
         Ok(Self {
-            expect: Regex::new(expect)?,
+            expect: regex(expect)?,
             failures: FAILURES.iter().map(compile).collect::<Result<_, _>>()?,
         })
     }
 
     /// The expectation comes first: someone may well wait for a panic.
     pub(super) fn line(&self, line: &str) -> Meaning {
-        if self.expect.is_match(line) {
+        if self.expect.is_match(line.as_bytes()) {
             return Meaning::Expected;
         }
         self.failure(line)
@@ -108,7 +121,10 @@ impl Judge {
 
     /// Looks for failures only, as in what the firmware says to its debug port.
     pub(super) fn failure(&self, line: &str) -> Meaning {
-        let fatal = self.failures.iter().find(|(_, p)| p.is_match(line));
+        let fatal = self
+            .failures
+            .iter()
+            .find(|(_, p)| p.is_match(line.as_bytes()));
         fatal.map_or(Meaning::Nothing, |(kind, _)| Meaning::Fatal(*kind))
     }
 }
@@ -170,7 +186,9 @@ mod tests {
     #[test]
     fn knows_each_dead_end() {
         let judge = Judge::new(DEFAULT_EXPECT).unwrap();
-        use FailureKind::{EmergencyShell, KernelPanic, LoaderPrompt, NoBootableDevice};
+        use FailureKind::{
+            EmergencyShell, Halted, InitramfsFailed, KernelPanic, LoaderPrompt, NoBootableDevice,
+        };
         for (kind, line) in [
             (
                 KernelPanic,
@@ -190,6 +208,10 @@ mod tests {
             ),
             (
                 EmergencyShell,
+                "         Starting dracut-emergency.…ce - Dracut Emergency Shell...",
+            ),
+            (
+                EmergencyShell,
                 "[  OK  ] Reached target emergency.target - Emergency Mode.",
             ),
             (EmergencyShell, "[  OK  ] Reached target Emergency Mode."),
@@ -198,6 +220,15 @@ mod tests {
                 EmergencyShell,
                 "Generating \"/run/initramfs/rdsosreport.txt\"",
             ),
+            (
+                InitramfsFailed,
+                "[   23.3] dracut: FATAL: Failed to find a root filesystem in /run/initramfs/live/LiveOS/squashfs.img.",
+            ),
+            (
+                InitramfsFailed,
+                "[   23.318454] dracut: Refusing to continue",
+            ),
+            (Halted, "[   24.809675] reboot: System halted"),
             (LoaderPrompt, "grub rescue> "),
             (LoaderPrompt, "grub> "),
             (LoaderPrompt, "error: you need to load the kernel first."),
@@ -225,5 +256,18 @@ mod tests {
             judge.failure(line),
             Meaning::Fatal(FailureKind::KernelPanic)
         );
+    }
+
+    #[test]
+    fn takes_what_people_write() {
+        for (pattern, line) in [
+            ("(?i)WELCOME to fedora", "Welcome to Fedora"),
+            ("gr\u{fc}n .* bereit$", "gr\u{fc}n ist \u{2026} bereit"),
+            (r"^ready: \d+$", "ready: 42"),
+        ] {
+            let judge = Judge::new(pattern).unwrap();
+            assert_eq!(judge.line(line), Meaning::Expected, "{pattern}");
+        }
+        assert!(Judge::new("(").is_err());
     }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::digest::sha256_file;
 use super::error::InspectError;
 use super::implanted_md5::ImplantedMd5;
 use super::iso_image::{BootEntry, IsoImage};
 use super::packages::{self, PackageList};
 use super::rootfs::{self, RootImage};
 use crate::context::BuildContext;
+use crate::digest::sha256_file;
 
 /// Which files on the disc get a checksum. The image itself always does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,18 +102,33 @@ pub async fn inspect(
     options: &InspectOptions,
 ) -> Result<IsoContents, InspectError> {
     let image = IsoImage::open(ctx, iso).await?;
-    let implanted_md5 = ImplantedMd5::check(ctx, &image).await?;
-    let sha256 = sha256_file(&image.path)
-        .await
-        .map_err(|source| InspectError::unreadable(&image.path, source))?;
-    let root = Root::read(ctx, &image, options).await?;
+    let sha256 = async {
+        sha256_file(&image.path)
+            .await
+            .map_err(|source| InspectError::unreadable(&image.path, source))
+    };
+    // Side by side: each is one pass over the image on one processor.
+    let all = async {
+        tokio::try_join!(
+            ImplantedMd5::check(ctx, &image),
+            sha256,
+            files(ctx, &image, options.digests),
+            Root::read(ctx, &image, options),
+        )
+    };
+    let (implanted_md5, sha256, files, root) = tokio::select! {
+        biased;
+        all = all => all?,
+        // A checksum on its thread hears of nothing; what it gives is not waited for.
+        () = ctx.cancel.cancelled() => return Err(InspectError::Cancelled),
+    };
     Ok(IsoContents {
         volume_id: image.volume.id.clone(),
         size: image.volume.size,
         sha256,
         boot_entries: image.boot_entries.clone(),
         implanted_md5,
-        files: files(ctx, &image, options.digests).await?,
+        files,
         discinfo: image.text(".discinfo").await?,
         treeinfo: image.text(".treeinfo").await?,
         root_image: root.image,

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
-use super::digest::sha256_extents;
 use super::error::InspectError;
 use super::volume::{SECTOR, Volume};
 use crate::context::BuildContext;
+use crate::digest::sha256_extents;
 use crate::process::Invocation;
 
 /// What the firmware finds on the disc: an entry of the El Torito boot catalog.

@@ -75,7 +75,10 @@ fn device_opens() -> bool {
 
 /// Runs the probe under `accel`.
 async fn probe(ctx: &BuildContext, accel: &str, cpu: &str) -> Result<bool, CommandError> {
-    let dir = tempfile::tempdir().map_err(|error| unwritable(&error))?;
+    let dir = tempfile::Builder::new()
+        .prefix("fbs-kvm-")
+        .tempdir()
+        .map_err(|error| unwritable(&error))?;
     let disk = dir.path().join("probe.img");
     tokio::fs::write(&disk, boot_sector(PROBE))
         .await

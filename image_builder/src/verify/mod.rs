@@ -1,8 +1,8 @@
 //! Looking at a finished image: what is in it ([`inspect`]) and does it boot ([`BootTest`]).
 
 mod boot_test;
+mod boots;
 mod console;
-mod digest;
 mod error;
 mod expect;
 mod firmware;
@@ -19,10 +19,12 @@ mod rootfs;
 mod session;
 #[cfg(test)]
 mod test_tools;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use boot_test::{BootFailure, BootPath, BootTest, BootTestError, BootVerdict};
-pub use digest::{TreeFile, digest_files, sha256_file};
+pub use boots::boot_each;
 pub use error::InspectError;
 pub use expect::{DEFAULT_EXPECT, FailureKind};
 pub use firmware::{Firmware, UefiImage};

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::boot_test::BootTestError;
 use super::console::LineAssembler;
 use super::expect::{FailureKind, Judge, Meaning};
+use super::firmware::Firmware;
 use super::qemu::Sockets;
 use super::qmp::{Qmp, QmpError, Shutdown};
 use crate::events::{EventKind, Events};
@@ -100,6 +101,7 @@ pub(super) struct Seen {
 /// What to wait for, and where to keep what is seen.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) firmware: Firmware,
     pub(super) listeners: Listeners,
     pub(super) judge: Judge,
     pub(super) timeout: Duration,
@@ -328,13 +330,15 @@ impl Watch<'_> {
     }
 
     fn keep(&mut self, line: String) {
-        self.session.events.emit(EventKind::Output {
-            stream: Stream::Stdout,
-            line: line.clone(),
-        });
-        if line.trim().is_empty() {
+        // The frame of a boot menu tells nobody anything; the log file has it.
+        if !line.contains(char::is_alphanumeric) {
             return;
         }
+        self.session.events.emit(EventKind::Output {
+            stream: Stream::Stdout,
+            // Two images may boot at once.
+            line: format!("{}: {line}", self.session.firmware),
+        });
         if self.last_lines.len() == LAST_LINES {
             self.last_lines.pop_front();
         }

@@ -1,6 +1,14 @@
 //! What the tests that use real programs share.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
 use crate::context::BuildContext;
+use crate::process::{
+    CommandError, CommandRunner, Completed, Invocation, OutputSink, SystemRunner,
+};
 
 /// True when every program is installed. Otherwise the test says that it is skipped, or fails when
 /// `FBS_TESTS_REQUIRE_ALL=1` is set.
@@ -31,4 +39,28 @@ pub(super) fn skip(reason: &str) {
 /// A context that starts real programs.
 pub(super) fn context() -> BuildContext {
     BuildContext::default()
+}
+
+/// A context on a host that lacks `program`.
+pub(super) fn context_without(program: &'static str) -> BuildContext {
+    context().with_runner(Arc::new(Without(program)))
+}
+
+#[derive(Debug)]
+struct Without(&'static str);
+
+#[async_trait]
+impl CommandRunner for Without {
+    async fn run(
+        &self,
+        invocation: &Invocation,
+        output: Arc<dyn OutputSink>,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, CommandError> {
+        if invocation.program == self.0 {
+            let program = self.0.to_owned();
+            return Err(CommandError::NotFound { program });
+        }
+        SystemRunner.run(invocation, output, cancel).await
+    }
 }

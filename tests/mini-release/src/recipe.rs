@@ -149,6 +149,14 @@ const OVERLAY_FOLDERS: (&str, &str, &str) = (
     "        mkdir -m 0755 -p /run/rootfsbase /run/overlayfs /run/ovlwork\n",
 );
 
+/// dracut 059 mounts the packed root as SquashFS whatever it is. Fedora's, which is newer, lets
+/// mount find out, and so starts from EROFS too.
+const ANY_ROOT_IMAGE: (&str, &str, &str) = (
+    "/usr/lib/dracut/modules.d/90dmsquash-live/dmsquash-live-root.sh",
+    "    mount -n -t squashfs -o ro ",
+    "    mount -n -o ro ",
+);
+
 /// The changes to a Debian package.
 pub(crate) fn changes(debian: &str) -> Changes {
     let none = Changes::default();
@@ -199,7 +207,7 @@ pub(crate) fn changes(debian: &str) -> Changes {
         },
         "dracut-live" => Changes {
             requires: &["gzip", "tar", "util-linux"],
-            patches: &[OVERLAY_FOLDERS],
+            patches: &[OVERLAY_FOLDERS, ANY_ROOT_IMAGE],
             ..none
         },
         "util-linux" => Changes {
