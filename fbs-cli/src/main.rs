@@ -3,6 +3,8 @@
 //! Everything here is argument parsing, printing and exit codes; the work is in `image_builder`.
 
 mod args;
+#[cfg(test)]
+mod cli_reference;
 mod commands;
 mod display;
 mod exit;

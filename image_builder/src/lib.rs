@@ -1,4 +1,82 @@
-//! The library.
+//! From a small build spec to a tested Fedora image.
+//!
+//! This is the library of the On-Demand Fedora Build Service: the programs `fbs` and `fbs-http` are
+//! thin front ends to it, and a program of yours can embed it as they do. It reads a spec, plans
+//! every command of the build, makes the image, reads it back, boots it in QEMU, and puts it with
+//! its log and report into a folder. It prints nothing and ends no process but those it started.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use image_builder::events::{BuildEvent, EventKind, Events};
+//! use image_builder::imagebuilder::ImageBuilder;
+//! use image_builder::spec::{BuildSpec, Format};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let text = "[DEFAULT]\ntype = boot\nrelease = 43\nboot_test = uefi\n";
+//!     let spec = BuildSpec::parse(text, Format::Ini, "the request")?;
+//!
+//!     let events = Events::new();
+//!     events.add_sink(Arc::new(|event: &BuildEvent| {
+//!         if let EventKind::StageStarted { stage } = &event.kind {
+//!             println!("{} ...", stage.title());
+//!         }
+//!     }));
+//!
+//!     // Cancelled from anywhere: what runs is ended, the work directory goes.
+//!     let cancel = CancellationToken::new();
+//!     let stop = cancel.clone();
+//!     tokio::spawn(async move {
+//!         if tokio::signal::ctrl_c().await.is_ok() {
+//!             stop.cancel();
+//!         }
+//!     });
+//!
+//!     let builder = ImageBuilder::new(spec)
+//!         .with_events(events)
+//!         .with_cancel(cancel);
+//!     let plan = builder.plan()?;
+//!     let report = builder.build(&plan).await?;
+//!     println!("{} packages", report.packages.len());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Building needs root, and the tools that [`host::requirements`] lists; planning needs neither.
+//! A runtime of tokio must be running during a build.
+//!
+//! # Modules
+//!
+//! Data flows one way, from the spec to the report. In this order a module uses those above it
+//! and none below.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`error`] | whose fault an error is, whether to try again, the way out |
+//! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
+//! | [`process`] | a command line as data, and the one place that starts programs |
+//! | [`events`] | what happens in a build, as data |
+//! | [`context`] | what a stage works with: runner, events, the word to stop |
+//! | [`job_log`] | the log file |
+//! | [`host`] | what this machine has, and what to install |
+//! | [`repository`] | where packages come from |
+//! | [`plan`] | everything that a build will do, decided before it begins |
+//! | [`transfer`] | places to put an image: a folder, for now |
+//! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
+//! | [`preflight`] | what can go wrong, found out before work starts |
+//! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
+//! | [`builders`] | who can make an image: the native engine, lorax |
+//! | [`verify`] | what is in a finished image, and whether it boots |
+//! | [`report`] | `build-report.json` |
+//! | [`delivery`] | what a build hands over |
+//! | [`imagebuilder`] | the order of the stages |
+//!
+//! # Features
+//!
+//! `mock` gives mocks of the traits that reach outside ([`process::CommandRunner`],
+//! [`builders::Bootiso`], [`transfer::Transfer`]), made by [mockall](https://docs.rs/mockall).
 
 pub mod builders;
 pub mod compose;
@@ -21,3 +99,8 @@ pub mod spec;
 pub mod transfer;
 pub mod verify;
 pub mod workdir;
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
