@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
+pub use tokio_util::sync::CancellationToken;
 
 use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Events, Outcome, Stage, seconds};

@@ -6,6 +6,7 @@ use crate::builders::Built;
 use crate::digest;
 use crate::job_log::JobLog;
 use crate::plan::BuildPlan;
+use crate::redact;
 use crate::report::{BuildReport, FileRecord};
 use crate::transfer::{Delivery, Transfer, TransferError};
 use crate::verify::BootVerdict;
@@ -101,9 +102,10 @@ pub async fn log_and_report(
         to: folder.join(REPORT),
         source,
     };
-    let json = serde_json::to_vec_pretty(report).map_err(|error| failed(error.into()))?;
+    let mut json = serde_json::to_value(report).map_err(|error| failed(error.into()))?;
+    redact::json(&mut json);
     std::fs::File::create(&file)
-        .and_then(|mut out| out.write_all(&json).and_then(|()| out.write_all(b"\n")))
+        .and_then(|mut out| writeln!(out, "{json:#}"))
         .map_err(failed)?;
     staging
         .put(

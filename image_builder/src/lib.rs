@@ -93,6 +93,7 @@ pub mod outdir;
 pub mod plan;
 pub mod preflight;
 pub mod process;
+pub mod redact;
 pub mod report;
 pub mod repository;
 pub mod spec;

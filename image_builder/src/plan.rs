@@ -134,6 +134,13 @@ impl BuildPlan {
         }
         let shared = spec.shared();
         refuse_koji_builds(shared)?;
+        let group = shared
+            .packages
+            .iter()
+            .find(|package| package.as_str().starts_with("-@"));
+        if let Some(group) = group {
+            return Err(PlanError::ExcludedGroup(group.name().to_owned()));
+        }
         let boot = spec.boot_or_default();
         let release = spec.package_release().clone();
         let arch = spec.common.arch.or(host.arch).unwrap_or(Arch::X86_64);
@@ -149,8 +156,18 @@ impl BuildPlan {
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
         let mut notes = Vec::new();
+        if !spec.common.email.is_empty() {
+            notes.push("nobody is written to: mail is not sent yet".to_owned());
+        }
         let packages = packages::packages(shared, compression, backend.name, &mut notes);
-        let repositories = repositories::repositories(spec, shared, &release, arch, &mut notes)?;
+        let repositories = repositories::repositories(
+            spec,
+            &options.current_dir,
+            shared,
+            &release,
+            arch,
+            &mut notes,
+        )?;
         let job = names::job_id(options.now);
         let stamp = options
             .now

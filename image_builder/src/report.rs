@@ -82,7 +82,7 @@ pub struct BackendRecord {
 pub struct TimeRecord {
     /// Wall-clock seconds of the whole build.
     pub total_seconds: f64,
-    /// Of these, in commands that the build started.
+    /// Of these, so many while at least one command of the build ran.
     pub command_seconds: f64,
 }
 
@@ -165,7 +165,11 @@ pub struct Recorded {
     pub stages: Vec<StageRecord>,
     /// The commands that ended.
     pub commands: Vec<CommandRecord>,
+    /// Seconds in which at least one command ran: two boots side by side count once.
+    pub command_seconds: f64,
     current: Option<Stage>,
+    running: u32,
+    since: Option<Timestamp>,
 }
 
 impl Recorder {
@@ -195,6 +199,10 @@ impl EventSink for Recorder {
                     seconds: *seconds,
                 });
             }
+            EventKind::CommandStarted { .. } => {
+                state.running += 1;
+                state.since.get_or_insert(event.time);
+            }
             EventKind::CommandFinished {
                 command,
                 exit,
@@ -209,6 +217,13 @@ impl EventSink for Recorder {
                     seconds: *seconds,
                 };
                 state.commands.push(record);
+                state.running = state.running.saturating_sub(1);
+                if state.running == 0
+                    && let Some(since) = state.since.take()
+                {
+                    let busy = event.time.duration_since(since);
+                    state.command_seconds += busy.as_secs_f64().max(0.0);
+                }
             }
             _ => {}
         }

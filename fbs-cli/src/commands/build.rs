@@ -69,6 +69,7 @@ fn delivered(report: &BuildReport) {
         let what = match file.name.rsplit('.').next() {
             Some("iso") => "image",
             Some("png") => "screenshot",
+            _ if file.name.ends_with(".serial.log") => "console",
             _ => "log",
         };
         eprintln!("{what:<12}{}", folder.join(&file.name).display());

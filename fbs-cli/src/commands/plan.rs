@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use image_builder::imagebuilder::ImageBuilder;
 use image_builder::plan::BuildPlan;
+use image_builder::redact;
 
 use super::spec;
 use crate::args::Plan;
@@ -21,7 +22,10 @@ pub(crate) fn run(args: &Plan) -> Exit {
     };
     if args.json {
         match serde_json::to_value(&plan) {
-            Ok(value) => output::json_pretty(&value),
+            Ok(mut value) => {
+                redact::json(&mut value);
+                output::json_pretty(&value);
+            }
             Err(error) => {
                 exit::say(error);
                 return Exit::Failed;
@@ -31,7 +35,7 @@ pub(crate) fn run(args: &Plan) -> Exit {
         // Writing to a String cannot fail.
         let mut text = String::new();
         let _ = render(&plan, &mut text);
-        output::text(&text);
+        output::text(&redact::passwords(&text));
     }
     Exit::Done
 }

@@ -1,6 +1,6 @@
 //! Reading the spec that a command line names.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use image_builder::spec::{BuildSpec, Override, SpecError};
 
@@ -45,10 +45,20 @@ fn overrides(args: &SpecArgs) -> Vec<Override> {
     args.set.iter().cloned().chain(given).collect()
 }
 
-/// On the command line a path counts from the current folder; in a spec, from the spec's.
+/// On the command line a path counts from the current folder; in a spec, from the spec's. What
+/// climbs out of the current folder is resolved here: a spec may not do that.
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .to_string_lossy()
-        .into_owned()
+    let mut resolved = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                resolved = resolved.canonicalize().unwrap_or(resolved);
+                resolved.pop();
+            }
+            Component::CurDir => {}
+            // An absolute path starts anew.
+            part => resolved.push(part),
+        }
+    }
+    resolved.to_string_lossy().into_owned()
 }

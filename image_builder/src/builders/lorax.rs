@@ -88,7 +88,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         }
     }
     if let Some(proxy) = &plan.proxy {
-        lorax = lorax.args(["--proxy", proxy]).secret(password(proxy));
+        lorax = lorax.args(["--proxy", proxy]);
     }
     for package in &plan.packages {
         lorax = match package.strip_prefix('-') {
@@ -194,13 +194,6 @@ fn config(plan: &BuildPlan) -> String {
         "[compression]\ntype = {}\nargs = {args}\nbcj = {bcj}\n",
         compression.algorithm
     )
-}
-
-fn password(proxy: &str) -> String {
-    url::Url::parse(proxy)
-        .ok()
-        .and_then(|url| url.password().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 async fn run(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, ComposeError> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Bootiso, BuildError, Built, explain};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
-use crate::compose::files::{make_folder, place, require, write, write_private};
+use crate::compose::files::{make_folder, make_readable, place, require, write, write_private};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::{TreeFile, TreeInfo};
@@ -243,6 +243,8 @@ impl<'a> Job<'a> {
             .map_err(|error| initramfs::explain(error, self.layout.job()))?;
         lock(&watch).verdict()?;
         initramfs::check(&self.layout.initramfs(), self.plan.compression)?;
+        // dracut makes it for its owner alone; a web or TFTP server has to read it.
+        make_readable(&self.layout.initramfs())?;
         Ok(kernel)
     }
 

@@ -77,10 +77,14 @@ impl Dnf<'_> {
     fn install(&self, packages: &[String], how: &str) -> Invocation {
         // "-name" leaves a package out, as in a kickstart.
         let excluded = packages.iter().filter_map(|name| name.strip_prefix('-'));
+        // A kickstart writes "@^" before an environment; dnf takes groups and environments alike.
         let wanted = packages
             .iter()
             .filter(|name| !name.starts_with('-'))
-            .cloned();
+            .map(|name| {
+                name.strip_prefix("@^")
+                    .map_or_else(|| name.clone(), |id| format!("@{id}"))
+            });
         let mut dnf = Invocation::new(match self.version {
             DnfVersion::Dnf4 => "dnf",
             DnfVersion::Dnf5 => "dnf5",
@@ -280,13 +284,13 @@ mod tests {
 
     #[test]
     fn both_versions_get_their_command_line() {
-        let packages = ["@core", "kernel", "-man-db"].map(str::to_owned);
+        let packages = ["@core", "@^minimal", "kernel", "-man-db"].map(str::to_owned);
         assert_eq!(
             dnf(DnfVersion::Dnf4).download(&packages).to_string(),
             "HOME=/w/home LC_ALL=C.UTF-8 dnf -y --config=/w/dnf.conf --installroot=/w/root \
              --releasever=43 --forcearch=x86_64 --setopt=cachedir=/c/dnf \
              --setopt=reposdir=/w/home/no-repos.d --setopt=varsdir=/w/home/no-vars \
-             --exclude=man-db install --downloadonly @core kernel"
+             --exclude=man-db install --downloadonly @core @minimal kernel"
         );
         let transaction = dnf(DnfVersion::Dnf5).transaction(&packages).to_string();
         assert!(
@@ -295,7 +299,7 @@ mod tests {
         );
         assert!(transaction.contains(" --use-host-config "), "{transaction}");
         assert!(
-            transaction.ends_with(" install --cacheonly @core kernel"),
+            transaction.ends_with(" install --cacheonly @core @minimal kernel"),
             "{transaction}"
         );
     }

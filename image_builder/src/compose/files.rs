@@ -1,7 +1,8 @@
 //! Files and folders of a build, with errors that name the path.
 
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::ComposeError;
@@ -54,4 +55,9 @@ pub(crate) fn require(path: &Path) -> Result<(), ComposeError> {
             path: path.to_owned(),
         }),
     }
+}
+
+/// Lets everybody read a file.
+pub(crate) fn make_readable(path: &Path) -> Result<(), ComposeError> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(at(path))
 }

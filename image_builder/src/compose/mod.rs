@@ -113,7 +113,7 @@ impl StageError for ComposeError {
                 "leave one of them out of `packages`, or add the repository that has what is missing"
             }
             Self::Download(_) => "the mirror may be out of date or down; try again later",
-            Self::Signature(_) => "check `gpgkey`, or set `gpgcheck = 0` for unsigned packages",
+            Self::Signature(_) => "check `gpgkey`, or set `gpgcheck = no` for unsigned packages",
             Self::NoSpace { .. } => {
                 "free some space, or name a `workdir` on a larger disk (a boot image needs about 3 GiB)"
             }

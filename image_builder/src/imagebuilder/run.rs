@@ -324,9 +324,12 @@ impl<'a> Run<'a> {
             commands: Vec::new(),
             time: report::TimeRecord::default(),
             memory: report::MemoryRecord::default(),
-            image: self.contents.clone(),
+            image: self.contents.clone().map(|contents| IsoContents {
+                path: PathBuf::from(format!("{}.iso", plan.name)),
+                ..contents
+            }),
             packages: packages.map(verify::Package::nevra).collect(),
-            boot_tests: self.verdicts.clone(),
+            boot_tests: self.verdicts.iter().cloned().map(delivered_names).collect(),
             delivered_to: None,
             tree: None,
             log: JobLog::file_name(plan.created),
@@ -337,17 +340,12 @@ impl<'a> Run<'a> {
     /// What is known only at the end.
     fn complete(&self, report: &mut BuildReport) {
         let recorded = self.recorder.recorded();
-        let command_seconds = recorded
-            .commands
-            .iter()
-            .map(|command| command.seconds)
-            .sum();
         report.stages = recorded.stages;
         report.commands = recorded.commands;
         report.finished = Timestamp::now();
         report.time = report::TimeRecord {
             total_seconds: seconds(self.clock.elapsed()),
-            command_seconds,
+            command_seconds: recorded.command_seconds,
         };
         report.memory = report::memory();
     }
@@ -371,4 +369,14 @@ fn requester(host: &Host) -> String {
         user.map_or_else(|| "root".to_owned(), |user| user.name),
         host.name
     )
+}
+
+/// The verdict with its files as they are called where they are delivered.
+fn delivered_names(verdict: BootVerdict) -> BootVerdict {
+    let name = |path: PathBuf| path.file_name().map_or(path.clone(), PathBuf::from);
+    BootVerdict {
+        serial_log: name(verdict.serial_log),
+        screenshot: verdict.screenshot.map(name),
+        ..verdict
+    }
 }

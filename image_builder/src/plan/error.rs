@@ -44,6 +44,12 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
+    /// A group is to be left out.
+    #[error("{0} cannot be left out: dnf leaves out packages, not groups")]
+    ExcludedGroup(String),
+    /// Signatures are to be checked, and there is nothing to check them with.
+    #[error("the signatures of {0}'s packages are to be checked, and no key is known")]
+    NoKey(RepositoryId),
     /// The release has no known address.
     #[error("no address is known for the repository {0}")]
     Repository(RepositoryId),
@@ -72,6 +78,8 @@ impl StageError for PlanError {
             Self::Compression { .. } => {
                 "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
             }
+            Self::ExcludedGroup(_) => "name the packages, as in `-sendmail`".to_owned(),
+            Self::NoKey(_) => "name the key with `gpgkey`".to_owned(),
             Self::Repository(id) => format!("give `{id}_url` or `{id}_mirror`"),
         })
     }

@@ -1,6 +1,6 @@
 //! Where packages come from, and how far they are trusted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::PlanError;
 use crate::repository::{Repository, Source};
@@ -9,6 +9,7 @@ use crate::spec::{Arch, BuildSpec, Release, RepositoryId, RepositoryKind, Shared
 /// The release's repository, and those of its updates where the spec asks for them.
 pub(super) fn repositories(
     spec: &BuildSpec,
+    current_dir: &Path,
     shared: &Shared,
     release: &Release,
     arch: Arch,
@@ -21,8 +22,8 @@ pub(super) fn repositories(
     if shared.updates_testing == Some(true) {
         kinds.push(RepositoryKind::UpdatesTesting);
     }
-    let base = spec.base_dir.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let gpg = Signatures::of(shared, release, &base);
+    let base = spec.base_dir.as_deref().unwrap_or(current_dir);
+    let gpg = Signatures::of(shared, release, base);
     let mut repositories = Vec::new();
     for kind in kinds {
         let id = RepositoryId::new(release.clone(), kind);
@@ -31,12 +32,12 @@ pub(super) fn repositories(
             sources.extend(
                 urls.url
                     .iter()
-                    .map(|url| Source::BaseUrl(url.to_url_text(&base))),
+                    .map(|url| Source::BaseUrl(url.to_url_text(base))),
             );
             sources.extend(
                 urls.mirror
                     .iter()
-                    .map(|url| Source::mirror(url.to_url_text(&base))),
+                    .map(|url| Source::mirror(url.to_url_text(base))),
             );
         }
         let written = !sources.is_empty();
@@ -55,6 +56,9 @@ pub(super) fn repositories(
         }
         let mut repository = Repository::new(id.to_string(), sources);
         gpg.apply(&mut repository, written);
+        if repository.gpg_check && repository.gpg_keys.is_empty() {
+            return Err(PlanError::NoKey(id));
+        }
         if !repository.gpg_check {
             notes.push(format!("the signatures of {id}'s packages are not checked"));
         }

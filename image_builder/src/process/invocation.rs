@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact;
+
 /// One command line: the program, its arguments, and where and how long it may run.
 ///
-/// `Display` prints it as one would type it in a shell.
+/// `Display` prints it as one would type it in a shell, but for passwords in addresses, which are
+/// shown as `***`.
 ///
 /// ```
 /// use image_builder::process::Invocation;
@@ -40,9 +43,6 @@ pub struct Invocation {
     /// Exit codes that count as success.
     #[serde(default = "success", skip_serializing_if = "is_success")]
     pub accepts: Vec<i32>,
-    /// Texts in the arguments that nobody may read: shown and serialised as `***`.
-    #[serde(skip)]
-    secrets: Vec<String>,
 }
 
 /// A time limit, written as whole seconds.
@@ -69,7 +69,6 @@ impl Invocation {
             cwd: None,
             timeout: None,
             accepts: success(),
-            secrets: Vec::new(),
         }
     }
 
@@ -128,36 +127,6 @@ impl Invocation {
         self
     }
 
-    /// Hides `text` wherever the command line is shown or written down.
-    #[must_use]
-    pub fn secret(mut self, text: impl Into<String>) -> Self {
-        let text = text.into();
-        if !text.is_empty() {
-            self.secrets.push(text);
-        }
-        self
-    }
-
-    /// The same for others to see: secrets are `***`.
-    #[must_use]
-    pub fn shown(&self) -> Self {
-        let hide = |text: &String| {
-            self.secrets
-                .iter()
-                .fold(text.clone(), |text, secret| text.replace(secret, "***"))
-        };
-        Self {
-            args: self.args.iter().map(hide).collect(),
-            env: self
-                .env
-                .iter()
-                .map(|(name, value)| (name.clone(), hide(value)))
-                .collect(),
-            secrets: Vec::new(),
-            ..self.clone()
-        }
-    }
-
     /// Replaces `placeholder` in every argument.
     #[must_use]
     pub fn bind(mut self, placeholder: &str, value: &str) -> Self {
@@ -186,18 +155,15 @@ impl Invocation {
 
 impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.secrets.is_empty() {
-            return self.shown().fmt(f);
-        }
         if let Some(cwd) = &self.cwd {
             write!(f, "cd {} && ", quote(&cwd.to_string_lossy()))?;
         }
         for (name, value) in &self.env {
-            write!(f, "{name}={} ", quote(value))?;
+            write!(f, "{name}={} ", quote(&redact::passwords(value)))?;
         }
         write!(f, "{}", quote(&self.program))?;
         for arg in &self.args {
-            write!(f, " {}", quote(arg))?;
+            write!(f, " {}", quote(&redact::passwords(arg)))?;
         }
         Ok(())
     }
@@ -251,9 +217,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown() {
-        let lorax = Invocation::new("lorax")
-            .option("--proxy", "http://u:pw@p")
-            .secret("pw");
+        let lorax = Invocation::new("lorax").option("--proxy", "http://u:pw@p");
         assert_eq!(lorax.to_string(), "lorax '--proxy=http://u:***@p'");
         assert!(!format!("{lorax:?}").contains("pw"));
         assert!(!lorax.brief().contains("pw"));

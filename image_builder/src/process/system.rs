@@ -17,6 +17,7 @@ use super::lines::LineBuffer;
 use super::{
     CommandError, CommandRunner, Completed, Exit, Invocation, OutputSink, Stream, TAIL_LINES,
 };
+use crate::redact;
 
 /// How long a program has between the polite signal and the final one.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -193,8 +194,10 @@ async fn read(
     let mut lines = LineBuffer::default();
     let mut chunk = vec![0; 16 * 1024];
     let emit = |line: &str| {
-        tail.push(line);
-        output.line(which, line);
+        // A program may print the address that it was given.
+        let line = redact::passwords(line);
+        tail.push(&line);
+        output.line(which, &line);
     };
     // A read error on a pipe means the same as its end.
     while let Ok(count) = stream.read(&mut chunk).await {

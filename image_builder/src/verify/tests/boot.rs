@@ -333,7 +333,7 @@ fn cancelling_context() -> (BuildContext, Arc<Mutex<Vec<EventKind>>>) {
     let sink = {
         let (seen, cancel) = (Arc::clone(&seen), ctx.cancel.clone());
         move |event: &BuildEvent| {
-            if matches!(&event.kind, EventKind::Output { line, .. } if line == "hello") {
+            if matches!(&event.kind, EventKind::Output { line, .. } if line == "bios: hello") {
                 cancel.cancel();
             }
             seen.lock().unwrap().push(event.kind.clone());
