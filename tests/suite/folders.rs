@@ -92,8 +92,13 @@ impl Folders {
 
     /// `fbs build` of the mini release's packages by the native engine.
     pub fn build(&self) -> Program {
+        self.build_from(&release::packages())
+    }
+
+    /// `fbs build` of the packages at `url` by the native engine.
+    pub fn build_from(&self, url: &str) -> Program {
         self.fbs_spec("build", &self.spec())
-            .set("99_url", release::packages())
+            .set("99_url", url)
             .set("backend", "native")
     }
 
