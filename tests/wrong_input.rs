@@ -23,10 +23,10 @@ fn a_spec_that_cannot_be_used() {
     );
     let unknown = folders.file("unknown.conf", "[DEFAULT]\ntype = bot\nrelease = 43\n");
     for (spec, words) in [
-        (&missing, ["no-such.conf", "No such file"]),
+        (&missing, ["there is no spec", "no-such.conf"]),
         (&folder, ["work", "folder"]),
         (&latin, ["latin.conf", "UTF-8"]),
-        (&twice, ["twice.conf", "`release`"]),
+        (&twice, ["twice.conf:4: [DEFAULT] release", "given twice"]),
         (&unknown, ["unknown.conf", "\"boot\""]),
     ] {
         for command in ["build", "plan"] {

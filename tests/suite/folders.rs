@@ -65,9 +65,10 @@ impl Folders {
         path
     }
 
-    /// A spec with no more than must be in one.
+    /// A spec with no more than must be in one, and no boot test.
     pub fn spec(&self) -> PathBuf {
-        self.file("boot.conf", "[DEFAULT]\ntype = boot\nrelease = 99\n")
+        let text = "[DEFAULT]\ntype = boot\nrelease = 99\nboot_test = none\n";
+        self.file("boot.conf", text)
     }
 
     /// `fbs COMMAND`, with the test's cache.
@@ -79,7 +80,7 @@ impl Folders {
             .folder(self.top())
     }
 
-    /// `fbs COMMAND SPEC` with the test's folders, but none for the tree, and no boot test.
+    /// `fbs COMMAND SPEC` with the test's folders, but none for the tree.
     pub fn fbs_spec(&self, command: &str, spec: &Path) -> Program {
         self.fbs(command)
             .arg(spec)
@@ -87,7 +88,6 @@ impl Folders {
             .arg(self.work())
             .arg("--staging")
             .arg(self.staging())
-            .args(["--boot-test", "none"])
     }
 
     /// `fbs build` of the mini release's packages by the native engine.
