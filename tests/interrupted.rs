@@ -6,18 +6,41 @@ use std::time::{Duration, Instant};
 
 use fbs_suite::command::eventually;
 use fbs_suite::processes::{self, Process};
-use fbs_suite::{Folders, Program, Running, need, tools, turn};
+use fbs_suite::tools::Stubs;
+use fbs_suite::{Folders, Program, Running, fake, need, turn};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// How long a stopped build may take to end; a program has 1.5 s to do so.
 const SOON: Duration = Duration::from_secs(5);
 
+/// In the command line of a virtual machine that boots the image, and of no other.
+const BOOT: &str = "-serial chardev:serial";
+
 /// Starts a build with events, and comes back when `command` of `stage` runs.
 fn start(build: Program, stage: &str, command: &str) -> Running {
     let mut running = build.arg("--json").start();
     running.wait_for_command(stage, command);
     running
+}
+
+/// A build whose root is a fake, made in a moment: for what comes after it.
+fn fake_build(folders: &Folders) -> Program {
+    let stubs = fake::root(Stubs::new(folders.top()));
+    folders.build().env("PATH", stubs.path())
+}
+
+/// A build with a fake root that takes half a minute to pack.
+fn long_packing(folders: &Folders) -> Program {
+    fake_build(folders)
+        .set("compression", "zstd:19")
+        .env("FBS_STUB_MIB", "200")
+}
+
+/// A build with an xorriso that hangs: the real one is done too soon to be caught at work.
+fn long_writing(folders: &Folders) -> Program {
+    let stubs = fake::root(Stubs::new(folders.top())).script("xorriso", "sleep 600 & wait");
+    folders.build().env("PATH", stubs.path())
 }
 
 /// The process of the test's build with this name, once it runs.
@@ -58,16 +81,12 @@ fn is_cancelled(folders: &Folders, mut running: Running, signal: Signal, stage: 
     assert!(!folders.outdir().exists());
 }
 
-/// Stops a build in `stage`, while the program `name` runs.
-fn stop(settings: &[(&str, &str)], stage: &str, command: &str, name: &str, signal: Signal) {
-    let folders = Folders::new();
-    let mut build = folders.build().arg("--outdir").arg(folders.outdir());
-    for (key, value) in settings {
-        build = build.set(key, value);
-    }
+/// Stops a build in `stage`, while `command` runs as the process `name`.
+fn stop(folders: &Folders, build: Program, stage: &str, command: &str, name: &str, signal: Signal) {
+    let build = build.arg("--outdir").arg(folders.outdir());
     let running = start(build, stage, command);
     process(folders.top(), name);
-    is_cancelled(&folders, running, signal, stage);
+    is_cancelled(folders, running, signal, stage);
 }
 
 #[test]
@@ -76,7 +95,10 @@ fn stopped_while_packages_are_fetched() {
         return;
     }
     let _turn = turn::take();
-    stop(&[], "packages", "--downloadonly", "dnf", Signal::SIGINT);
+    let folders = Folders::new();
+    let build = folders.build();
+    let signal = Signal::SIGINT;
+    stop(&folders, build, "packages", "--downloadonly", "dnf", signal);
 }
 
 #[test]
@@ -87,9 +109,8 @@ fn stopped_while_a_scriptlet_sleeps() {
     let _turn = turn::take();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let folders = Folders::new();
-        let running = start(folders.faulty_build("fbs-slow-post"), "root", "bwrap");
-        process(folders.top(), "sleep");
-        is_cancelled(&folders, running, signal, "root");
+        let build = folders.faulty_build("fbs-slow-post");
+        stop(&folders, build, "root", "bwrap", "sleep", signal);
     }
 }
 
@@ -99,7 +120,10 @@ fn stopped_while_dracut_runs() {
         return;
     }
     let _turn = turn::take();
-    stop(&[], "initramfs", "dracut", "dracut", Signal::SIGTERM);
+    let folders = Folders::new();
+    let build = folders.build();
+    let signal = Signal::SIGTERM;
+    stop(&folders, build, "initramfs", "dracut", "dracut", signal);
 }
 
 #[test]
@@ -108,14 +132,10 @@ fn stopped_while_the_root_is_packed() {
         return;
     }
     let _turn = turn::take();
-    let xz = [("compression", "xz")];
-    stop(
-        &xz,
-        "root_image",
-        "mksquashfs",
-        "mksquashfs",
-        Signal::SIGINT,
-    );
+    let folders = Folders::new();
+    let (build, signal) = (long_packing(&folders), Signal::SIGINT);
+    let name = "mksquashfs";
+    stop(&folders, build, "root_image", name, name, signal);
 }
 
 #[test]
@@ -125,12 +145,8 @@ fn stopped_while_the_iso_is_written() {
     }
     let _turn = turn::take();
     let folders = Folders::new();
-    // The real one is done too soon to be caught at work.
-    let stubs = tools::Stubs::new(folders.top()).script("xorriso", "sleep 600 & wait");
-    let build = folders.build().env("PATH", stubs.path());
-    let running = start(build, "iso", "xorriso");
-    process(folders.top(), "xorriso");
-    is_cancelled(&folders, running, Signal::SIGTERM, "iso");
+    let (build, signal) = (long_writing(&folders), Signal::SIGTERM);
+    stop(&folders, build, "iso", "xorriso", "xorriso", signal);
 }
 
 #[test]
@@ -140,10 +156,10 @@ fn stopped_while_the_image_boots() {
     }
     let _turn = turn::take();
     let folders = Folders::new();
-    let build = folders.build().set("boot_test", "bios");
-    let running = start(build, "boot_test", "boot.iso");
-    process(folders.top(), "qemu-system-x86");
-    is_cancelled(&folders, running, Signal::SIGINT, "boot_test");
+    // It has no system to start, and would be given its ten minutes.
+    let build = fake_build(&folders).set("boot_test", "bios");
+    let (name, signal) = ("qemu-system-x86", Signal::SIGINT);
+    stop(&folders, build, "boot_test", BOOT, name, signal);
 }
 
 /// Kills `name` from outside while it runs in `stage`; the error has all of `words`.
@@ -172,13 +188,12 @@ fn a_program_that_is_killed_is_named_with_its_signal() {
     kill_from_outside(&folders, folders.build(), "initramfs", "dracut", &words);
 
     let folders = Folders::new();
-    let build = folders.build().set("compression", "xz");
+    let build = long_packing(&folders);
     let words = ["`mksquashfs ", "signal 9 (SIGKILL)"];
     kill_from_outside(&folders, build, "root_image", "mksquashfs", &words);
 
     let folders = Folders::new();
-    let stubs = tools::Stubs::new(folders.top()).script("xorriso", "sleep 600 & wait");
-    let build = folders.build().env("PATH", stubs.path());
+    let build = long_writing(&folders);
     let words = ["`xorriso ", "signal 9 (SIGKILL)"];
     kill_from_outside(&folders, build, "iso", "xorriso", &words);
 }
@@ -190,8 +205,8 @@ fn a_virtual_machine_that_is_killed_is_no_pass() {
     }
     let _turn = turn::take();
     let folders = Folders::new();
-    let build = folders.build().set("boot_test", "bios");
-    let running = start(build, "boot_test", "boot.iso");
+    let build = fake_build(&folders).set("boot_test", "bios");
+    let running = start(build, "boot_test", BOOT);
     let victim = process(folders.top(), "qemu-system-x86");
     kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
     let done = running.finish();

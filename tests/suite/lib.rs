@@ -7,6 +7,7 @@
 //! | [`need`] | what a test needs of the host, and what becomes of it where that is missing |
 //! | [`release`] | the mini release, made once |
 //! | [`turn`] | one heavy test at a time |
+//! | [`fake`] | the slow half of a build as stubs |
 //! | [`folders`] | work, staging, tree and cache of one test, and its spec |
 //! | [`command`] | a program with a time limit, as text or as a stream of events |
 //! | [`delivery`] | what a build handed over |
@@ -16,6 +17,7 @@
 pub mod binaries;
 pub mod command;
 pub mod delivery;
+pub mod fake;
 pub mod folders;
 pub mod need;
 pub mod processes;
