@@ -1,1 +1,30 @@
-//! Shared by the end-to-end tests.
+//! Shared by the end-to-end tests: the mini release, folders for one test, `fbs` as a process,
+//! stub tools, and the check that a build leaves nothing behind.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`binaries`] | `fbs` and `fbs-http`, built when they are not current |
+//! | [`need`] | what a test needs of the host, and what becomes of it where that is missing |
+//! | [`release`] | the mini release, made once |
+//! | [`turn`] | one heavy test at a time |
+//! | [`fake`] | the slow half of a build as stubs |
+//! | [`folders`] | work, staging, tree and cache of one test, and its spec |
+//! | [`command`] | a program with a time limit, as text or as a stream of events |
+//! | [`delivery`] | what a build handed over |
+//! | [`processes`] | processes and mounts that belong to a folder |
+//! | [`tools`] | a PATH with stubs, or with a tool missing |
+
+pub mod binaries;
+pub mod command;
+pub mod delivery;
+pub mod fake;
+pub mod folders;
+pub mod need;
+pub mod processes;
+pub mod release;
+pub mod tools;
+pub mod turn;
+
+pub use command::{Finished, Program, Running};
+pub use delivery::Delivery;
+pub use folders::Folders;

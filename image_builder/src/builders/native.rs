@@ -427,7 +427,9 @@ fn no_space(
     };
     let free = nix::sys::statvfs::statvfs(folder)
         .map(|stat| stat.fragment_size() * stat.blocks_available());
-    if free.is_ok_and(|free| free < FULL) {
+    // xorriso looks at the free space first, and writes nothing when it is too little.
+    let refused = |line: &String| line.contains("exceeds free space on media");
+    if free.is_ok_and(|free| free < FULL) || tail.iter().any(refused) {
         tail.push("No space left on device".to_owned());
     }
     Err(CommandError::Failed {

@@ -139,17 +139,30 @@ impl Invocation {
     }
 
     /// The command line for an error message: at most about 160 characters, the middle left out.
+    /// Of a sandbox only its name is shown: what runs in it is what went wrong.
     #[must_use]
     pub fn brief(&self) -> String {
         const HEAD: usize = 100;
         const TAIL: usize = 56;
-        let whole: Vec<char> = self.to_string().chars().collect();
+        let whole: Vec<char> = match self.sandboxed() {
+            Some(inner) => format!("{} ... -- {inner}", self.program),
+            None => self.to_string(),
+        }
+        .chars()
+        .collect();
         if whole.len() <= HEAD + TAIL + 5 {
             return whole.into_iter().collect();
         }
         let head: String = whole[..HEAD].iter().collect();
         let tail: String = whole[whole.len() - TAIL..].iter().collect();
         format!("{head} ... {tail}")
+    }
+
+    /// The command that bubblewrap is to run.
+    fn sandboxed(&self) -> Option<Self> {
+        let at = self.args.iter().position(|arg| arg == "--")?;
+        let (program, args) = self.args[at + 1..].split_first()?;
+        (self.program == "bwrap").then(|| Self::new(program).args(args))
     }
 }
 
@@ -207,6 +220,15 @@ mod tests {
         let brief = long.brief();
         assert!(brief.starts_with("dnf package0 ") && brief.ends_with(" package99"));
         assert!(brief.len() < 170, "{brief}");
+    }
+
+    #[test]
+    fn of_a_sandbox_its_command_is_shown() {
+        let dracut =
+            Invocation::new("bwrap").args(["--dev", "/dev", "--", "dracut", "--kver", "6.1"]);
+        assert_eq!(dracut.brief(), "bwrap ... -- dracut --kver 6.1");
+        let plain = Invocation::new("bwrap").arg("--version");
+        assert_eq!(plain.brief(), "bwrap --version");
     }
 
     #[test]

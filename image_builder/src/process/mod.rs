@@ -69,11 +69,19 @@ pub enum Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |signal| nix::sys::signal::Signal::try_from(signal).ok();
         match self {
-            Exit::Code(code) => write!(f, "exit status {code}"),
-            Exit::Signal(signal) => match nix::sys::signal::Signal::try_from(*signal) {
-                Ok(name) => write!(f, "signal {signal} ({name})"),
-                Err(_) => write!(f, "signal {signal}"),
+            Exit::Code(code) => {
+                write!(f, "exit status {code}")?;
+                // Shells and bubblewrap tell so what became of the program that they started.
+                match name(code - 128).filter(|_| *code > 128) {
+                    Some(name) => write!(f, ", as after signal {} ({name})", code - 128),
+                    None => Ok(()),
+                }
+            }
+            Exit::Signal(signal) => match name(*signal) {
+                Some(name) => write!(f, "signal {signal} ({name})"),
+                None => write!(f, "signal {signal}"),
             },
         }
     }

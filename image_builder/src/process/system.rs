@@ -335,6 +335,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn so_does_a_program_whose_child_was_killed() {
+        let error = run(&sh("sh -c 'kill -9 $$'; exit $?")).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("failed with exit status 137, as after signal 9 (SIGKILL)"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_missing_program_and_a_missing_folder_are_told_apart() {
         let error = run(&Invocation::new("no-such-program")).await.unwrap_err();
         assert_eq!(

@@ -1,0 +1,238 @@
+//! Builds that are stopped, from inside and from outside: what was started ends, what was made
+//! goes, and the log and the report are delivered all the same.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fbs_suite::command::eventually;
+use fbs_suite::processes::{self, Process};
+use fbs_suite::tools::Stubs;
+use fbs_suite::{Folders, Program, Running, fake, need, turn};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a stopped build may take to end; a program has 1.5 s to do so.
+const SOON: Duration = Duration::from_secs(5);
+
+/// In the command line of a virtual machine that boots the image, and of no other.
+const BOOT: &str = "-serial chardev:serial";
+
+/// Starts a build with events, and comes back when `command` of `stage` runs.
+fn start(build: Program, stage: &str, command: &str) -> Running {
+    let mut running = build.arg("--json").start();
+    running.wait_for_command(stage, command);
+    running
+}
+
+/// A build whose root is a fake, made in a moment: for what comes after it.
+fn fake_build(folders: &Folders) -> Program {
+    let stubs = fake::root(Stubs::new(folders.top()));
+    folders.build().env("PATH", stubs.path())
+}
+
+/// A build with a fake root that takes half a minute to pack.
+fn long_packing(folders: &Folders) -> Program {
+    fake_build(folders)
+        .set("compression", "zstd:19")
+        .env("FBS_STUB_MIB", "200")
+}
+
+/// A build with an xorriso that hangs: the real one is done too soon to be caught at work.
+fn long_writing(folders: &Folders) -> Program {
+    let stubs = fake::root(Stubs::new(folders.top())).script("xorriso", "sleep 600 & wait");
+    folders.build().env("PATH", stubs.path())
+}
+
+/// The process of the test's build with this name, once it runs.
+fn process(top: &Path, name: &str) -> Process {
+    let find = || {
+        let all = processes::of(top);
+        all.into_iter().find(|process| process.name == name)
+    };
+    let what = format!("{name} runs");
+    eventually(&what, Duration::from_secs(20), || find().is_some());
+    find().unwrap_or_else(|| panic!("{name} has ended too soon"))
+}
+
+/// What is true of every build that was cancelled.
+fn is_cancelled(folders: &Folders, mut running: Running, signal: Signal, stage: &str) {
+    let before = Instant::now();
+    running.signal(signal);
+    running.wait_for("the job's end", |event| event["event"] == "job_finished");
+    let took = before.elapsed();
+    assert!(took < SOON, "{took:?} after {signal} in {stage}");
+    // Then the work folder is cleared away, which takes as long as the disk does.
+    let done = running.finish();
+    done.assert_exit(130)
+        .assert_says(&["error: the build was cancelled"]);
+    folders.assert_nothing_left();
+    let events = done.events();
+    let last = events.last().unwrap();
+    assert_eq!(last["event"], "job_finished", "{done}");
+    assert_eq!(last["outcome"], "cancelled", "{done}");
+
+    let delivery = folders.delivery();
+    delivery.assert_outcome("cancelled");
+    delivery.assert_says(&["the build was cancelled"]);
+    delivery.assert_files();
+    let stages = delivery.report["stages"].as_array().unwrap();
+    let stopped = stages.iter().find(|record| record["stage"] == stage);
+    assert_eq!(stopped.unwrap()["outcome"], "cancelled", "{stages:#?}");
+    assert!(!folders.outdir().exists());
+}
+
+/// Stops a build in `stage`, while `command` runs as the process `name`.
+fn stop(folders: &Folders, build: Program, stage: &str, command: &str, name: &str, signal: Signal) {
+    let build = build.arg("--outdir").arg(folders.outdir());
+    let running = start(build, stage, command);
+    process(folders.top(), name);
+    is_cancelled(folders, running, signal, stage);
+}
+
+#[test]
+fn stopped_while_packages_are_fetched() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let build = folders.build();
+    let signal = Signal::SIGINT;
+    stop(&folders, build, "packages", "--downloadonly", "dnf", signal);
+}
+
+#[test]
+fn stopped_while_a_scriptlet_sleeps() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let folders = Folders::new();
+        let build = folders.faulty_build("fbs-slow-post");
+        stop(&folders, build, "root", "bwrap", "sleep", signal);
+    }
+}
+
+#[test]
+fn stopped_while_dracut_runs() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let build = folders.build();
+    let signal = Signal::SIGTERM;
+    stop(&folders, build, "initramfs", "dracut", "dracut", signal);
+}
+
+#[test]
+fn stopped_while_the_root_is_packed() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let (build, signal) = (long_packing(&folders), Signal::SIGINT);
+    let name = "mksquashfs";
+    stop(&folders, build, "root_image", name, name, signal);
+}
+
+#[test]
+fn stopped_while_the_iso_is_written() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let (build, signal) = (long_writing(&folders), Signal::SIGTERM);
+    stop(&folders, build, "iso", "xorriso", "xorriso", signal);
+}
+
+#[test]
+fn stopped_while_the_image_boots() {
+    if !need::met(&[need::BUILD, need::BOOT]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    // It has no system to start, and would be given its ten minutes.
+    let build = fake_build(&folders).set("boot_test", "bios");
+    let (name, signal) = ("qemu-system-x86", Signal::SIGINT);
+    stop(&folders, build, "boot_test", BOOT, name, signal);
+}
+
+/// Kills `name` from outside while it runs in `stage`; the error has all of `words`.
+fn kill_from_outside(folders: &Folders, build: Program, stage: &str, name: &str, words: &[&str]) {
+    let running = start(build, stage, "");
+    let victim = process(folders.top(), name);
+    kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
+    let done = running.finish();
+    done.assert_exit(1).assert_one_error().assert_says(words);
+    folders.assert_nothing_left();
+    let delivery = folders.delivery();
+    delivery.assert_outcome("failed").assert_says(words);
+    assert_eq!(delivery.report["error"]["stage"], stage);
+    delivery.assert_files();
+}
+
+#[test]
+fn a_program_that_is_killed_is_named_with_its_signal() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    // In a sandbox the program's parent tells, by a status above 128.
+    let folders = Folders::new();
+    let words = ["bwrap ... -- dracut", "signal 9 (SIGKILL)"];
+    kill_from_outside(&folders, folders.build(), "initramfs", "dracut", &words);
+
+    let folders = Folders::new();
+    let build = long_packing(&folders);
+    let words = ["`mksquashfs ", "signal 9 (SIGKILL)"];
+    kill_from_outside(&folders, build, "root_image", "mksquashfs", &words);
+
+    let folders = Folders::new();
+    let build = long_writing(&folders);
+    let words = ["`xorriso ", "signal 9 (SIGKILL)"];
+    kill_from_outside(&folders, build, "iso", "xorriso", &words);
+}
+
+#[test]
+fn a_virtual_machine_that_is_killed_is_no_pass() {
+    if !need::met(&[need::BUILD, need::BOOT]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let build = fake_build(&folders).set("boot_test", "bios");
+    let running = start(build, "boot_test", BOOT);
+    let victim = process(folders.top(), "qemu-system-x86");
+    kill(Pid::from_raw(victim.pid), Signal::SIGKILL).unwrap();
+    let done = running.finish();
+    let words = ["qemu-system-x86_64", "signal 9 (SIGKILL)"];
+    done.assert_exit(1).assert_one_error().assert_says(&words);
+    let delivery = folders.delivery();
+    delivery.assert_outcome("failed").assert_says(&words);
+    delivery.assert_files();
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn no_process_and_no_mount_outlives_a_killed_fbs() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let running = start(folders.faulty_build("fbs-slow-post"), "root", "bwrap");
+    process(folders.top(), "sleep");
+    running.signal(Signal::SIGKILL);
+    let done = running.finish();
+    assert_eq!(done.code, None, "{done}");
+    folders.assert_no_process();
+    assert_eq!(processes::mounts(folders.top()), [] as [String; 0]);
+    // Nobody was left to clear the folder away; a new build of the same spec is not in its way.
+    let again = folders.faulty_build("no-such-package").run();
+    again.assert_exit(1).assert_says(&["no-such-package"]);
+}

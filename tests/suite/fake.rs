@@ -1,0 +1,29 @@
+//! The slow half of a native build as stubs: a root of a few files, in a moment.
+
+use crate::tools::Stubs;
+
+/// `dnf` and `bwrap` that install and run nothing. The root has a kernel of 64 KiB that does not
+/// boot, and `/ballast` of `FBS_STUB_MIB` MiB that cannot be compressed.
+pub fn root(stubs: Stubs) -> Stubs {
+    stubs.script("dnf", "exit 0").script("bwrap", BWRAP)
+}
+
+/// The stub of bubblewrap, for stubs that go before it.
+pub const BWRAP: &str = r#"
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --bind) [ "$3" = /run/fbs ] && shared=$2; shift 3 ;;
+    --installroot=*) root=${1#*=}; shift ;;
+    *) last=$1; shift ;;
+    esac
+done
+if [ -n "$shared" ]; then
+    echo 'dracut: *** Including module: dmsquash-live ***'
+    printf '\050\265\057\375initramfs' >"$shared/initrd.img"
+    exit
+fi
+kernel=$root/usr/lib/modules/6.1.0-stub
+mkdir -p "$root/usr/lib/sysimage/rpm" "$root/etc" "$kernel"
+head -c 65536 /dev/zero >"$kernel/vmlinuz"
+head -c "${FBS_STUB_MIB:-1}M" /dev/urandom >"$root/ballast"
+"#;
