@@ -1,6 +1,8 @@
 //! Builds that are stopped, from inside and from outside: what was started ends, what was made
 //! goes, and the log and the report are delivered all the same.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
