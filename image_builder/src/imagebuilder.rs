@@ -19,6 +19,7 @@ use crate::plan::{BackendChoice, BuildPlan, PlanError, PlanOptions};
 use crate::preflight::{self, PreflightError};
 use crate::process::CommandRunner;
 use crate::report::{self, BuildReport, ErrorRecord, Recorder};
+use crate::spec::password::hidden_in;
 use crate::spec::{BootTest as Wanted, BuildSpec};
 use crate::transfer::{Local, Transfer, TransferError};
 use crate::verify::{
@@ -564,7 +565,7 @@ impl<'a> Run<'a> {
                 name: plan.backend.name.to_string(),
                 reason: plan.backend.reason.clone(),
             },
-            spec: serde_json::to_value(&plan.spec).unwrap_or_default(),
+            spec: hidden_in(serde_json::to_value(&plan.spec).unwrap_or_default()),
             notes: plan.notes.clone(),
             requested: plan.packages.clone(),
             stages: Vec::new(),

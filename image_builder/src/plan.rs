@@ -16,6 +16,7 @@ use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
 use crate::process::Invocation;
 use crate::repository::{Repository, Source};
+use crate::spec::password::serialize_hidden;
 use crate::spec::{
     AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
     Release, RepositoryId, RepositoryKind, RootFs, Shared, defaults,
@@ -152,6 +153,7 @@ pub struct Step {
     /// The stage.
     pub stage: Stage,
     /// Its commands. `{kernel-version}` in one stands for what only the installed root tells.
+    #[serde(serialize_with = "serialize_hidden")]
     pub commands: Vec<Invocation>,
 }
 
@@ -180,7 +182,8 @@ pub struct BuildPlan {
     pub volume_id: String,
     /// Who makes it.
     pub backend: BackendChoice,
-    /// Where packages come from, the first listed first.
+    /// Where packages come from, the first listed first. Passwords are serialised as `***`.
+    #[serde(serialize_with = "serialize_hidden")]
     pub repositories: Vec<Repository>,
     /// Packages, `@groups` and `-exclusions`, as dnf takes them.
     pub packages: Vec<String>,
@@ -209,7 +212,8 @@ pub struct BuildPlan {
     pub notes: Vec<String>,
     /// Every command, filled in by [`crate::imagebuilder::ImageBuilder::plan`].
     pub steps: Vec<Step>,
-    /// The spec as it was written.
+    /// The spec as it was written. Passwords are serialised as `***`.
+    #[serde(serialize_with = "serialize_hidden")]
     pub spec: BuildSpec,
 }
 
@@ -727,6 +731,23 @@ mod tests {
         assert_eq!(plan.repositories[1].sources[0].url(), "file:///srv/updates");
         assert!(plan.repositories[0].gpg_check);
         assert_eq!(plan.repositories[0].gpg_keys, ["file:///k"]);
+    }
+
+    #[test]
+    fn a_serialised_plan_shows_no_password() {
+        let mut plan = plan(&format!(
+            "{BOOT}proxy = http://u:secret@p\n43_url = http://u:secret@h/os\n"
+        ))
+        .unwrap();
+        plan.steps.push(Step {
+            stage: Stage::Tool,
+            commands: vec![Invocation::new("lorax").args(["--proxy", "http://u:secret@p"])],
+        });
+        let json = serde_json::to_string(&plan).unwrap();
+        assert!(
+            json.contains("http://u:***@h/os") && !json.contains("secret"),
+            "{json}"
+        );
     }
 
     #[test]

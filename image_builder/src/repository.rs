@@ -1,7 +1,11 @@
 //! A package repository as every backend needs it: the planner fills it in, dnf, lorax and the
 //! checks read it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+use crate::spec::password::hidden;
 
 /// Where a repository's metadata is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,12 @@ impl Source {
         } else {
             Self::MirrorList(url)
         }
+    }
+
+    /// The URL for others to read: a password in it is `***`.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, str> {
+        hidden(self.url())
     }
 
     /// The URL, whichever kind it is.

@@ -50,7 +50,7 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
     )?;
     for repository in &plan.repositories {
         for source in &repository.sources {
-            writeln!(out, "  repository    {} {}", repository.id, source.url())?;
+            writeln!(out, "  repository    {} {}", repository.id, source.shown())?;
         }
     }
     writeln!(out, "  packages      {}", plan.packages.join(" "))?;

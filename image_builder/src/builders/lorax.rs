@@ -84,7 +84,8 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
             lorax = match source {
                 Source::BaseUrl(url) => lorax.args(["-s", url]),
                 Source::MirrorList(url) | Source::Metalink(url) => lorax.args(["-m", url]),
-            };
+            }
+            .secret(password(source.url()));
         }
     }
     if let Some(proxy) = &plan.proxy {
@@ -196,8 +197,8 @@ fn config(plan: &BuildPlan) -> String {
     )
 }
 
-fn password(proxy: &str) -> String {
-    url::Url::parse(proxy)
+fn password(address: &str) -> String {
+    url::Url::parse(address)
         .ok()
         .and_then(|url| url.password().map(str::to_owned))
         .unwrap_or_default()

@@ -47,7 +47,7 @@ mod mistake;
 mod nvr;
 mod overrides;
 mod package;
-mod password;
+pub(crate) mod password;
 mod proxy;
 mod read;
 mod reader;

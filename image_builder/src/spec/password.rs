@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
 /// The address with the password of its `user:password@` part replaced by `***`.
 pub(crate) fn hidden(address: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = address.split_once("://") else {
@@ -24,9 +27,45 @@ pub(crate) fn hidden(address: &str) -> Cow<'_, str> {
     }
 }
 
+/// Serialises `value` with the password of every address in it replaced by `***`: what is printed,
+/// delivered or logged is for others to read.
+pub(crate) fn serialize_hidden<T: Serialize, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let value = serde_json::to_value(value).map_err(serde::ser::Error::custom)?;
+    hidden_in(value).serialize(serializer)
+}
+
+/// `value` with the password of every address in it replaced by `***`.
+pub(crate) fn hidden_in(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(hidden(&text).into_owned()),
+        Value::Array(list) => Value::Array(list.into_iter().map(hidden_in).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(key, value)| (key, hidden_in(value)))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::hidden;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn passwords_are_hidden_wherever_an_address_stands() {
+        let shown =
+            hidden_in(json!({"proxy": "http://u:pw@p", "args": ["--proxy=http://u:pw@p", 1]}));
+        assert_eq!(
+            shown,
+            json!({"proxy": "http://u:***@p", "args": ["--proxy=http://u:***@p", 1]})
+        );
+    }
 
     #[test]
     fn passwords_are_hidden() {
