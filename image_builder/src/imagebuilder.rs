@@ -20,11 +20,11 @@ use crate::preflight::{self, PreflightError};
 use crate::process::CommandRunner;
 use crate::report::{self, BuildReport, ErrorRecord, Recorder};
 use crate::spec::password::hidden_in;
-use crate::spec::{BootTest as Wanted, BuildSpec};
+use crate::spec::{Backend, BootTest as Wanted, BuildSpec};
 use crate::transfer::{Local, Transfer, TransferError};
 use crate::verify::{
-    self, BootTest, BootTestError, BootVerdict, Firmware, GuestArch, InspectError, InspectOptions,
-    IsoContents,
+    self, BootTest, BootTestError, BootVerdict, Firmware, GuestArch, ImplantedMd5, InspectError,
+    InspectOptions, IsoContents, PackageList,
 };
 use crate::workdir::WorkDir;
 
@@ -51,6 +51,9 @@ pub enum ImageBuilderError {
     /// The finished image cannot be read back.
     #[error("{}: {}", Stage::Verify.title(), .0)]
     Verify(#[from] InspectError),
+    /// The finished image lacks what was put into it.
+    #[error("{}: {_0}", Stage::Verify.title())]
+    Flaw(String),
     /// The boot test could not be made.
     #[error("{}: {}", Stage::BootTest.title(), .0)]
     BootTest(#[from] BootTestError),
@@ -88,7 +91,7 @@ impl ImageBuilderError {
         match self {
             Self::Preflight(_) => Some(Stage::Check),
             Self::Build(error) => Some(error.stage),
-            Self::Verify(_) => Some(Stage::Verify),
+            Self::Verify(_) | Self::Flaw(_) => Some(Stage::Verify),
             Self::BootTest(_) | Self::DoesNotBoot { .. } => Some(Stage::BootTest),
             Self::Outdir(_) | Self::Transfer { .. } => Some(Stage::Transfer),
             Self::Plan(_) | Self::WorkDir { .. } | Self::TimedOut(_) | Self::Cancelled => None,
@@ -116,7 +119,7 @@ impl StageError for ImageBuilderError {
             Self::BootTest(error) => error.kind(),
             Self::Outdir(error) => error.kind(),
             Self::Transfer { source, .. } => source.kind(),
-            Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
+            Self::Flaw(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -143,7 +146,7 @@ impl StageError for ImageBuilderError {
                 Some("the serial log and the screenshot are with the delivered image".to_owned())
             }
             Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
-            Self::Cancelled => None,
+            Self::Flaw(_) | Self::Cancelled => None,
         }
     }
 }
@@ -374,11 +377,16 @@ impl<'a> Run<'a> {
             ..InspectOptions::default()
         };
         self.built = Some(built);
-        let contents = self
-            .ctx
-            .stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options))
-            .await?;
-        self.contents = Some(contents);
+        let native = self.plan.backend.name == Backend::Native;
+        let read_back = async {
+            let contents = verify::inspect(self.ctx, &iso, &options).await?;
+            // Other tools may leave these out; of ours it is known that they are there.
+            match flaw(&contents).filter(|_| native) {
+                Some(flaw) => Err(ImageBuilderError::Flaw(flaw)),
+                None => Ok(contents),
+            }
+        };
+        self.contents = Some(self.ctx.stage(Stage::Verify, read_back).await?);
         self.boot_tests(&iso).await
     }
 
@@ -598,6 +606,26 @@ impl<'a> Run<'a> {
             command_seconds,
         };
         report.memory = report::memory();
+    }
+}
+
+/// What a finished image lacks, although the tools that were to put it in ended well.
+fn flaw(contents: &IsoContents) -> Option<String> {
+    match &contents.packages {
+        PackageList::Unavailable { reason } => {
+            return Some(format!("no packages are found in the image: {reason}"));
+        }
+        PackageList::Listed { packages, .. } if packages.is_empty() => {
+            return Some("the image's package database is empty".to_owned());
+        }
+        PackageList::Listed { .. } => {}
+    }
+    match contents.implanted_md5 {
+        ImplantedMd5::Absent => Some("the image has no implanted checksum".to_owned()),
+        ImplantedMd5::Mismatch { .. } => {
+            Some("the image does not match its implanted checksum".to_owned())
+        }
+        ImplantedMd5::Intact { .. } | ImplantedMd5::Unchecked { .. } => None,
     }
 }
 
