@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
 use crate::process::Invocation;
+use crate::redact;
 use crate::repository::Repository;
 use crate::spec::{
     AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
@@ -59,6 +60,7 @@ pub struct Step {
     /// The stage.
     pub stage: Stage,
     /// Its commands. `{kernel-version}` in one stands for what only the installed root tells.
+    #[serde(serialize_with = "redact::serialize")]
     pub commands: Vec<Invocation>,
 }
 
@@ -87,7 +89,8 @@ pub struct BuildPlan {
     pub volume_id: String,
     /// Who makes it.
     pub backend: BackendChoice,
-    /// Where packages come from, the first listed first.
+    /// Where packages come from, the first listed first. Passwords are serialised as `***`.
+    #[serde(serialize_with = "redact::serialize")]
     pub repositories: Vec<Repository>,
     /// Packages, `@groups` and `-exclusions`, as dnf takes them.
     pub packages: Vec<String>,
@@ -116,7 +119,8 @@ pub struct BuildPlan {
     pub notes: Vec<String>,
     /// Every command, filled in by [`crate::imagebuilder::ImageBuilder::plan`].
     pub steps: Vec<Step>,
-    /// The spec as it was written.
+    /// The spec as it was written. Passwords are serialised as `***`.
+    #[serde(serialize_with = "redact::serialize")]
     pub spec: BuildSpec,
 }
 
@@ -387,6 +391,24 @@ mod tests {
         }
         let live = plan("[DEFAULT]\ntype = live\nrelease = 43\n").unwrap_err();
         assert_eq!(live, PlanError::ImageType(ImageType::Live));
+    }
+
+    #[test]
+    fn a_serialised_plan_shows_no_password() {
+        let mut plan = plan(&format!(
+            "{BOOT}proxy = http://u:secret@p\n43_url = http://u:secret@h/os\n"
+        ))
+        .unwrap();
+        let lorax = Invocation::new("lorax").args(["--proxy", "http://u:secret@p"]);
+        plan.steps.push(Step {
+            stage: Stage::Tool,
+            commands: vec![lorax],
+        });
+        let json = serde_json::to_string(&plan).unwrap();
+        assert!(
+            json.contains("http://u:***@h/os") && !json.contains("secret"),
+            "{json}"
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// `user:password@` behind `://`, as RFC 3986 has it: no blank and no slash in the password.
@@ -18,6 +20,18 @@ pub fn passwords(text: &str) -> Cow<'_, str> {
         Some(password) if text.contains("://") => password.replace_all(text, "$1***@"),
         _ => Cow::Borrowed(text),
     }
+}
+
+/// Serialises a value with every password in it hidden: `#[serde(serialize_with = "...")]` for
+/// fields whose own type has to keep them.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(value).map_err(S::Error::custom)?;
+    json(&mut value);
+    value.serialize(serializer)
 }
 
 /// Replaces every password in every text of a JSON value.

@@ -1,15 +1,26 @@
 //! The slow half of a native build as stubs: a root of a few files, in a moment.
 
+use mini_release::Repository;
+
+use crate::folders::entries;
+use crate::release;
 use crate::tools::Stubs;
 
 /// `dnf` and `bwrap` that install and run nothing. The root has a kernel of 64 KiB that does not
-/// boot, and `/ballast` of `FBS_STUB_MIB` MiB that cannot be compressed.
+/// boot, a database with one package, and `/ballast` of `FBS_STUB_MIB` MiB that cannot be compressed.
 pub fn root(stubs: Stubs) -> Stubs {
-    stubs.script("dnf", "exit 0").script("bwrap", BWRAP)
+    stubs.script("dnf", "exit 0").script("bwrap", &bwrap())
 }
 
 /// The stub of bubblewrap, for stubs that go before it.
-pub const BWRAP: &str = r#"
+pub fn bwrap() -> String {
+    let updates = release::mini().folder(Repository::Updates);
+    let packages = release::mini().root().join(updates).join("Packages");
+    let package = entries(&packages).remove(0);
+    BWRAP.replace("{package}", &package.to_string_lossy())
+}
+
+const BWRAP: &str = r#"
 while [ $# -gt 0 ]; do
     case "$1" in
     --bind) [ "$3" = /run/fbs ] && shared=$2; shift 3 ;;
@@ -24,6 +35,8 @@ if [ -n "$shared" ]; then
 fi
 kernel=$root/usr/lib/modules/6.1.0-stub
 mkdir -p "$root/usr/lib/sysimage/rpm" "$root/etc" "$kernel"
+rpm --root "$root" --dbpath /usr/lib/sysimage/rpm --define '_db_backend sqlite' \
+    --install --justdb --nodeps --noscripts '{package}' || exit
 head -c 65536 /dev/zero >"$kernel/vmlinuz"
 head -c "${FBS_STUB_MIB:-1}M" /dev/urandom >"$root/ballast"
 "#;

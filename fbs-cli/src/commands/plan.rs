@@ -22,10 +22,7 @@ pub(crate) fn run(args: &Plan) -> Exit {
     };
     if args.json {
         match serde_json::to_value(&plan) {
-            Ok(mut value) => {
-                redact::json(&mut value);
-                output::json_pretty(&value);
-            }
+            Ok(value) => output::json_pretty(&value),
             Err(error) => {
                 exit::say(error);
                 return Exit::Failed;

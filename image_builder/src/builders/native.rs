@@ -288,9 +288,13 @@ impl<'a> Job<'a> {
                 .await;
             no_space(result, self.layout.job())
                 .map_err(|error| explain(error, self.layout.job()))?;
+            // grub-mkimage and xorriso are told what to make.
+            let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
+            if let Some(made) = args.nth(1) {
+                require(Path::new(made))?;
+            }
         }
         let iso = self.layout.iso();
-        require(&iso)?;
         let iso_sha256 = self.complete_tree().await?;
         Ok(Built {
             tree,

@@ -36,6 +36,9 @@ pub enum ImageBuilderError {
     /// The finished image cannot be read back.
     #[error("{}: {}", Stage::Verify.title(), .0)]
     Verify(#[from] InspectError),
+    /// The finished image lacks what was put into it.
+    #[error("{}: {_0}", Stage::Verify.title())]
+    Flaw(String),
     /// The boot test could not be made.
     #[error("{}: {}", Stage::BootTest.title(), .0)]
     BootTest(#[from] BootTestError),
@@ -73,7 +76,7 @@ impl ImageBuilderError {
         match self {
             Self::Preflight(_) => Some(Stage::Check),
             Self::Build(error) => Some(error.stage),
-            Self::Verify(_) => Some(Stage::Verify),
+            Self::Verify(_) | Self::Flaw(_) => Some(Stage::Verify),
             Self::BootTest(_) | Self::DoesNotBoot { .. } => Some(Stage::BootTest),
             Self::Outdir(_) | Self::Transfer { .. } => Some(Stage::Transfer),
             Self::Plan(_) | Self::WorkDir { .. } | Self::TimedOut(_) | Self::Cancelled => None,
@@ -101,7 +104,7 @@ impl StageError for ImageBuilderError {
             Self::BootTest(error) => error.kind(),
             Self::Outdir(error) => error.kind(),
             Self::Transfer { source, .. } => source.kind(),
-            Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
+            Self::Flaw(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -128,7 +131,7 @@ impl StageError for ImageBuilderError {
                 Some("the serial log and the screenshot are with the delivered image".to_owned())
             }
             Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
-            Self::Cancelled => None,
+            Self::Flaw(_) | Self::Cancelled => None,
         }
     }
 }

@@ -19,10 +19,11 @@ use crate::outdir;
 use crate::plan::BuildPlan;
 use crate::preflight;
 use crate::report::{self, BuildReport, Recorder};
-use crate::spec::BootTest as Wanted;
+use crate::spec::{Backend, BootTest as Wanted};
 use crate::transfer::{Local, Transfer};
 use crate::verify::{
-    self, BootTest, BootVerdict, Firmware, GuestArch, InspectOptions, IsoContents,
+    self, BootTest, BootVerdict, Firmware, GuestArch, ImplantedMd5, InspectOptions, IsoContents,
+    PackageList,
 };
 use crate::workdir::WorkDir;
 
@@ -122,11 +123,16 @@ impl<'a> Run<'a> {
             ..InspectOptions::default()
         };
         self.built = Some(built);
-        let contents = self
-            .ctx
-            .stage(Stage::Verify, verify::inspect(self.ctx, &iso, &options))
-            .await?;
-        self.contents = Some(contents);
+        let native = self.plan.backend.name == Backend::Native;
+        let read_back = async {
+            let contents = verify::inspect(self.ctx, &iso, &options).await?;
+            // Other tools may leave these out; of ours it is known that they are there.
+            match flaw(&contents).filter(|_| native) {
+                Some(flaw) => Err(ImageBuilderError::Flaw(flaw)),
+                None => Ok(contents),
+            }
+        };
+        self.contents = Some(self.ctx.stage(Stage::Verify, read_back).await?);
         self.boot_tests(&iso).await
     }
 
@@ -348,6 +354,26 @@ impl<'a> Run<'a> {
             command_seconds: recorded.command_seconds,
         };
         report.memory = report::memory();
+    }
+}
+
+/// What a finished image lacks, although the tools that were to put it in ended well.
+fn flaw(contents: &IsoContents) -> Option<String> {
+    match &contents.packages {
+        PackageList::Unavailable { reason } => {
+            return Some(format!("no packages are found in the image: {reason}"));
+        }
+        PackageList::Listed { packages, .. } if packages.is_empty() => {
+            return Some("the image's package database is empty".to_owned());
+        }
+        PackageList::Listed { .. } => {}
+    }
+    match contents.implanted_md5 {
+        ImplantedMd5::Absent => Some("the image has no implanted checksum".to_owned()),
+        ImplantedMd5::Mismatch { .. } => {
+            Some("the image does not match its implanted checksum".to_owned())
+        }
+        ImplantedMd5::Intact { .. } | ImplantedMd5::Unchecked { .. } => None,
     }
 }
 
