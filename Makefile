@@ -42,7 +42,7 @@ demo: mini-release
 .PHONY: test
 test: mini-release
 	$(CARGO) build --locked --workspace --all-targets
-	FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) $(CARGO) test --locked --workspace --all-features
+	FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) $(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 .PHONY: bench
 bench: mini-release
