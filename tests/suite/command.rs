@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,19 +105,23 @@ impl Program {
                 }
             }
         });
-        let mut stderr = child.stderr.take().expect("it is a pipe");
-        let stderr = thread::spawn(move || {
-            let mut bytes = Vec::new();
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let pipe = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let text = Arc::clone(&stderr);
+        let reader = thread::spawn(move || {
             // A read error on a pipe means the same as its end.
-            let _ = stderr.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+            for line in pipe.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                lock(&text).push_str(&format!("{line}\n"));
+            }
         });
         Running {
             shown,
             child,
             lines,
             stdout: Vec::new(),
-            stderr: Some(stderr),
+            stderr,
+            reader: Some(reader),
             started: Instant::now(),
         }
     }
@@ -129,7 +134,8 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     stdout: Vec<String>,
-    stderr: Option<thread::JoinHandle<String>>,
+    stderr: Arc<Mutex<String>>,
+    reader: Option<thread::JoinHandle<()>>,
     started: Instant,
 }
 
@@ -174,6 +180,21 @@ impl Running {
         });
     }
 
+    /// Waits for a line with `words` on standard error, and gives it.
+    pub fn wait_for_stderr(&mut self, words: &str) -> String {
+        loop {
+            let text = lock(&self.stderr).clone();
+            if let Some(line) = text.lines().find(|line| line.contains(words)) {
+                return line.to_owned();
+            }
+            let has_ended = !matches!(self.child.try_wait(), Ok(None));
+            if has_ended || self.started.elapsed() > LIMIT {
+                self.give_up(words);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
     /// Waits for its end.
     pub fn finish(mut self) -> Finished {
         let mut closed = false;
@@ -194,12 +215,12 @@ impl Running {
         while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
             self.stdout.push(line);
         }
-        let stderr = self.stderr.take().and_then(|reader| reader.join().ok());
+        let stderr = self.all_of_stderr();
         Finished {
             shown: self.shown.clone(),
             code: status.code(),
             stdout: std::mem::take(&mut self.stdout),
-            stderr: stderr.unwrap_or_default(),
+            stderr,
             seconds,
         }
     }
@@ -207,12 +228,19 @@ impl Running {
     fn give_up(&mut self, what: &str) -> ! {
         let _ = self.child.kill();
         let status = self.child.wait();
-        let stderr = self.stderr.take().and_then(|reader| reader.join().ok());
+        let stderr = self.all_of_stderr();
         panic!(
-            "{}\nhas not come to {what} ({status:?})\n{}",
-            self.shown,
-            stderr.unwrap_or_default()
+            "{}\nhas not come to {what} ({status:?})\n{stderr}",
+            self.shown
         );
+    }
+
+    fn all_of_stderr(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            // It ends with the pipe, and cannot panic.
+            let _ = reader.join();
+        }
+        lock(&self.stderr).clone()
     }
 }
 
@@ -300,6 +328,10 @@ impl std::fmt::Display for Finished {
         let stdout = self.stdout[first..].join("\n");
         write!(f, "{shown}\n{code:?}\n{stdout}\n{}", self.stderr)
     }
+}
+
+fn lock(text: &Mutex<String>) -> MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until `is_it`, and fails with `what` when it does not come.

@@ -1,0 +1,280 @@
+//! What each command of `fbs`, and `fbs-http`, says and how it ends.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use fbs_suite::command::Program;
+use fbs_suite::need::Need;
+use fbs_suite::{Folders, binaries, need};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+#[test]
+fn help_says_how_it_ends() {
+    let help = Program::new(binaries::fbs()).arg("--help").run();
+    let help = help.assert_exit(0).stdout.join("\n");
+    for line in ["Exit codes:", "  130  cancelled", "FBS_CACHE_DIR"] {
+        assert!(help.contains(line), "{line}\n{help}");
+    }
+    Program::new(binaries::fbs())
+        .run()
+        .assert_exit(2)
+        .assert_says(&["Usage: fbs"]);
+    Program::new(binaries::fbs())
+        .args(["build", "--no-such-option"])
+        .run()
+        .assert_exit(2)
+        .assert_says(&["--no-such-option"]);
+}
+
+#[test]
+fn a_new_spec_is_right_and_no_file_is_overwritten() {
+    let folders = Folders::new();
+    for kind in ["boot", "dvd", "live"] {
+        for release in ["43", "rawhide"] {
+            let path = folders.top().join(format!("{kind}-{release}.conf"));
+            let new = |path| {
+                folders
+                    .fbs("new")
+                    .args([kind, "--release", release])
+                    .arg("--output")
+                    .arg(path)
+                    .run()
+            };
+            new(&path).assert_exit(0);
+            folders.fbs("check").arg(&path).run().assert_exit(0);
+            let printed = folders.fbs("new").args([kind, "--release", release]).run();
+            let printed = printed.assert_exit(0).stdout.join("\n");
+            assert_eq!(
+                fs::read_to_string(&path).unwrap().trim_end(),
+                printed.trim_end()
+            );
+        }
+    }
+    let mine = folders.file("mine.conf", "mine");
+    folders
+        .fbs("new")
+        .args(["boot", "--output"])
+        .arg(&mine)
+        .run()
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&["mine.conf exists", "--output"]);
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    folders.fbs("new").arg("floppy").run().assert_exit(2);
+}
+
+#[test]
+fn check_says_every_mistake() {
+    let folders = Folders::new();
+    let spec = folders.file(
+        "bad.conf",
+        "[DEFAULT]\ntype = boot\nrelease = soon\narch = vax\n[boot]\noutdirr = /srv/x\n",
+    );
+    let done = folders.fbs("check").arg(&spec).run();
+    done.assert_exit(1).assert_one_error().assert_says(&[
+        "3 mistakes",
+        "bad.conf:3: [DEFAULT] release",
+        "bad.conf:4: [DEFAULT] arch",
+        "bad.conf:6: [boot] outdirr",
+    ]);
+    let done = folders.fbs("check").arg(&spec).arg("--json").run();
+    let json = done.assert_exit(1).json();
+    assert_eq!(json["valid"], false);
+    assert_eq!(json["mistakes"].as_array().unwrap().len(), 3);
+    // A spec that is not there was not checked.
+    folders.fbs("check").arg("none.conf").run().assert_exit(2);
+}
+
+#[test]
+fn plan_names_every_command_and_does_nothing() {
+    let folders = Folders::new();
+    let plan = folders.fbs_spec("plan", &folders.spec());
+    let plan = plan.args(["--backend", "native"]).run();
+    let text = plan.assert_exit(0).stdout.join("\n");
+    let mut at = 0;
+    for word in [
+        "  dnf",
+        "--downloadonly",
+        "bwrap ",
+        "-- dnf",
+        "dracut ",
+        "--kver {kernel-version}",
+        "mksquashfs ",
+        "mkimage ",
+        "mkfs.vfat ",
+        "mmd ",
+        "mcopy ",
+        "xorriso ",
+        "implantisomd5 ",
+    ] {
+        let next = text[at..].find(word);
+        at += next.unwrap_or_else(|| panic!("{word} is missing after {}:\n{text}", &text[..at]));
+    }
+    // One for lorax too, although it is not installed.
+    let plan = folders.fbs_spec("plan", &folders.spec());
+    let plan = plan.args(["--backend", "lorax", "--json"]).run();
+    let json = plan.assert_exit(0).json();
+    assert_eq!(json["steps"][0]["commands"][0]["program"], "lorax");
+    folders.assert_no_delivery();
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn doctor_says_what_works() {
+    let folders = Folders::new();
+    let text = folders.fbs("doctor").run();
+    let json = folders.fbs("doctor").arg("--json").run();
+    assert_eq!(text.code, json.code);
+    assert!(matches!(json.code, Some(0 | 3)), "{json}");
+    let abilities = json.json()["abilities"].clone();
+    for ability in abilities.as_array().unwrap() {
+        let missing = ability["missing"].as_array().unwrap();
+        assert_eq!(ability["works"], missing.is_empty(), "{ability}");
+        let name = ability["name"].as_str().unwrap();
+        assert!(text.stdout.join("\n").contains(name), "{text}");
+        for tool in missing {
+            let tool = tool["name"].as_str().unwrap();
+            assert!(text.stdout.join("\n").contains(tool), "{tool}: {text}");
+        }
+    }
+    // Without any tool at hand it still says which.
+    let bare = folders.fbs("doctor").env("PATH", "/nowhere").run();
+    bare.assert_exit(3);
+    assert!(
+        bare.stdout
+            .join("\n")
+            .contains("mksquashfs to pack the root")
+    );
+}
+
+#[test]
+fn verify_says_what_is_wrong_with_a_file() {
+    if !need::met(&[&[Need::Tool("xorriso")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let text = folders.file("text.iso", "no image at all");
+    let zeros = folders.file("zeros.iso", vec![0; 1 << 20]);
+    let whole = folders.top().join("whole.iso");
+    Program::new("xorriso")
+        .args(["-as", "mkisofs", "-quiet", "-R", "-V", "TEST", "-o"])
+        .arg(&whole)
+        .arg(&zeros)
+        .run()
+        .assert_exit(0);
+    let bytes = fs::read(&whole).unwrap();
+    let cut = folders.file("cut.iso", &bytes[..bytes.len() / 2]);
+    let verify = |path: &std::path::Path| folders.fbs("verify").arg(path).run();
+    for (path, exit, words) in [
+        (folders.top().join("none.iso"), 2, "No such file"),
+        (folders.work(), 2, "is a folder"),
+        (text, 1, "is not an ISO image"),
+        (zeros.clone(), 1, "is not an ISO image"),
+        (cut, 1, "is cut off"),
+    ] {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let done = verify(&path);
+        done.assert_exit(exit)
+            .assert_one_error()
+            .assert_says(&[words, &name]);
+    }
+    // An ISO without a system in it is an ISO.
+    let done = folders.fbs("verify").arg(&whole).arg("--json").run();
+    let json = done.assert_exit(0).json();
+    assert_eq!(json["volume_id"], "TEST");
+    assert_eq!(json["packages"]["status"], "unavailable");
+    verify(&whole).assert_exit(0);
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn boot_test_of_a_disc_that_does_not_boot() {
+    if !need::met(&[need::BOOT, &[Need::Tool("xorriso")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let file = folders.file("file", "nothing to boot");
+    let iso = folders.top().join("blank.iso");
+    Program::new("xorriso")
+        .args(["-as", "mkisofs", "-quiet", "-R", "-V", "BLANK", "-o"])
+        .arg(&iso)
+        .arg(&file)
+        .run()
+        .assert_exit(0);
+    let boot = || {
+        folders
+            .fbs("boot-test")
+            .arg(&iso)
+            .args(["--firmware", "bios", "--timeout", "8s", "--output"])
+            .arg(folders.staging())
+    };
+    let done = boot().arg("--json").run();
+    done.assert_exit(1).assert_says(&["bios: does not boot"]);
+    done.assert_within(60.0);
+    let last: Value = serde_json::from_str(done.stdout.last().unwrap()).unwrap();
+    assert_eq!(last["verdicts"][0]["passed"], false);
+    let serial = last["verdicts"][0]["serial_log"].as_str().unwrap();
+    assert!(fs::metadata(serial).is_ok(), "{serial}");
+
+    boot()
+        .args(["--expect", "["])
+        .run()
+        .assert_exit(2)
+        .assert_says(&["error: the expected line `[` is not a regular expression"]);
+    folders
+        .fbs("boot-test")
+        .arg(folders.top().join("none.iso"))
+        .run()
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&["none.iso"]);
+    folders.assert_nothing_left();
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: fbs\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn fbs_http_is_well_and_has_nothing_else() {
+    let folders = Folders::new();
+    let mut server = Program::new(binaries::fbs_http())
+        .args(["--listen", "127.0.0.1:0"])
+        .folder(folders.top())
+        .start();
+    let line = server.wait_for_stderr("listening on http://");
+    let address = line.rsplit("//").next().unwrap();
+    let well = get(address, "/healthz");
+    assert!(
+        well.starts_with("HTTP/1.1 200") && well.ends_with("\r\n\r\nok\n"),
+        "{well}"
+    );
+    for path in [
+        "/",
+        "/etc/passwd",
+        "/../../etc/passwd",
+        "/healthz/x",
+        "/boot.conf",
+    ] {
+        let answer = get(address, path);
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
+    // A second one finds the address taken.
+    let second = Program::new(binaries::fbs_http())
+        .args(["--listen", address])
+        .run();
+    second
+        .assert_exit(3)
+        .assert_one_error()
+        .assert_says(&[address, "--listen"]);
+
+    server.signal(Signal::SIGTERM);
+    server.finish().assert_exit(0);
+}
