@@ -327,6 +327,7 @@ fn packages_come_over_http_and_updates_win() {
         .set("99_url", url(Repository::Release))
         .set("99-updates_url", url(Repository::Updates))
         .set("updates", "1")
+        .set("packages", "@core;fbs-hello")
         .set("compression", "lz4")
         .run();
     build.assert_exit(0);
@@ -347,6 +348,7 @@ fn packages_come_over_http_and_updates_win() {
         .set("99_url", url(Repository::Release))
         .set("99-updates_url", url(Repository::Updates))
         .set("updates", "1")
+        .set("packages", "@core;fbs-hello")
         .set("compression", "lz4")
         .run();
     again.assert_exit(0);

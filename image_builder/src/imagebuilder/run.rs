@@ -154,20 +154,33 @@ impl<'a> Run<'a> {
             })
             .collect();
         let (ctx, verdicts) = (self.ctx, &mut self.verdicts);
-        ctx.stage(Stage::BootTest, async {
-            *verdicts = verify::boot_each(ctx, &tests, self.plan.processors).await?;
-            let failed = verdicts.iter().find_map(|verdict| {
-                let failure = verdict.failure.as_ref()?;
-                Some((verdict.firmware, failure.summary()))
-            });
-            match failed {
-                Some((firmware, reason)) => {
-                    Err(ImageBuilderError::DoesNotBoot { firmware, reason })
+        let tested = ctx
+            .stage(Stage::BootTest, async {
+                *verdicts = verify::boot_each(ctx, &tests, self.plan.processors).await?;
+                let failed = verdicts.iter().find_map(|verdict| {
+                    let failure = verdict.failure.as_ref()?;
+                    Some((verdict.firmware, failure.summary()))
+                });
+                match failed {
+                    Some((firmware, reason)) => {
+                        Err(ImageBuilderError::DoesNotBoot { firmware, reason })
+                    }
+                    None => Ok(()),
                 }
-                None => Ok(()),
-            }
-        })
-        .await
+            })
+            .await;
+        if verdicts.is_empty() {
+            // A test without a verdict leaves its console all the same.
+            let entries = output_dir
+                .read_dir()
+                .into_iter()
+                .flatten()
+                .filter_map(Result::ok);
+            let files = entries.map(|entry| entry.path());
+            self.logs
+                .extend(files.filter(|file| file.extension().is_some_and(|end| end == "log")));
+        }
+        tested
     }
 
     /// Delivers what there is and says how the build ended, whatever that is.

@@ -22,7 +22,7 @@ use crate::events::{EventKind, seconds};
 use crate::process::{CommandError, Completed, Invocation, Stream};
 
 /// How long QEMU has to go after it was told to.
-const QUIT_LIMIT: Duration = Duration::from_secs(5);
+const QUIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What to boot, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
