@@ -1,0 +1,5 @@
+//! Koji, Fedora's build system.
+
+mod nvr;
+
+pub use nvr::{BuildId, BuildRef, Nvr};
