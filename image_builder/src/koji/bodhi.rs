@@ -8,12 +8,13 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::error::line;
 use super::limits::Limits;
 use super::nvr::Nvr;
 use super::transport::{Request, Service, Transport, TransportError};
 use crate::error::{ErrorKind, StageError};
 use crate::spec::ValueError;
-use crate::spec::value::{on_one_line, quoted};
+use crate::spec::value::quoted;
 use crate::spec::word::serde_as_text;
 
 /// Fedora's Bodhi.
@@ -266,7 +267,7 @@ struct BuildRow {
 fn read(body: &[u8], id: &UpdateId, server: String) -> Result<Update, BodhiError> {
     let answer = |problem: String| BodhiError::Answer {
         server: server.clone(),
-        problem: on_one_line(&problem),
+        problem: line(&problem),
     };
     let Answer { update } =
         serde_json::from_slice(body).map_err(|error| answer(error.to_string()))?;

@@ -40,7 +40,7 @@ impl BuildState {
     }
 }
 
-/// A build. Its texts are the hub's and may hold anything: `FileUrls` checks those it makes
+/// A build. Its texts are the hub's and may hold anything: `choose` checks those it makes
 /// addresses of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {

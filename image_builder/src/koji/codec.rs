@@ -7,6 +7,7 @@ use std::error::Error;
 
 use xmlrpc::{Request, Transport, Value};
 
+use super::error::line;
 use super::guard;
 
 /// Why the bytes are no answer.
@@ -33,7 +34,8 @@ impl CodecError {
     }
 }
 
-/// The value or the fault in the body of an answer. Blocks for about 0.1 s a MiB.
+/// The value or the fault in the body of an answer. Blocks: the parser takes its time, about a
+/// second for 16 MB.
 pub(super) fn decode(body: &[u8], depth: usize) -> Result<Result<Value, Fault>, CodecError> {
     let text = guard::checked(body, depth)?;
     match Request::new("").call(Received(text.as_bytes())) {
@@ -69,7 +71,7 @@ pub(super) fn fault_line(text: &str) -> &str {
 fn reason(error: &xmlrpc::Error) -> String {
     let source = error.source();
     let words = source.map_or_else(|| error.to_string(), ToString::to_string);
-    crate::spec::value::on_one_line(&words)
+    line(&words)
 }
 
 /// Bytes that came another way.

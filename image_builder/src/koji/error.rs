@@ -101,3 +101,33 @@ impl StageError for KojiError {
         })
     }
 }
+
+/// A server's words, fit for one line of a message: control characters escaped, at most 300
+/// characters.
+pub(super) fn line(words: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut line = String::with_capacity(words.len().min(LONGEST));
+    for c in words.chars().take(LONGEST) {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    if words.chars().nth(LONGEST).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_on_one_line() {
+        assert_eq!(line("a\nb\u{1b}[1m"), "a\\nb\\u{1b}[1m");
+        let long = "é".repeat(301);
+        assert_eq!(line(&long).chars().count(), 303);
+    }
+}

@@ -9,7 +9,7 @@ use super::build::Build;
 use super::call::Call;
 use super::codec::{Fault, decode, fault_line};
 use super::config::KojiConfig;
-use super::error::KojiError;
+use super::error::{KojiError, line};
 use super::limits::Limits;
 use super::nvr::{BuildId, BuildRef};
 use super::row::{kind, rows};
@@ -17,7 +17,6 @@ use super::rpm::{Rpm, RpmSignature};
 use super::tag::{Tag, TagQuery, Tagged};
 use super::transport::{Request, Service, Transport, TransportError};
 use super::{Koji, guard};
-use crate::spec::value::on_one_line;
 
 /// Asks a hub by XML-RPC over HTTP, without logging in.
 ///
@@ -70,7 +69,7 @@ impl HubClient {
         KojiError::Answer {
             hub: self.hub(),
             method,
-            problem: on_one_line(&problem.to_string()),
+            problem: line(&problem.to_string()),
         }
     }
 
@@ -79,7 +78,7 @@ impl HubClient {
             hub: self.hub(),
             method,
             code: fault.code,
-            text: on_one_line(fault_line(&fault.text)),
+            text: line(fault_line(&fault.text)),
         }
     }
 

@@ -48,7 +48,9 @@ mod transport;
 mod url;
 mod wrong;
 
-pub use self::url::FileUrls;
+#[cfg(test)]
+mod tests;
+
 pub use bodhi::{Bodhi, BodhiClient, BodhiError, Update, UpdateId};
 pub use build::{Build, BuildState};
 pub use choose::{Choice, ChooseOptions, ChosenRpm, choose};

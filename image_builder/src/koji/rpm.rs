@@ -6,7 +6,7 @@ use xmlrpc::Value;
 use super::nvr::BuildId;
 use super::row::Row;
 
-/// An RPM of a build. Its texts are the hub's and may hold anything: `FileUrls` checks those it
+/// An RPM of a build. Its texts are the hub's and may hold anything: `choose` checks those it
 /// makes names and addresses of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rpm {
@@ -36,7 +36,7 @@ pub struct Rpm {
 }
 
 impl Rpm {
-    /// `NAME-VERSION-RELEASE.ARCH.rpm`: its file name. Unchecked; see `FileUrls`.
+    /// `NAME-VERSION-RELEASE.ARCH.rpm`: its file name, unchecked.
     pub fn file_name(&self) -> String {
         let Self {
             name,

@@ -8,11 +8,11 @@ use reqwest::{Client, StatusCode, header, redirect};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::error::line;
 use super::limits::Limits;
 use crate::error::{ErrorKind, StageError};
 use crate::http;
 use crate::spec::password::hidden;
-use crate::spec::value::on_one_line;
 
 /// Why a server gave no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -263,7 +263,7 @@ impl Transport {
             let to = to.and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
             return Err(Failure::ForGood(TransportError::Moved {
                 server,
-                to: on_one_line(&hidden(to)),
+                to: line(&hidden(to)),
             }));
         }
         let named_html = response
@@ -272,7 +272,14 @@ impl Transport {
             .and_then(|kind| kind.to_str().ok())
             .is_some_and(|kind| kind.starts_with("text/html"));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
+        let stopped = |error: reqwest::Error| match error.is_timeout() {
+            true => broken(&error),
+            false => Failure::ForNow(TransportError::CutOff {
+                server: server.clone(),
+                attempts,
+            }),
+        };
+        while let Some(chunk) = response.chunk().await.map_err(stopped)? {
             if body.len() + chunk.len() > self.limits.body {
                 return Err(Failure::ForGood(TransportError::TooLarge {
                     server,
@@ -313,7 +320,7 @@ impl Transport {
         let error = TransportError::Status {
             server,
             status: status.to_string(),
-            text: on_one_line(text),
+            text: line(text),
             attempts,
             transient,
         };

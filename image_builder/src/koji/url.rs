@@ -26,13 +26,13 @@ pub(super) struct Unfit {
 
 /// The addresses of files under one root.
 #[derive(Debug, Clone)]
-pub struct FileUrls {
+pub(super) struct FileUrls {
     root: Url,
 }
 
 impl FileUrls {
     /// Addresses under `root`, the folder above `packages/`.
-    pub fn new(root: &Url) -> Self {
+    pub(super) fn new(root: &Url) -> Self {
         Self { root: root.clone() }
     }
 

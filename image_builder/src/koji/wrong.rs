@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::error::line;
 use crate::error::{ErrorKind, StageError};
-use crate::spec::value::{on_one_line, quoted};
+use crate::spec::value::quoted;
 use crate::spec::{Arch, Release};
 
 /// Why one build cannot be used.
@@ -72,17 +73,17 @@ impl fmt::Display for Wrong {
             Self::NoRpmFor { arch, has } => write!(
                 f,
                 "has no RPM to install for {arch}, only for {}",
-                on_one_line(&has.join(", "))
+                line(&has.join(", "))
             ),
             Self::SamePackage { other } => write!(
                 f,
                 "is a second build of its package, beside {}; leave one of them out",
-                on_one_line(other)
+                line(other)
             ),
             Self::SameFile { file, other } => write!(
                 f,
                 "has another {file} than {}; leave one of them out",
-                on_one_line(other)
+                line(other)
             ),
             Self::Unfit { what, text } => write!(
                 f,
@@ -104,7 +105,7 @@ pub struct WrongBuild {
 
 impl fmt::Display for WrongBuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", on_one_line(&self.build), self.wrong)
+        write!(f, "{} {}", line(&self.build), self.wrong)
     }
 }
 
@@ -179,7 +180,7 @@ impl fmt::Display for ChooseWarning {
             } => write!(
                 f,
                 "{} is a build for {dist_tag}, and the image is of release {release}",
-                on_one_line(build)
+                line(build)
             ),
         }
     }

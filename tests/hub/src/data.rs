@@ -79,6 +79,9 @@ impl Data {
                         self.inherit(asked, tag);
                     }
                     self.insert_tagged(tag, row.clone());
+                    self.builds
+                        .entry(number(&row["id"]))
+                        .or_insert_with(|| untagged(row));
                 }
             }
             "multiCall" => {
@@ -269,6 +272,15 @@ impl Data {
             .collect();
         Ok(json!([rpms, builds]))
     }
+}
+
+/// A row of `listTagged` as `getBuild` has it, but for a few members that row lacks.
+fn untagged(row: &Value) -> Value {
+    let mut build = row.clone();
+    if let Value::Object(build) = &mut build {
+        build.retain(|key, _| !["tag_id", "tag_name", "create_event"].contains(&key.as_str()));
+    }
+    build
 }
 
 /// The call in an element of a multiCall.
