@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::{Client, Proxy};
+use reqwest::{Client, ClientBuilder, Proxy};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,6 +17,15 @@ const ANSWER: Duration = Duration::from_secs(30);
 ///
 /// The words of the HTTP library: a proxy address that it does not take.
 pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
+    builder(proxy)?.build().map_err(|error| reason(&error))
+}
+
+/// The same, for callers that set more than that.
+///
+/// # Errors
+///
+/// As [`client`].
+pub(crate) fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
     // Programs that embed the library may have installed a provider of their own; that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -26,7 +35,7 @@ pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
     if let Some(proxy) = proxy {
         builder = builder.proxy(Proxy::all(proxy).map_err(|error| reason(&error))?);
     }
-    builder.build().map_err(|error| reason(&error))
+    Ok(builder)
 }
 
 /// Fetches a small text, such as a key.

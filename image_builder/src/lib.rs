@@ -89,6 +89,7 @@ pub mod host;
 mod http;
 pub mod imagebuilder;
 pub mod job_log;
+pub mod koji;
 pub mod outdir;
 pub mod plan;
 pub mod preflight;

@@ -47,7 +47,7 @@ mod mistake;
 mod nvr;
 mod overrides;
 mod package;
-mod password;
+pub(crate) mod password;
 mod proxy;
 mod read;
 mod reader;
@@ -62,8 +62,8 @@ mod timeout;
 mod toml_text;
 mod trust;
 mod validate;
-mod value;
-mod word;
+pub(crate) mod value;
+pub(crate) mod word;
 mod write;
 
 #[cfg(test)]
