@@ -97,7 +97,7 @@ fn plan_names_every_command_and_does_nothing() {
     let text = plan.assert_exit(0).stdout.join("\n");
     let mut at = 0;
     for word in [
-        "  dnf",
+        " dnf -y ",
         "--downloadonly",
         "bwrap ",
         "-- dnf",

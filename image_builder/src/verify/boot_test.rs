@@ -19,7 +19,7 @@ use super::session::{Ended, Listeners, Seen, Session};
 use crate::context::BuildContext;
 use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, seconds};
-use crate::process::{CommandError, Completed, Invocation, Stream};
+use crate::process::{CommandError, Completed, Exit, Invocation, Stream};
 
 /// How long QEMU has to go after it was told to.
 const QUIT_LIMIT: Duration = Duration::from_secs(20);
@@ -170,6 +170,12 @@ pub enum BootTestError {
         /// What it said.
         reason: String,
     },
+    /// QEMU was ended from outside before the image said anything.
+    #[error("QEMU was ended from outside: {source}")]
+    Killed {
+        /// By which signal.
+        source: CommandError,
+    },
     /// The job was cancelled.
     #[error("the boot test was cancelled")]
     Cancelled,
@@ -184,6 +190,8 @@ impl StageError for BootTestError {
             | BootTestError::NotStarted { .. } => ErrorKind::Host,
             BootTestError::Pattern { .. } | BootTestError::NoBios { .. } => ErrorKind::Usage,
             BootTestError::Image(error) => error.kind(),
+            // Nothing that this host lacks: the same test may well work.
+            BootTestError::Killed { .. } => ErrorKind::Failed,
             BootTestError::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -204,6 +212,10 @@ impl BootTestError {
                 package: arch.packages(),
             },
             CommandError::Cancelled { .. } => BootTestError::Cancelled,
+            CommandError::Failed {
+                exit: Exit::Signal(_),
+                ..
+            } => BootTestError::Killed { source: error },
             other => BootTestError::NotStarted {
                 reason: other.to_string(),
             },

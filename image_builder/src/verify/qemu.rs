@@ -176,7 +176,8 @@ impl Machine {
                 .arg("-drive")
                 .arg(pflash(0, flash.format, ",readonly=on", &flash.code))
                 .arg("-drive")
-                .arg(pflash(1, flash.format, "", &flash.vars));
+                // They go with the test: flushing them to a busy disk could take half a minute.
+                .arg(pflash(1, flash.format, ",cache=unsafe", &flash.vars));
         }
         // The format is named: probing would take an image with a qcow2 header for one, and open
         // the file of this host that it names.
@@ -299,7 +300,7 @@ mod tests {
              -chardev socket,id=serial,path=/s/serial -serial chardev:serial \
              -chardev socket,id=qmp,path=/s/qmp -mon chardev=qmp,mode=control \
              -drive if=pflash,unit=0,format=raw,readonly=on,file=/fw/CODE.fd \
-             -drive if=pflash,unit=1,format=raw,file=/s/vars -vga std \
+             -drive if=pflash,unit=1,format=raw,cache=unsafe,file=/s/vars -vga std \
              -drive if=ide,index=2,media=cdrom,format=raw,readonly=on,file=/images/a,,b.iso \
              -boot d"
         );
