@@ -256,7 +256,7 @@ fn it_booted(delivery: &Delivery) {
         };
         let serial = fs::read(delivered("serial_log")).unwrap();
         let serial = String::from_utf8_lossy(&serial);
-        assert!(serial.contains("Hello from fbs-hello 1.0-1"), "{serial}");
+        assert!(serial.contains("Mini Release 99"), "{serial}");
         assert_eq!(&head::<8>(&delivered("screenshot")), b"\x89PNG\r\n\x1a\n");
     }
 }

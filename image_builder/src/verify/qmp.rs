@@ -98,9 +98,16 @@ impl Qmp {
     }
 
     /// Ends QEMU; it may go before it answers.
+    ///
+    /// The connection stays open until QEMU closes it: a command that is followed by a hang-up is
+    /// lost when QEMU sees the hang-up first.
     pub(super) async fn quit(&mut self) {
+        const LIMIT: Duration = Duration::from_secs(15);
         // A QEMU that is gone already has done what it was asked for.
-        let _ = self.send("quit", json!({})).await;
+        if self.send("quit", json!({})).await.is_ok() {
+            let closed = async { while self.message().await.is_ok() {} };
+            let _ = tokio::time::timeout(LIMIT, closed).await;
+        }
     }
 
     async fn send(&mut self, command: &str, arguments: Value) -> Result<(), QmpError> {
