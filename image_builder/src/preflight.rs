@@ -11,6 +11,7 @@ use crate::host::{Host, Missing};
 use crate::http;
 use crate::outdir::{self, OutdirError};
 use crate::plan::BuildPlan;
+use crate::redact;
 use crate::repository::{Repository, Source};
 use crate::transfer::{Transfer, TransferError};
 
@@ -196,7 +197,7 @@ async fn check_repositories(
         if let Some((source, Problem { words, transient })) = first {
             return Err(PreflightError::Repository {
                 id: repository.id.clone(),
-                url: without_password(source.url()),
+                url: redact::passwords(source.url()).into_owned(),
                 problem: words,
                 transient,
             });
@@ -255,17 +256,6 @@ async fn probe(source: &Source, client: &reqwest::Client) -> Result<(), Problem>
         words: format!("answers {status} when asked for {what}"),
         transient: status.is_server_error(),
     })
-}
-
-fn without_password(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // Fails only for URLs that cannot have a password.
-            let _ = parsed.set_password(Some("***"));
-            parsed.to_string()
-        }
-        _ => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A package repository as every backend needs it: the planner fills it in, dnf, lorax and the
 //! checks read it.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// Where a repository's metadata is found.
@@ -65,5 +67,29 @@ impl Repository {
             gpg_check: false,
             gpg_keys: Vec::new(),
         }
+    }
+
+    /// Its section of a `.repo` file, or of dnf's configuration
+    /// (<https://dnf.readthedocs.io/en/latest/conf_ref.html>).
+    #[must_use]
+    pub fn section(&self) -> String {
+        let mut text = format!("[{0}]\nname={0}\nenabled=1\n", self.id);
+        // Writing to a String cannot fail.
+        for source in &self.sources {
+            let _ = match source {
+                Source::BaseUrl(url) => writeln!(text, "baseurl={url}"),
+                Source::MirrorList(url) => writeln!(text, "mirrorlist={url}"),
+                Source::Metalink(url) => writeln!(text, "metalink={url}"),
+            };
+        }
+        if let Some(priority) = self.priority {
+            let _ = writeln!(text, "priority={priority}");
+        }
+        if self.gpg_check {
+            let _ = writeln!(text, "gpgcheck=1\ngpgkey={}", self.gpg_keys.join(" "));
+        } else {
+            text.push_str("gpgcheck=0\n");
+        }
+        text
     }
 }

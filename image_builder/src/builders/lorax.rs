@@ -4,7 +4,6 @@
 //! Fedora host. Its options, its output tree and the phrases it logs are those of its source
 //! (<https://github.com/weldr/lorax>, `src/pylorax/cmdline`, `templates.d/99-generic`).
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -158,27 +157,6 @@ fn needs_file(repository: &Repository) -> bool {
         || repository.sources.iter().any(hidden)
 }
 
-/// A `.repo` file for [`needs_file`] repositories.
-fn repo_file(repository: &Repository) -> String {
-    let mut text = format!("[{0}]\nname={0}\nenabled=1\n", repository.id);
-    for source in &repository.sources {
-        // Writing to a String cannot fail.
-        let _ = match source {
-            Source::BaseUrl(url) => writeln!(text, "baseurl={url}"),
-            Source::MirrorList(url) => writeln!(text, "mirrorlist={url}"),
-            Source::Metalink(url) => writeln!(text, "metalink={url}"),
-        };
-    }
-    if let Some(priority) = repository.priority {
-        let _ = writeln!(text, "priority={priority}");
-    }
-    let _ = writeln!(text, "gpgcheck={}", u8::from(repository.gpg_check));
-    if repository.gpg_check {
-        let _ = writeln!(text, "gpgkey={}", repository.gpg_keys.join(" "));
-    }
-    text
-}
-
 /// lorax.conf with the compression that the spec asks for; lorax's own is xz.
 fn config(plan: &BuildPlan) -> String {
     let compression = plan.compression;
@@ -211,7 +189,7 @@ async fn run(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, ComposeError
         .filter(|repository| needs_file(repository))
     {
         let path = files.repo_file(repository);
-        std::fs::write(&path, repo_file(repository)).map_err(io(&path))?;
+        std::fs::write(&path, repository.section()).map_err(io(&path))?;
     }
     if plan.spec.shared().compression.is_some() {
         std::fs::write(&files.config, config(plan)).map_err(io(&files.config))?;
@@ -368,7 +346,7 @@ mod tests {
             "{line}"
         );
         assert_eq!(
-            repo_file(&checked.repositories[0]),
+            checked.repositories[0].section(),
             "[43]\nname=43\nenabled=1\nbaseurl=http://r/os\ngpgcheck=1\ngpgkey=file:///k\n"
         );
         assert!(needs_file(&Repository::new(

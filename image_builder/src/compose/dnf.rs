@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::sandbox;
 use crate::host::DnfVersion;
 use crate::process::Invocation;
-use crate::repository::{Repository, Source};
+use crate::repository::Repository;
 use crate::spec::{Arch, Release};
 
 /// Everything that a dnf run for one root needs to know.
@@ -49,7 +49,7 @@ impl Dnf<'_> {
             let _ = writeln!(text, "proxy={proxy}");
         }
         for repository in repositories {
-            let _ = write!(text, "\n{}", section(repository));
+            let _ = write!(text, "\n{}", repository.section());
         }
         text
     }
@@ -119,27 +119,6 @@ pub fn database(release: &Release) -> &'static str {
         Some(number) if number < 36 => "/var/lib/rpm",
         _ => "/usr/lib/sysimage/rpm",
     }
-}
-
-fn section(repository: &Repository) -> String {
-    let mut text = format!("[{0}]\nname={0}\nenabled=1\n", repository.id);
-    // Writing to a String cannot fail.
-    for source in &repository.sources {
-        let _ = match source {
-            Source::BaseUrl(url) => writeln!(text, "baseurl={url}"),
-            Source::MirrorList(url) => writeln!(text, "mirrorlist={url}"),
-            Source::Metalink(url) => writeln!(text, "metalink={url}"),
-        };
-    }
-    if let Some(priority) = repository.priority {
-        let _ = writeln!(text, "priority={priority}");
-    }
-    if repository.gpg_check {
-        let _ = writeln!(text, "gpgcheck=1\ngpgkey={}", repository.gpg_keys.join(" "));
-    } else {
-        text.push_str("gpgcheck=0\n");
-    }
-    text
 }
 
 /// How far a transaction has come, from a line of dnf's: `(done, total)` packages.
@@ -269,6 +248,7 @@ pub fn cache_folder(cache: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::Source;
 
     fn dnf(version: DnfVersion) -> Dnf<'static> {
         Dnf {
