@@ -2,21 +2,17 @@
 //! medians with the memory that was used and the share of time that is our own: everything but
 //! waiting for a program that the build started.
 //!
-//! `make bench` runs it. `FBS_BENCH_RUNS` sets how many builds of each are timed (default 5).
+//! Each build is a process of its own, as users start it: `fbs build`, optimised. `make bench` runs
+//! this. `FBS_BENCH_RUNS` sets how many builds of each are timed (default 5).
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
+use fbs_suite::{Folders, binaries, release};
 use image_builder::events::Stage;
 use image_builder::host::Host;
-use image_builder::imagebuilder::ImageBuilder;
-use image_builder::plan::PlanOptions;
 use image_builder::report::BuildReport;
-use image_builder::spec::{BuildSpec, Override};
 
 const COMPRESSIONS: [&str; 2] = ["zstd:3", "xz"];
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage::Check,
     Stage::Packages,
     Stage::Root,
@@ -25,10 +21,10 @@ const STAGES: [Stage; 8] = [
     Stage::Iso,
     Stage::Verify,
     Stage::Transfer,
+    Stage::Clear,
 ];
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let runs = std::env::var("FBS_BENCH_RUNS")
         .ok()
         .and_then(|runs| runs.parse().ok())
@@ -38,12 +34,13 @@ async fn main() {
         "{}, {} processors, {runs} builds each",
         host.system, host.processors
     );
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    release::mini();
+    let folders = Folders::new();
     let mut results: Vec<Vec<Run>> = COMPRESSIONS.iter().map(|_| Vec::new()).collect();
     // In turn, so that a machine that slows down does so for both. The first round fills caches.
     for round in 0..=runs {
         for (compression, results) in COMPRESSIONS.iter().zip(&mut results) {
-            let run = Run::measure(&folder, compression).await;
+            let run = Run::measure(&folders, compression);
             if round > 0 {
                 results.push(run);
             }
@@ -52,43 +49,33 @@ async fn main() {
     for (compression, runs) in COMPRESSIONS.iter().zip(&results) {
         print(compression, runs);
     }
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 /// One build.
 struct Run {
     report: BuildReport,
-    /// From the spec's text to the delivered report and the removed work directory.
+    /// From the start of the process to its end.
     seconds: f64,
 }
 
 impl Run {
-    async fn measure(folder: &Path, compression: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let staging = folder.join("images");
-        let set = [
-            ("compression", compression.to_owned()),
-            ("boot_test", "none".to_owned()),
-            ("staging", staging.display().to_string()),
-            ("workdir", folder.join("work").display().to_string()),
-        ];
-        let set = set.map(|(key, value)| Override::new(key, value));
-        let options = PlanOptions {
-            cache_dir: folder.join("cache"),
-            ..PlanOptions::from_environment()
-        };
-        let started = Instant::now();
-        let spec = BuildSpec::load_with(root.join("examples/boot.conf"), &set)
-            .unwrap_or_else(|error| panic!("{error}"));
-        let builder = ImageBuilder::new(spec).with_options(options);
-        let plan = builder.plan().unwrap_or_else(|error| panic!("{error}"));
-        let report = builder
-            .build(&plan)
-            .await
-            .unwrap_or_else(|failure| panic!("{failure}"));
-        let seconds = started.elapsed().as_secs_f64();
-        let _ = std::fs::remove_dir_all(&staging);
-        Self { report, seconds }
+    fn measure(folders: &Folders, compression: &str) -> Self {
+        let example = binaries::workspace().join("examples/boot.conf");
+        let done = folders
+            .fbs_spec("build", &example)
+            .set("compression", compression)
+            .set("boot_test", "none")
+            .run();
+        done.assert_exit(0);
+        let delivery = folders.delivery();
+        let report = serde_json::from_value(delivery.report)
+            .unwrap_or_else(|error| panic!("the report: {error}"));
+        std::fs::remove_dir_all(&delivery.folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", delivery.folder.display()));
+        Self {
+            report,
+            seconds: done.seconds,
+        }
     }
 
     fn stage(&self, stage: Stage) -> f64 {

@@ -58,7 +58,7 @@ async fn build(repository: &str) -> Result<BuildReport, Box<dyn std::error::Erro
     let plan = builder.plan()?;
     match builder.build(&plan).await {
         Ok(report) => Ok(report),
-        Err(BuildFailure { error, report }) => {
+        Err(BuildFailure { error, report, .. }) => {
             // The way out, and where the log is: it is delivered even then.
             if let Some(hint) = error.hint() {
                 eprintln!("hint: {hint}");

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::builders::Built;
+use crate::context::CancellationToken;
 use crate::digest;
 use crate::job_log::JobLog;
 use crate::plan::BuildPlan;
@@ -47,12 +48,10 @@ pub fn files(
     files
 }
 
-/// A delivered file's line in the report; nothing when it cannot be read any more.
-pub async fn record(delivery: &Delivery, built: Option<&Built>) -> Option<FileRecord> {
+/// A delivered file's line in the report, with its checksum if that is known; nothing when the file
+/// cannot be read any more.
+pub async fn record(delivery: &Delivery, known: Option<String>) -> Option<FileRecord> {
     let size = delivery.file.metadata().ok()?.len();
-    let known = built
-        .filter(|built| built.iso == delivery.file)
-        .and_then(|built| built.iso_sha256.clone());
     let sha256 = match known {
         Some(sha256) => sha256,
         None => digest::sha256_files(std::slice::from_ref(&delivery.file))
@@ -67,8 +66,8 @@ pub async fn record(delivery: &Delivery, built: Option<&Built>) -> Option<FileRe
     })
 }
 
-/// Hands over the job's log and the report, the last files of a build. Nothing happens where no
-/// folder could be reserved.
+/// Writes the report beside the job's log and hands both over, the last files of a build. They stay
+/// where they are when no folder could be reserved.
 ///
 /// # Errors
 ///
@@ -78,28 +77,10 @@ pub async fn log_and_report(
     report: &BuildReport,
     log: &JobLog,
 ) -> Result<(), TransferError> {
-    let Some(folder) = &report.delivered_to else {
-        return Ok(());
-    };
-    let name = log
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    staging
-        .put(
-            folder,
-            &Delivery {
-                file: log.path().to_owned(),
-                name,
-            },
-        )
-        .await?;
     let file = log.path().with_file_name(REPORT);
     let failed = |source| TransferError::Put {
         file: file.clone(),
-        to: folder.join(REPORT),
+        to: file.clone(),
         source,
     };
     let mut json = serde_json::to_value(report).map_err(|error| failed(error.into()))?;
@@ -107,14 +88,19 @@ pub async fn log_and_report(
     std::fs::File::create(&file)
         .and_then(|mut out| writeln!(out, "{json:#}"))
         .map_err(failed)?;
-    staging
-        .put(
-            folder,
-            &Delivery {
-                file: file.clone(),
-                name: REPORT.to_owned(),
-            },
-        )
-        .await?;
+    let Some(folder) = &report.delivered_to else {
+        return Ok(());
+    };
+    for file in [log.path(), &file] {
+        let name = file.file_name().unwrap_or_default();
+        let delivery = Delivery {
+            file: file.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+        };
+        // They come last whatever happened, and are small.
+        staging
+            .put(folder, &delivery, &CancellationToken::new())
+            .await?;
+    }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub enum Stage {
     BootTest,
     /// Putting the image with its logs where the user asked for it.
     Transfer,
+    /// Removing what was only needed to make the image.
+    Clear,
 }
 
 impl Stage {
@@ -56,6 +58,7 @@ impl Stage {
             Stage::Verify => "reading the image back",
             Stage::BootTest => "booting the image",
             Stage::Transfer => "delivering",
+            Stage::Clear => "clearing the work folder",
         }
     }
 
@@ -73,6 +76,7 @@ impl Stage {
             Stage::Verify => "verify",
             Stage::BootTest => "boot_test",
             Stage::Transfer => "transfer",
+            Stage::Clear => "clear",
         }
     }
 }
@@ -386,6 +390,7 @@ mod tests {
             Stage::RootImage,
             Stage::BootTest,
             Stage::Transfer,
+            Stage::Clear,
         ] {
             assert_eq!(
                 serde_json::to_string(&stage).unwrap(),

@@ -81,6 +81,7 @@
 pub mod builders;
 pub mod compose;
 pub mod context;
+mod copy;
 pub mod delivery;
 pub mod digest;
 pub mod error;

@@ -7,6 +7,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::context::CancellationToken;
+use crate::copy;
 use crate::error::{ErrorKind, StageError};
 
 /// The file that marks a tree as one of ours.
@@ -24,6 +26,9 @@ pub enum OutdirError {
     /// It is a folder that the system needs.
     #[error("outdir {} is a folder of the system", .0.display())]
     System(PathBuf),
+    /// The build was cancelled.
+    #[error("the build was cancelled")]
+    Cancelled,
     /// It cannot be read or written.
     #[error("outdir {}: {source}", .path.display())]
     Io {
@@ -38,12 +43,17 @@ impl StageError for OutdirError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Host,
+            Self::Cancelled => ErrorKind::Cancelled,
             _ => ErrorKind::Usage,
         }
     }
 
     fn hint(&self) -> Option<String> {
-        Some("name a new or an empty folder with `outdir`".to_owned())
+        Some(match self {
+            Self::Io { .. } => "free some space, or name another folder with `outdir`".to_owned(),
+            Self::Cancelled => return None,
+            _ => "name a new or an empty folder with `outdir`".to_owned(),
+        })
     }
 }
 
@@ -81,16 +91,24 @@ pub fn check(path: &Path) -> Result<(), OutdirError> {
 }
 
 /// Puts `tree` at `outdir`, with the marker of `job`; an older tree of ours is replaced when the
-/// new one is in place.
+/// new one is in place. Takes as long as the disk does where the two are on different ones.
 ///
 /// # Errors
 ///
 /// [`OutdirError`]; the older tree is still there then.
-pub fn install(tree: &Path, outdir: &Path, job: &str) -> Result<(), OutdirError> {
+pub fn install(
+    tree: &Path,
+    outdir: &Path,
+    job: &str,
+    cancel: &CancellationToken,
+) -> Result<(), OutdirError> {
     check(outdir)?;
-    let fail = |source| OutdirError::Io {
-        path: outdir.to_owned(),
-        source,
+    let fail = |source| match cancel.is_cancelled() {
+        true => OutdirError::Cancelled,
+        false => OutdirError::Io {
+            path: outdir.to_owned(),
+            source,
+        },
     };
     // Through a link the tree goes to where the link leads.
     let outdir = &outdir.canonicalize().unwrap_or_else(|_| outdir.to_owned());
@@ -99,7 +117,7 @@ pub fn install(tree: &Path, outdir: &Path, job: &str) -> Result<(), OutdirError>
     std::fs::create_dir_all(parent).map_err(fail)?;
     let fresh = parent.join(format!(".{name}.new-{job}"));
     let old = parent.join(format!(".{name}.old-{job}"));
-    let result = move_or_copy(tree, &fresh)
+    let result = move_or_copy(tree, &fresh, cancel)
         .and_then(|()| std::fs::write(fresh.join(MARKER), format!("{job}\n")))
         .and_then(|()| match std::fs::rename(outdir, &old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -116,22 +134,22 @@ pub fn install(tree: &Path, outdir: &Path, job: &str) -> Result<(), OutdirError>
     result.map_err(fail)
 }
 
-fn move_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+fn move_or_copy(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     match std::fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy(from, to),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_tree(from, to, cancel),
         other => other,
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_tree(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     std::fs::create_dir(to)?;
     for entry in from.read_dir()? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy_tree(&entry.path(), &target, cancel)?;
         } else {
-            std::fs::copy(entry.path(), &target)?;
+            copy::file(&entry.path(), &target, cancel)?;
         }
     }
     Ok(())
@@ -153,7 +171,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let outdir = dir.path().join("out/tree");
         for content in ["one", "two"] {
-            install(&tree(dir.path(), content), &outdir, "job").unwrap();
+            let cancel = CancellationToken::new();
+            install(&tree(dir.path(), content), &outdir, "job", &cancel).unwrap();
             assert_eq!(
                 std::fs::read_to_string(outdir.join("images/boot.iso")).unwrap(),
                 content
@@ -169,7 +188,8 @@ mod tests {
         std::fs::create_dir(&outdir).unwrap();
         check(&outdir).unwrap();
         std::fs::write(outdir.join("thesis.tex"), "years").unwrap();
-        let error = install(&tree(dir.path(), "x"), &outdir, "job").unwrap_err();
+        let cancel = CancellationToken::new();
+        let error = install(&tree(dir.path(), "x"), &outdir, "job", &cancel).unwrap_err();
         assert!(
             error
                 .to_string()

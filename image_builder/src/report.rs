@@ -235,14 +235,21 @@ impl EventSink for Recorder {
 pub fn memory() -> MemoryRecord {
     use nix::sys::resource::{UsageWho, getrusage};
     // Linux counts in KiB (getrusage(2)).
-    let peak = |who| {
-        let kib = getrusage(who).map_or(0, |usage| usage.max_rss());
-        u64::try_from(kib).unwrap_or_default()
-    };
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss());
     MemoryRecord {
-        own_kib: peak(UsageWho::RUSAGE_SELF),
-        command_kib: peak(UsageWho::RUSAGE_CHILDREN),
+        own_kib: own_peak_kib().unwrap_or_default(),
+        command_kib: u64::try_from(children).unwrap_or_default(),
     }
+}
+
+/// `VmHWM` of [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
+/// `getrusage` would count the program that started this one, too: its peak is inherited by exec.
+fn own_peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 #[cfg(test)]

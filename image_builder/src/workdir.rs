@@ -34,6 +34,17 @@ impl WorkDir {
         &self.path
     }
 
+    /// Removes what is in it, but for the file `kept`, off the async threads.
+    ///
+    /// # Errors
+    ///
+    /// As of [`WorkDir::remove`].
+    pub async fn clear(&self, kept: &Path) -> io::Result<()> {
+        let (path, kept) = (self.path.clone(), kept.to_owned());
+        let cleared = tokio::task::spawn_blocking(move || clear(&path, &kept)).await;
+        cleared.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+
     /// Leaves the folder where it is.
     pub fn keep(&mut self) {
         self.keep = true;
@@ -61,7 +72,23 @@ impl Drop for WorkDir {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+fn clear(path: &Path, kept: &Path) -> io::Result<()> {
+    for entry in path.read_dir()? {
+        let entry = entry?;
+        if entry.path() == kept {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder of a build, unless something is mounted in it.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
     if let Some(mount) = mount_below(&mounts, path) {
         return Err(io::Error::other(format!("{mount} is mounted inside")));
@@ -83,14 +110,24 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn it_is_private_and_goes() {
+    #[tokio::test]
+    async fn it_is_private_and_goes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         let work = WorkDir::create(&path).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         std::fs::create_dir_all(work.path().join("root/etc")).unwrap();
         assert!(WorkDir::create(&path).is_err());
+        let (log, other) = (path.join("log"), path.join("other"));
+        std::fs::write(&log, "").unwrap();
+        std::fs::write(other, "").unwrap();
+        work.clear(&log).await.unwrap();
+        let left: Vec<_> = path
+            .read_dir()
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        assert_eq!(left, [log]);
         drop(work);
         assert!(!path.exists() && dir.path().join("a").exists());
     }

@@ -26,7 +26,11 @@ pub(crate) async fn run(args: &Build) -> Exit {
             summary(&report);
             Exit::Done
         }
-        Err(BuildFailure { error, report }) => {
+        Err(BuildFailure {
+            error,
+            report,
+            kept,
+        }) => {
             let exit = match error.kind() {
                 ErrorKind::Cancelled => {
                     exit::say(&error);
@@ -34,8 +38,10 @@ pub(crate) async fn run(args: &Build) -> Exit {
                 }
                 _ => exit::error(&error),
             };
-            if let Some(report) = report {
-                delivered(&report);
+            match (kept, report) {
+                (Some(kept), _) => eprintln!("{:<12}{}", "kept", kept.display()),
+                (None, Some(report)) => delivered(&report),
+                (None, None) => {}
             }
             exit
         }

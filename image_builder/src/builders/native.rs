@@ -20,6 +20,7 @@ use crate::http;
 use crate::plan::{BuildPlan, Step};
 use crate::process::{CommandError, Completed, Invocation};
 use crate::repository::Repository;
+use crate::workdir;
 
 /// Makes boot ISOs with dnf, dracut, mksquashfs, GRUB and xorriso.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,15 @@ impl Bootiso for Native {
         stage(ctx, Stage::Root, job.install_root(ctx)).await?;
         let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
         stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
-        stage(ctx, Stage::Iso, job.write_iso(ctx, &kernel)).await
+        stage(ctx, Stage::Iso, async {
+            job.write_boot_files(ctx, &kernel)?;
+            // Packed, the root is of no more use; it goes while programs run.
+            let clearing = job.clear_root();
+            let built = job.write_iso(ctx).await;
+            let _ = clearing.await;
+            built
+        })
+        .await
     }
 }
 
@@ -265,8 +274,13 @@ impl<'a> Job<'a> {
         require(&image)
     }
 
-    async fn write_iso(&self, ctx: &BuildContext, kernel: &Kernel) -> Result<Built, ComposeError> {
-        self.write_boot_files(ctx, kernel)?;
+    /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
+    fn clear_root(&self) -> tokio::task::JoinHandle<std::io::Result<()>> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || workdir::remove(&root))
+    }
+
+    async fn write_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
         let tree = self.layout.tree();
         make_folder(&tree.join("images"))?;
         let commands = self.iso_commands();

@@ -54,11 +54,11 @@ pub enum ImageBuilderError {
     #[error(transparent)]
     Outdir(#[from] OutdirError),
     /// The image could not be delivered.
-    #[error("{source}; the image is in {}", .kept.display())]
+    #[error("{source}; what was made is in {}", .kept.display())]
     Transfer {
         /// Why.
         source: TransferError,
-        /// The work directory, kept because the image is in it.
+        /// The work directory, kept for what could not be delivered.
         kept: PathBuf,
     },
     /// The whole build took too long.
@@ -145,6 +145,9 @@ pub struct BuildFailure {
     pub error: ImageBuilderError,
     /// The report, once work had begun; it was delivered with the log.
     pub report: Option<Box<BuildReport>>,
+    /// The work directory, where it was kept for what could not be delivered: the image, or the log
+    /// and the report.
+    pub kept: Option<PathBuf>,
 }
 
 impl From<ImageBuilderError> for BuildFailure {
@@ -152,6 +155,7 @@ impl From<ImageBuilderError> for BuildFailure {
         Self {
             error,
             report: None,
+            kept: None,
         }
     }
 }

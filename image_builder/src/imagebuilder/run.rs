@@ -15,12 +15,12 @@ use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, Stage, seconds};
 use crate::host::Host;
 use crate::job_log::JobLog;
-use crate::outdir;
+use crate::outdir::{self, OutdirError};
 use crate::plan::BuildPlan;
 use crate::preflight;
 use crate::report::{self, BuildReport, Recorder};
 use crate::spec::{Backend, BootTest as Wanted};
-use crate::transfer::{Local, Transfer};
+use crate::transfer::{Delivery, Local, Transfer, TransferError};
 use crate::verify::{
     self, BootTest, BootVerdict, Firmware, GuestArch, ImplantedMd5, InspectOptions, IsoContents,
     PackageList,
@@ -81,7 +81,7 @@ impl<'a> Run<'a> {
         if let Err(error) = self.ctx.stage(Stage::Check, check).await {
             return Err(self.fail_before_work(error.into()));
         }
-        let mut work = match WorkDir::create(&self.plan.paths.work) {
+        let work = match WorkDir::create(&self.plan.paths.work) {
             Ok(work) => work,
             Err(source) => {
                 let path = self.plan.paths.work.clone();
@@ -96,14 +96,7 @@ impl<'a> Run<'a> {
             .stages()
             .await
             .map_err(|error| self.name_the_cause(error));
-        let delivered = self.finish(result, &log).await;
-        if matches!(&delivered, Err(failure) if matches!(failure.error, ImageBuilderError::Transfer { .. }))
-        {
-            work.keep();
-        }
-        let removed = tokio::task::spawn_blocking(move || drop(work)).await;
-        debug_assert!(removed.is_ok());
-        delivered
+        self.finish(result, &log, work).await
     }
 
     /// Build, verify, boot.
@@ -120,6 +113,7 @@ impl<'a> Run<'a> {
         let iso = built.iso.clone();
         let options = InspectOptions {
             work_dir: Some(self.plan.paths.work.clone()),
+            sha256: built.iso_sha256.clone(),
             ..InspectOptions::default()
         };
         self.built = Some(built);
@@ -183,26 +177,32 @@ impl<'a> Run<'a> {
         tested
     }
 
-    /// Delivers what there is and says how the build ended, whatever that is.
+    /// Delivers what there is, clears the rest away and says how the build ended, whatever that is.
     async fn finish(
         &mut self,
         result: Result<(), ImageBuilderError>,
         log: &JobLog,
+        mut work: WorkDir,
     ) -> Result<BuildReport, BuildFailure> {
         let mut report = self.report();
+        let iso = self.deliverable(&result);
         let delivered = self
             .ctx
-            .stage(Stage::Transfer, self.deliver(&mut report))
+            .stage(Stage::Transfer, self.deliver(&mut report, iso))
             .await;
+        let mut undelivered = matches!(&delivered, Err(ImageBuilderError::Transfer { .. }));
         let result = match (result, delivered) {
             (Ok(()), delivered) => delivered,
-            // The first error is the one to tell; the log has the other.
+            // The first error is the one to tell.
             (Err(error), Err(later)) => {
-                self.ctx.events.error(later.to_string());
+                self.ctx.events.warn(later.to_string());
                 Err(error)
             }
             (Err(error), Ok(())) => Err(error),
         };
+        if !undelivered {
+            self.clear(&work, log).await;
+        }
         if let Err(error) = &result {
             self.ctx.events.error(error.to_string());
             report.error = Some(error.record());
@@ -214,26 +214,62 @@ impl<'a> Run<'a> {
         });
         self.complete(&mut report);
         let last = delivery::log_and_report(&self.staging, &report, log).await;
-        let kept = self.plan.paths.work.clone();
+        undelivered |= last.is_err();
         let result = match (result, last) {
-            (Ok(()), Err(source)) => Err(ImageBuilderError::Transfer { source, kept }),
+            (Ok(()), Err(source)) => Err(ImageBuilderError::Transfer {
+                source,
+                kept: work.path().to_owned(),
+            }),
             (result, _) => result,
         };
+        let kept = undelivered.then(|| work.path().to_owned());
+        if undelivered {
+            work.keep();
+        }
         match result {
             Ok(()) => Ok(report),
             Err(error) => Err(BuildFailure {
                 error,
                 report: Some(Box::new(report)),
+                kept,
             }),
         }
     }
 
+    /// The image, if it is to be handed over. One that was not read back whole is none; one whose
+    /// boot test was cut short is not proven. One that does not boot is worth looking at.
+    fn deliverable(&self, result: &Result<(), ImageBuilderError>) -> Option<&Built> {
+        let built = self.built.as_ref().filter(|_| self.contents.is_some())?;
+        let stopped = matches!(
+            result,
+            Err(ImageBuilderError::Cancelled | ImageBuilderError::TimedOut(_))
+        );
+        if stopped {
+            self.ctx
+                .events
+                .warn("the image is not delivered: its boot test did not come to an end");
+        }
+        (!stopped).then_some(built)
+    }
+
     /// The image, its tree and the logs of tools; not yet the job's own log and report.
-    async fn deliver(&self, report: &mut BuildReport) -> Result<(), ImageBuilderError> {
+    async fn deliver(
+        &self,
+        report: &mut BuildReport,
+        iso: Option<&Built>,
+    ) -> Result<(), ImageBuilderError> {
+        // What a stopped build has to hand over is small, and is not stopped again.
+        let cancel = match self.ctx.cancel.is_cancelled() {
+            true => CancellationToken::new(),
+            false => self.ctx.cancel.clone(),
+        };
         let kept = self.plan.paths.work.clone();
-        let refused = |source| ImageBuilderError::Transfer {
-            source,
-            kept: kept.clone(),
+        let refused = |source| match source {
+            TransferError::Cancelled => self.name_the_cause(ImageBuilderError::Cancelled),
+            source => ImageBuilderError::Transfer {
+                source,
+                kept: kept.clone(),
+            },
         };
         let folder = self
             .staging
@@ -241,13 +277,11 @@ impl<'a> Run<'a> {
             .await
             .map_err(refused)?;
         report.delivered_to = Some(folder.clone());
-        // An image that was not read back whole is none.
-        let iso = self.built.as_ref().filter(|_| self.contents.is_some());
         let files = delivery::files(self.plan, iso, &self.verdicts, &self.logs);
         for delivery in &files {
-            let to = self.staging.put(&folder, delivery).await.map_err(refused)?;
-            let record = delivery::record(delivery, iso).await;
-            if let Some(record) = record {
+            let put = self.staging.put(&folder, delivery, &cancel).await;
+            let to = put.map_err(refused)?;
+            if let Some(record) = delivery::record(delivery, self.known_sha256(delivery)).await {
                 self.ctx.events.emit(EventKind::Artifact {
                     path: to,
                     size: record.size,
@@ -256,11 +290,45 @@ impl<'a> Run<'a> {
                 report.files.push(record);
             }
         }
-        if let (Some(built), Some(outdir)) = (iso, &self.plan.paths.tree) {
-            outdir::install(&built.tree, outdir, &self.plan.job)?;
-            report.tree = Some(outdir.clone());
+        let finished = self.built.as_ref().filter(|_| self.contents.is_some());
+        if let (Some(built), Some(outdir)) = (finished, &self.plan.paths.tree) {
+            let (tree, to, job) = (built.tree.clone(), outdir.clone(), self.plan.job.clone());
+            let install = move || outdir::install(&tree, &to, &job, &cancel);
+            let installed = tokio::task::spawn_blocking(install).await;
+            match installed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+                Ok(()) => report.tree = Some(outdir.clone()),
+                Err(OutdirError::Cancelled) => {
+                    return Err(self.name_the_cause(ImageBuilderError::Cancelled));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
+    }
+
+    /// The image was hashed when it was read back.
+    fn known_sha256(&self, delivery: &Delivery) -> Option<String> {
+        let built = self.built.as_ref()?;
+        let contents = self.contents.as_ref()?;
+        (delivery.file == built.iso).then(|| contents.sha256.clone())
+    }
+
+    /// Removes what is not needed any more; what is left is a warning, and no fault of the image.
+    async fn clear(&self, work: &WorkDir, log: &JobLog) {
+        let cleared = self
+            .ctx
+            .stage(Stage::Clear, async {
+                work.clear(log.path())
+                    .await
+                    .map_err(|source| ImageBuilderError::WorkDir {
+                        path: self.plan.paths.work.clone(),
+                        source,
+                    })
+            })
+            .await;
+        if let Err(error) = cleared {
+            self.ctx.events.warn(format!("{error}; remove it yourself"));
+        }
     }
 
     fn open_log(&self) -> Result<Arc<JobLog>, ImageBuilderError> {

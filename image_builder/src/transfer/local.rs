@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::{Delivery, Transfer, TransferError};
+use crate::context::CancellationToken;
+use crate::copy;
 
 /// A folder; made when it is not there.
 #[derive(Debug, Clone)]
@@ -67,15 +69,23 @@ impl Transfer for Local {
         Err(self.unusable(&io::ErrorKind::AlreadyExists.into()))
     }
 
-    async fn put(&self, folder: &Path, delivery: &Delivery) -> Result<PathBuf, TransferError> {
+    async fn put(
+        &self,
+        folder: &Path,
+        delivery: &Delivery,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, TransferError> {
         let to = folder.join(&delivery.name);
-        let failed = |source| TransferError::Put {
-            file: delivery.file.clone(),
-            to: to.clone(),
-            source,
+        let failed = |source: io::Error| match cancel.is_cancelled() {
+            true => TransferError::Cancelled,
+            false => TransferError::Put {
+                file: delivery.file.clone(),
+                to: to.clone(),
+                source,
+            },
         };
-        let (file, target) = (delivery.file.clone(), to.clone());
-        tokio::task::spawn_blocking(move || put(&file, &target))
+        let (file, target, cancel) = (delivery.file.clone(), to.clone(), cancel.clone());
+        tokio::task::spawn_blocking(move || put(&file, &target, &cancel))
             .await
             .map_err(|error| failed(io::Error::other(error)))?
             .map_err(failed)?;
@@ -84,7 +94,7 @@ impl Transfer for Local {
 }
 
 /// A second name for the file where work and staging share a file system, else a copy.
-fn put(file: &Path, to: &Path) -> io::Result<()> {
+fn put(file: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     if fs::hard_link(file, to).is_ok() {
         return Ok(());
     }
@@ -93,7 +103,7 @@ fn put(file: &Path, to: &Path) -> io::Result<()> {
         .prefix(".fbs-")
         .suffix(".part")
         .tempfile_in(folder)?;
-    io::copy(&mut fs::File::open(file)?, partial.as_file_mut())?;
+    copy::contents(&mut fs::File::open(file)?, partial.as_file_mut(), cancel)?;
     partial
         .as_file()
         .set_permissions(fs::metadata(file)?.permissions())?;
@@ -119,7 +129,8 @@ mod tests {
             file,
             name: "Fedora-43.1.x86_64.iso".into(),
         };
-        let to = staging.put(&folder, &delivery).await.unwrap();
+        let cancel = CancellationToken::new();
+        let to = staging.put(&folder, &delivery, &cancel).await.unwrap();
         assert_eq!(
             to,
             dir.path().join("a/b/Fedora-43.1/Fedora-43.1.x86_64.iso")
@@ -145,6 +156,7 @@ mod tests {
                     file,
                     name: "f".into(),
                 },
+                &CancellationToken::new(),
             )
             .await
             .unwrap_err();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use crate::context::CancellationToken;
 use crate::error::{ErrorKind, StageError};
 
 /// Why something could not be delivered.
@@ -31,6 +32,9 @@ pub enum TransferError {
         /// The operating system's words.
         source: std::io::Error,
     },
+    /// The build was cancelled.
+    #[error("the delivery was cancelled")]
+    Cancelled,
 }
 
 impl StageError for TransferError {
@@ -41,6 +45,7 @@ impl StageError for TransferError {
                 ErrorKind::Host
             }
             Self::Put { .. } => ErrorKind::Failed,
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 
@@ -48,6 +53,7 @@ impl StageError for TransferError {
         Some(match self {
             Self::Unusable { .. } => "name another folder with `staging`".to_owned(),
             Self::Put { .. } => "free some space, or name another folder with `staging`".to_owned(),
+            Self::Cancelled => return None,
         })
     }
 }
@@ -85,6 +91,12 @@ pub trait Transfer: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`TransferError::Put`]. What was delivered before stays.
-    async fn put(&self, folder: &Path, delivery: &Delivery) -> Result<PathBuf, TransferError>;
+    /// [`TransferError::Put`], and [`TransferError::Cancelled`] when `cancel` said stop before the
+    /// file was whole: nothing of it is left then. What was delivered before stays.
+    async fn put(
+        &self,
+        folder: &Path,
+        delivery: &Delivery,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, TransferError>;
 }

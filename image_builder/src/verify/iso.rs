@@ -31,6 +31,8 @@ pub struct InspectOptions {
     pub work_dir: Option<PathBuf>,
     /// Which files get a checksum.
     pub digests: DigestFiles,
+    /// The SHA-256 of the image, as hex, where it is known already; computed when absent.
+    pub sha256: Option<String>,
 }
 
 /// A file on the disc.
@@ -103,9 +105,12 @@ pub async fn inspect(
 ) -> Result<IsoContents, InspectError> {
     let image = IsoImage::open(ctx, iso).await?;
     let sha256 = async {
-        sha256_file(&image.path)
-            .await
-            .map_err(|source| InspectError::unreadable(&image.path, source))
+        match &options.sha256 {
+            Some(known) => Ok(known.clone()),
+            None => sha256_file(&image.path)
+                .await
+                .map_err(|source| InspectError::unreadable(&image.path, source)),
+        }
     };
     // Side by side: each is one pass over the image on one processor.
     let all = async {

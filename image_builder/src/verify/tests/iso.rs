@@ -118,6 +118,7 @@ impl Workshop {
         let options = InspectOptions {
             work_dir: Some(self.path("work")),
             digests: DigestFiles::Boot,
+            sha256: None,
         };
         let result = inspect(&context(), iso, &options).await;
         let left = std::fs::read_dir(self.path("work")).unwrap().count();
