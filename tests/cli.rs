@@ -224,7 +224,8 @@ fn boot_test_of_a_disc_that_does_not_boot() {
         .args(["--expect", "["])
         .run()
         .assert_exit(2)
-        .assert_says(&["error: the expected line `[` is not a regular expression"]);
+        .assert_one_error()
+        .assert_says(&["error: the expected line `[` is not a regular expression: unclosed"]);
     folders
         .fbs("boot-test")
         .arg(folders.top().join("none.iso"))

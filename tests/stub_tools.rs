@@ -13,6 +13,7 @@ use fbs_suite::{Finished, Folders, Program, fake, need, turn};
 const XORRISO: &[Need] = &[
     Need::Root,
     Need::Tool("xorriso"),
+    Need::Tool("mksquashfs"),
     Need::Tool("unsquashfs"),
     Need::Tool("rpm"),
 ];
@@ -29,14 +30,18 @@ out=$1
 echo 'lorax: checking for root privileges' | tee "$log"
 "#;
 
-/// Leaves a tree as lorax does, with an ISO of next to nothing.
+/// Leaves a tree as lorax does, with an ISO of next to nothing: its root has a list of packages.
 const TREE: &str = r#"
-mkdir -p "$out/images/pxeboot"
+mkdir -p "$out/images/pxeboot" "$out/../installer/root"
+[ -n "$NO_LIST" ] || echo bash-5.2-1.x86_64 >"$out/../installer/root/lorax-packages.log"
+mksquashfs "$out/../installer" "$out/images/install.img" -quiet -no-progress
 echo kernel >"$out/images/pxeboot/vmlinuz"
 echo initramfs >"$out/images/pxeboot/initrd.img"
 printf '1700000000.0\nFedora 99\nx86_64\n' >"$out/.discinfo"
 printf '[general]\nfamily = Fedora\n' >"$out/.treeinfo"
-xorriso -as mkisofs -quiet -R -V "$VOLUME" -o "$out/images/boot.iso" "$out/images/pxeboot" 2>&1
+xorriso -as mkisofs -quiet -R -V "$VOLUME" -o "$out/../boot.iso" -graft-points \
+    images="$out/images" 2>&1
+mv "$out/../boot.iso" "$out/images/boot.iso"
 "#;
 
 fn lorax(folders: &Folders, script: &str) -> Program {
@@ -188,6 +193,10 @@ fn lorax_says_that_it_is_done_and_is_not() {
             &[".treeinfo was to be made"],
         ),
         (
+            &format!("NO_LIST=1{TREE}"),
+            &["no packages are found in the image", "lorax-packages.log"],
+        ),
+        (
             &format!("{TREE}head -c 99999 /dev/urandom >$out/images/boot.iso"),
             &["is not an ISO image"],
         ),
@@ -307,6 +316,17 @@ fn each_native_tool_that_lies_is_found_out() {
         ),
         ("grub-mkimage", "exit 0", &["eltorito.img was to be made"]),
         ("mkfs.vfat", "exit 0", &["efiboot.img"]),
+        (
+            "mcopy",
+            "exit 0",
+            &["efiboot.img/EFI/BOOT/BOOTX64.EFI was to be made"],
+        ),
+        (
+            "mcopy",
+            "case $3 in /*.EFI) cut=$(dirname \"$3\")/cut; head -c 9999 \"$3\" >\"$cut\"; \
+                exec {real} -i \"$2\" \"$cut\" \"$4\";; esac\nexec {real} \"$@\"",
+            &["efiboot.img/EFI/BOOT/BOOTX64.EFI was to be made"],
+        ),
         ("xorriso", "exit 0", &["boot.iso was to be made"]),
         ("implantisomd5", "exit 0", &["has no implanted checksum"]),
     ] {

@@ -177,6 +177,30 @@ fn a_missing_tool_is_named_with_its_package() {
 }
 
 #[test]
+fn a_compression_that_this_hosts_mkfs_erofs_does_not_know() {
+    if !need::met(&[need::BUILD, &[Need::Tool("mkfs.erofs")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    // As erofs-utils before 1.8 say it.
+    let help = "echo 'Available compressors are: lz4hc, lz4'";
+    let stubs = tools::Stubs::new(folders.top()).script("mkfs.erofs", help);
+    let done = folders
+        .build()
+        .set("rootfs", "erofs")
+        .set("compression", "zstd")
+        .env("PATH", stubs.path())
+        .run();
+    done.assert_exit(3).assert_one_error().assert_says(&[
+        "mkfs.erofs cannot compress with zstd",
+        "`compression = lz4`",
+        "erofs-utils 1.8",
+    ]);
+    folders.assert_no_delivery();
+    folders.assert_nothing_left();
+}
+
+#[test]
 fn who_is_not_root_can_plan_and_not_build() {
     if !need::met(&[need::BUILD, &[Need::Tool("setpriv")]]) {
         return;

@@ -139,6 +139,7 @@ impl BuildContext {
             exit,
             outcome,
             seconds: seconds(started.elapsed()),
+            probe: invocation.probe,
         });
         result
     }

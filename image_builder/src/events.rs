@@ -174,6 +174,9 @@ pub enum EventKind {
         outcome: Outcome,
         /// Wall-clock seconds.
         seconds: f64,
+        /// It was a question to the host: a failure is an answer, and nobody's fault.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        probe: bool,
     },
     /// A line that a program printed.
     Output {

@@ -112,8 +112,10 @@ fn message(kind: &EventKind) -> Option<String> {
             exit,
             outcome,
             seconds,
+            probe,
             ..
         } => match (exit, outcome) {
+            (_, Outcome::Failed) if *probe => format!("$ answered no after {seconds:.1} s"),
             (_, Outcome::Succeeded) => format!("$ done after {seconds:.1} s"),
             (Some(exit), _) => format!("$ {exit} after {seconds:.1} s"),
             (None, outcome) => format!("$ {outcome} after {seconds:.1} s"),

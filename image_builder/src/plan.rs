@@ -6,6 +6,7 @@
 
 mod backend;
 mod error;
+mod initramfs;
 mod names;
 mod options;
 mod packages;
@@ -107,6 +108,8 @@ pub struct BuildPlan {
     pub rootfs: RootFs,
     /// Its compression.
     pub compression: Compression,
+    /// The compression of the initramfs.
+    pub initramfs: Compression,
     /// Firmware that the finished image is booted with.
     pub boot_test: BootTest,
     /// The build's time limit in seconds.
@@ -156,6 +159,7 @@ impl BuildPlan {
         let backend = backend::choose(shared.backend.unwrap_or_default(), arch, &release, host)?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
         let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
+        let initramfs = initramfs::compression(&release, compression);
         check_compression(rootfs, compression, backend.name)?;
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
@@ -163,7 +167,7 @@ impl BuildPlan {
         if !spec.common.email.is_empty() {
             notes.push("nobody is written to: mail is not sent yet".to_owned());
         }
-        let packages = packages::packages(shared, compression, backend.name, &mut notes);
+        let packages = packages::packages(shared, initramfs, backend.name, &mut notes);
         let repositories = repositories::repositories(
             spec,
             &options.current_dir,
@@ -209,6 +213,7 @@ impl BuildPlan {
             processors: host.processors,
             rootfs,
             compression,
+            initramfs,
             boot_test,
             timeout_seconds: shared
                 .timeout

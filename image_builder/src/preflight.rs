@@ -11,8 +11,10 @@ use crate::host::{Host, Missing};
 use crate::http;
 use crate::outdir::{self, OutdirError};
 use crate::plan::BuildPlan;
+use crate::process::{CommandError, Invocation};
 use crate::redact;
 use crate::repository::{Repository, Source};
+use crate::spec::{Backend, CompressionAlgorithm, RootFs};
 use crate::transfer::{Transfer, TransferError};
 
 /// Why a build does not start.
@@ -29,6 +31,9 @@ pub enum PreflightError {
         /// The command that installs it.
         install: Option<String>,
     },
+    /// mkfs.erofs is older than the compression, or was built without it.
+    #[error("this host's mkfs.erofs cannot compress with {0}")]
+    ErofsCompression(CompressionAlgorithm),
     /// A disk is too full to begin with.
     #[error("{} has {} MiB of free space, and {} MiB are needed", .path.display(), .free_mib, .needed_mib)]
     Space {
@@ -76,9 +81,11 @@ pub enum PreflightError {
 impl StageError for PreflightError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotRoot | Self::Missing { .. } | Self::Space { .. } | Self::Folder { .. } => {
-                ErrorKind::Host
-            }
+            Self::NotRoot
+            | Self::Missing { .. }
+            | Self::ErofsCompression(_)
+            | Self::Space { .. }
+            | Self::Folder { .. } => ErrorKind::Host,
             Self::Outdir(_) | Self::Proxy(_) => ErrorKind::Usage,
             Self::Repository { .. } => ErrorKind::Network,
             Self::Staging(error) => error.kind(),
@@ -103,6 +110,10 @@ impl StageError for PreflightError {
                 install: Some(install),
                 ..
             } => format!("run `{install}`"),
+            Self::ErofsCompression(_) => {
+                "set `compression = lz4` or `rootfs = squashfs`, or install erofs-utils 1.8 or newer"
+                    .to_owned()
+            }
             Self::Space { .. } => {
                 "free some space, or name a folder on a larger disk (`workdir` in the spec, \
                  FBS_CACHE_DIR for the cache)"
@@ -149,6 +160,7 @@ pub async fn check(
     if let Some(tree) = &plan.paths.tree {
         outdir::check(tree)?;
     }
+    check_erofs(plan, ctx).await?;
     check_space(&plan.paths.work_parent, WORK_MIB)?;
     check_space(&plan.paths.cache, CACHE_MIB)?;
     staging.check().await?;
@@ -158,6 +170,33 @@ pub async fn check(
         result = work => result,
         () = ctx.cancel.cancelled() => Err(PreflightError::Cancelled),
     }
+}
+
+/// mkfs.erofs of the host must know the compression; which it does depends on its version and on
+/// how it was built, and its help lists them: `Available compressors are: lz4hc, lz4`.
+async fn check_erofs(plan: &BuildPlan, ctx: &BuildContext) -> Result<(), PreflightError> {
+    let algorithm = plan.compression.algorithm;
+    // All of them know lz4.
+    if plan.backend.name != Backend::Native
+        || plan.rootfs != RootFs::Erofs
+        || algorithm == CompressionAlgorithm::Lz4
+    {
+        return Ok(());
+    }
+    let help = Invocation::new("mkfs.erofs").arg("--help").probe();
+    match ctx.query(&help).await {
+        Err(CommandError::Cancelled { .. }) => Err(PreflightError::Cancelled),
+        Ok(lines) if !lists(&lines, algorithm) => Err(PreflightError::ErofsCompression(algorithm)),
+        // One that cannot be asked is left to speak for itself.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn lists(help: &[String], algorithm: CompressionAlgorithm) -> bool {
+    let mut words = help
+        .iter()
+        .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
+    words.any(|word| word == algorithm.as_str())
 }
 
 fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
@@ -333,6 +372,25 @@ mod tests {
         check_repositories(&[Repository::new("43", sources)], &client)
             .await
             .unwrap();
+    }
+
+    #[test]
+    fn mkfs_erofs_says_what_it_knows() {
+        // Of erofs-utils 1.5, and of 1.8.
+        let old = [
+            " -zX[,Y]  X=compressor",
+            "Available compressors are: lz4hc, lz4",
+        ];
+        let new = [
+            "    -zX[,level=Y]   X=compressor (Y=compression level)",
+            "      lz4",
+            "      zstd           [,level=<0-22>=3] [,dictsize=<dictsize>]",
+        ];
+        for (help, known) in [(&old[..], false), (&new[..], true)] {
+            let help: Vec<String> = help.iter().map(|&line| line.to_owned()).collect();
+            assert_eq!(lists(&help, CompressionAlgorithm::Zstd), known);
+            assert!(lists(&help, CompressionAlgorithm::Lz4));
+        }
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct CommandRecord {
     pub outcome: Outcome,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// It was a question to the host: a failure is an answer, and nobody's fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
 }
 
 /// A file that was delivered.
@@ -208,6 +211,7 @@ impl EventSink for Recorder {
                 exit,
                 outcome,
                 seconds,
+                probe,
             } => {
                 let record = CommandRecord {
                     stage: state.current.unwrap_or(Stage::Check),
@@ -215,6 +219,7 @@ impl EventSink for Recorder {
                     exit: *exit,
                     outcome: *outcome,
                     seconds: *seconds,
+                    probe: *probe,
                 };
                 state.commands.push(record);
                 state.running = state.running.saturating_sub(1);
@@ -269,6 +274,7 @@ mod tests {
             exit: Some(Exit::Code(1)),
             outcome: Outcome::Failed,
             seconds: 2.5,
+            probe: false,
         });
         events.emit(EventKind::StageFinished {
             stage: Stage::Root,

@@ -19,6 +19,10 @@ pub(crate) async fn run(args: &BootTest) -> Exit {
         eprintln!("hint: --arch x86_64 and aarch64 can");
         return Exit::Usage;
     };
+    // Before anything is shown: it is the caller's mistake, not the test's.
+    if let Some(Err(error)) = args.expect.as_deref().map(verify::BootTest::check_expect) {
+        return exit::error(&error);
+    }
     let firmwares: &[Firmware] = match args.firmware {
         FirmwareArg::Bios => &[Firmware::Bios],
         FirmwareArg::Uefi => &[Firmware::Uefi],

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use image_builder::imagebuilder::ImageBuilder;
 use image_builder::plan::BuildPlan;
 use image_builder::redact;
+use image_builder::spec::Backend;
 
 use super::spec;
 use crate::args::Plan;
@@ -56,6 +57,9 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
     }
     writeln!(out, "  packages      {}", plan.packages.join(" "))?;
     writeln!(out, "  root          {}, {}", plan.rootfs, plan.compression)?;
+    if plan.backend.name == Backend::Native {
+        writeln!(out, "  initramfs     {}", plan.initramfs)?;
+    }
     writeln!(out, "  volume id     {}", plan.volume_id)?;
     writeln!(out, "  boot test     {}", plan.boot_test)?;
     writeln!(out, "  time limit    {} s", plan.timeout_seconds)?;

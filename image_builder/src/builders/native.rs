@@ -124,7 +124,7 @@ impl<'a> Job<'a> {
         initramfs::invocation(
             &self.layout,
             self.plan.arch,
-            self.plan.compression,
+            self.plan.initramfs,
             self.plan.rootfs,
         )
     }
@@ -251,7 +251,7 @@ impl<'a> Job<'a> {
         no_space(result, self.layout.job())
             .map_err(|error| initramfs::explain(error, self.layout.job()))?;
         lock(&watch).verdict()?;
-        initramfs::check(&self.layout.initramfs(), self.plan.compression)?;
+        initramfs::check(&self.layout.initramfs(), self.plan.initramfs)?;
         // dracut makes it for its owner alone; a web or TFTP server has to read it.
         make_readable(&self.layout.initramfs())?;
         Ok(kernel)
@@ -353,7 +353,7 @@ impl<'a> Job<'a> {
     fn place_loaders(&self) -> Result<(), ComposeError> {
         let files = BootFiles::of(&self.layout, self.platform);
         let iso = self.layout.iso_tree();
-        require(&files.esp)?;
+        bootloader::check_esp(&files)?;
         place(
             &files.efi,
             &iso.join("EFI/BOOT").join(self.platform.efi_file),

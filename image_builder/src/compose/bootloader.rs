@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::ComposeError;
 use super::layout::{INITRAMFS, KERNEL, Layout};
 use crate::process::Invocation;
 use crate::spec::Arch;
@@ -84,6 +85,8 @@ pub struct BootFiles {
     pub efi: PathBuf,
     /// The FAT image that holds it.
     pub esp: PathBuf,
+    /// What is in the FAT image in its place, read back.
+    pub efi_in_esp: PathBuf,
 }
 
 impl BootFiles {
@@ -96,6 +99,7 @@ impl BootFiles {
             eltorito: boot.join("eltorito.img"),
             efi: boot.join(platform.efi_file),
             esp: boot.join("efiboot.img"),
+            efi_in_esp: boot.join("read-back.efi"),
         }
     }
 }
@@ -136,14 +140,28 @@ pub fn invocations(mkimage: &str, layout: &Layout, platform: Platform) -> Vec<In
             .path(&files.esp)
             .args(["::EFI", "::EFI/BOOT"]),
     );
-    commands.push(
-        Invocation::new("mcopy")
-            .arg("-i")
-            .path(&files.esp)
-            .path(&files.efi)
-            .arg(format!("::EFI/BOOT/{}", platform.efi_file)),
-    );
+    let mcopy = Invocation::new("mcopy").arg("-i").path(&files.esp);
+    let inside = format!("::EFI/BOOT/{}", platform.efi_file);
+    commands.push(mcopy.clone().path(&files.efi).arg(&inside));
+    commands.push(mcopy.arg(&inside).path(&files.efi_in_esp));
     commands
+}
+
+/// Checks that the FAT image holds the loader: its tools may end with status 0 without.
+///
+/// # Errors
+///
+/// [`ComposeError::MissingArtifact`].
+pub fn check_esp(files: &BootFiles) -> Result<(), ComposeError> {
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    let (loader, found) = (read(&files.efi), read(&files.efi_in_esp));
+    if loader.is_empty() || loader != found {
+        let name = files.efi.file_name().unwrap_or_default();
+        return Err(ComposeError::MissingArtifact {
+            path: files.esp.join("EFI/BOOT").join(name),
+        });
+    }
+    Ok(())
 }
 
 /// The configuration built into the loaders.
@@ -250,7 +268,7 @@ mod tests {
                 .iter()
                 .map(ToString::to_string)
                 .collect();
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 6);
         assert!(lines[0].starts_with(
             "grub-mkimage -O i386-pc-eltorito -p /boot/grub2 -c /w/boot/early.cfg \
              -o /w/boot/eltorito.img all_video "
@@ -260,6 +278,10 @@ mod tests {
             lines[4],
             "mcopy -i /w/boot/efiboot.img /w/boot/BOOTX64.EFI ::EFI/BOOT/BOOTX64.EFI"
         );
+        assert_eq!(
+            lines[5],
+            "mcopy -i /w/boot/efiboot.img ::EFI/BOOT/BOOTX64.EFI /w/boot/read-back.efi"
+        );
     }
 
     #[test]
@@ -267,7 +289,7 @@ mod tests {
         let platform = platform(Arch::Aarch64).unwrap();
         assert_eq!(
             invocations("grub-mkimage", &Layout::new("/w"), platform).len(),
-            4
+            5
         );
         let args = kernel_args(&Menu {
             arch: Arch::Aarch64,

@@ -11,7 +11,7 @@ const BOOT_PACKAGES: [&str; 2] = ["kernel", "dracut-live"];
 /// The packages that dnf or lorax is asked for.
 pub(super) fn packages(
     shared: &Shared,
-    compression: Compression,
+    initramfs: Compression,
     backend: Backend,
     notes: &mut Vec<String>,
 ) -> Vec<String> {
@@ -26,7 +26,7 @@ pub(super) fn packages(
     if packages.iter().all(|name| name.starts_with('-')) {
         packages.splice(0..0, DEFAULT_PACKAGES.map(str::to_owned));
     }
-    let compressor = compression.algorithm.as_str();
+    let compressor = initramfs.algorithm.as_str();
     let missing: Vec<&str> = BOOT_PACKAGES
         .into_iter()
         .chain([compressor])

@@ -43,6 +43,9 @@ pub struct Invocation {
     /// Exit codes that count as success.
     #[serde(default = "success", skip_serializing_if = "is_success")]
     pub accepts: Vec<i32>,
+    /// A question to the host: its failure is an answer, and nobody's fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
 }
 
 /// A time limit, written as whole seconds.
@@ -69,6 +72,7 @@ impl Invocation {
             cwd: None,
             timeout: None,
             accepts: success(),
+            probe: false,
         }
     }
 
@@ -124,6 +128,13 @@ impl Invocation {
     #[must_use]
     pub fn accept(mut self, code: i32) -> Self {
         self.accepts.push(code);
+        self
+    }
+
+    /// Is a question to the host: a failure is an answer.
+    #[must_use]
+    pub fn probe(mut self) -> Self {
+        self.probe = true;
         self
     }
 

@@ -124,7 +124,10 @@ pub struct BootVerdict {
 #[non_exhaustive]
 pub enum BootTestError {
     /// The expectation is not a regular expression.
-    #[error("the expected line `{pattern}` is not a regular expression: {source}")]
+    #[error(
+        "the expected line `{pattern}` is not a regular expression: {}",
+        flaw(source)
+    )]
     Pattern {
         /// As given.
         pattern: String,
@@ -470,6 +473,13 @@ fn judge(expect: &str) -> Result<Judge, BootTestError> {
         pattern: expect.to_owned(),
         source,
     })
+}
+
+/// What is wrong with a pattern: the last of the lines that draw it.
+fn flaw(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 /// A folder for sockets, which only this user may enter. A socket's path has at most 107 bytes,

@@ -112,6 +112,7 @@ fn invocation(accel: &str, cpu: &str, disk: &Path) -> Invocation {
         .arg(format!("if=ide,format=raw,snapshot=on,file={disk}"))
         .timeout(LIMIT)
         .accept(WORKS)
+        .probe()
 }
 
 /// `code` as a disk of one sector that a BIOS boots.
