@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fbs_suite::command::eventually;
@@ -60,7 +63,9 @@ fn process(top: &Path, name: &str) -> Process {
 fn is_cancelled(folders: &Folders, mut running: Running, signal: Signal, stage: &str) -> Delivery {
     let before = Instant::now();
     running.signal(signal);
-    running.wait_for("the job's end", |event| event["event"] == "job_finished");
+    running.wait_for("the stage's end", |event| {
+        event["event"] == "stage_finished" && event["stage"] == stage
+    });
     let took = before.elapsed();
     assert!(took < SOON, "{took:?} after {signal} in {stage}");
     // Then the work folder is cleared away, which takes as long as the disk does.
@@ -80,8 +85,28 @@ fn is_cancelled(folders: &Folders, mut running: Running, signal: Signal, stage: 
     let stages = delivery.report["stages"].as_array().unwrap();
     let stopped = stages.iter().find(|record| record["stage"] == stage);
     assert_eq!(stopped.unwrap()["outcome"], "cancelled", "{stages:#?}");
+    // An image that has not been through its boot test is not handed over.
+    assert_eq!(delivery.iso(), None);
     assert!(stage == "boot_test" || !folders.outdir().exists());
     delivery
+}
+
+/// A repository that answers the first question and no other.
+fn stuck_repository() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/os", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            if open.is_empty() {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+            open.push(stream);
+        }
+    });
+    url
 }
 
 /// Stops a build in `stage`, while `command` runs as the process `name`.
@@ -100,13 +125,37 @@ fn stop(
 }
 
 #[test]
+fn stopped_while_a_repository_does_not_answer() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let folders = Folders::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/os", listener.local_addr().unwrap());
+        let running = folders.build_from(&url).start();
+        let _asked = listener.accept().unwrap();
+        let before = Instant::now();
+        running.signal(signal);
+        let done = running.finish();
+        let took = before.elapsed();
+        assert!(took < SOON, "{took:?} after {signal}");
+        done.assert_exit(130)
+            .assert_one_error()
+            .assert_says(&["error: the build was cancelled"]);
+        // Nothing was begun.
+        folders.assert_no_delivery();
+        folders.assert_nothing_left();
+    }
+}
+
+#[test]
 fn stopped_while_packages_are_fetched() {
     if !need::met(&[need::BUILD]) {
         return;
     }
-    let _turn = turn::take();
     let folders = Folders::new();
-    let build = folders.build();
+    let build = folders.build_from(&stuck_repository());
     let signal = Signal::SIGINT;
     stop(&folders, build, "packages", "--downloadonly", "dnf", signal);
 }
@@ -160,6 +209,37 @@ fn stopped_while_the_iso_is_written() {
 }
 
 #[test]
+fn stopped_while_the_image_is_read_back() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let folders = Folders::new();
+    let name = "checkisomd5";
+    let stubs = fake::root(Stubs::new(folders.top())).script(name, "sleep 600 & wait");
+    let build = folders.build().env("PATH", stubs.path());
+    stop(&folders, build, "verify", name, name, Signal::SIGINT);
+}
+
+#[test]
+fn stopped_while_the_image_is_delivered() {
+    if !need::met(&[need::BUILD, &[need::Need::Tool("unshare")]]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    // From a disk of its own the image has to be copied, and this one takes a moment.
+    let build = fake_build(&folders)
+        .env("FBS_STUB_MIB", "300")
+        .arg("--json")
+        .on_a_disk(&folders.work(), "1600m");
+    let mut running = build.start();
+    running.wait_for("the delivery", |event| {
+        event["event"] == "stage_started" && event["stage"] == "transfer"
+    });
+    is_cancelled(&folders, running, Signal::SIGTERM, "transfer");
+}
+
+#[test]
 fn stopped_while_the_image_boots() {
     if !need::met(&[need::BUILD, need::BOOT]) {
         return;
@@ -170,6 +250,13 @@ fn stopped_while_the_image_boots() {
     let build = fake_build(&folders).set("boot_test", "bios");
     let (name, signal) = ("qemu-system-x86", Signal::SIGINT);
     let delivery = stop(&folders, build, "boot_test", BOOT, name, signal);
+    // The finished image is in the tree, and nowhere else.
+    assert_eq!(
+        delivery.report["tree"],
+        folders.outdir().display().to_string()
+    );
+    assert!(folders.outdir().join("images/boot.iso").is_file());
+    assert!(delivery.log.contains("the image is not delivered"));
     // What the machine has said so far is worth reading.
     let names = delivery.names();
     assert!(

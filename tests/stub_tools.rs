@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fbs_suite::delivery::Delivery;
+use fbs_suite::folders::entries;
 use fbs_suite::need::Need;
 use fbs_suite::tools::Stubs;
 use fbs_suite::{Finished, Folders, Program, fake, need, turn};
@@ -370,6 +371,77 @@ fn a_tool_that_fails_is_named_with_its_words() {
         ];
         failed(&folders, &done, 1, &words);
     }
+}
+
+/// Ends a build on a disk of its own, and copies what is on the disk to `seen` for the test.
+const LOOK: &str = r#"
+folder=$0
+"$@"
+code=$?
+cp -a "$folder" "$(dirname "$folder")/seen"
+exit $code
+"#;
+
+/// A build that has `folder` on a disk of so many KiB.
+fn on_a_small_disk(folders: &Folders, folder: &Path, kib: u32, build: Program) -> Finished {
+    let look = Program::new("sh").args(["-c", LOOK]).arg(folder);
+    let done = build
+        .inside(look)
+        .on_a_disk(folder, &format!("{kib}k"))
+        .run();
+    done.assert_exit(3)
+        .assert_one_error()
+        .assert_says(&["No space left on device", "hint: free some space"]);
+    folders.assert_no_process();
+    done
+}
+
+#[test]
+fn a_staging_disk_that_is_full() {
+    if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {
+        return;
+    }
+    // So full that the log and the report still fit, or nothing at all.
+    for (kib, fit) in [(4096, true), (4, false)] {
+        let folders = Folders::new();
+        let build = native(&folders, "", "");
+        let done = on_a_small_disk(&folders, &folders.staging(), kib, build);
+        done.assert_says(&["what was made is in", "\nkept "]);
+        // Nothing is lost: image, log and report are in the work folder.
+        let kept = entries(&folders.work()).remove(0);
+        assert!(kept.join("tree/images/boot.iso").metadata().unwrap().len() > 1_000_000);
+        let report = fs::read_to_string(kept.join("build-report.json")).unwrap();
+        assert!(report.contains("No space left on device"), "{report}");
+        let seen = entries(&folders.top().join("seen"));
+        let names: Vec<String> = entries(&seen[0])
+            .iter()
+            .map(|file| file.extension().unwrap().to_string_lossy().into_owned())
+            .collect();
+        match fit {
+            true => assert_eq!(names, ["json", "log"]),
+            false => assert_eq!(names, [] as [&str; 0]),
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_too_full_for_the_tree() {
+    if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let disk = folders.top().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let build = native(&folders, "", "");
+    let build = build.arg("--outdir").arg(disk.join("tree"));
+    let done = on_a_small_disk(&folders, &disk, 4096, build);
+    done.assert_says(&["outdir ", "disk/tree", "`outdir`"]);
+    // Half a tree is none; the image itself has been delivered.
+    assert_eq!(entries(&folders.top().join("seen")), [] as [PathBuf; 0]);
+    let delivery = folders.delivery();
+    delivery.assert_outcome("failed").assert_files();
+    assert!(delivery.iso().is_some());
+    folders.assert_nothing_left();
 }
 
 #[test]

@@ -250,11 +250,9 @@ fn who_is_not_root_can_plan_and_not_build() {
 
 /// A build whose work folder is on a disk of its own, of so many MiB.
 fn build_on_a_disk_of(folders: &Folders, mib: u32) -> Program {
-    let mount = format!("mount -t tmpfs -o size={mib}m none \"$0\" && exec \"$@\"");
-    let outer = Program::new("unshare")
-        .args(["--mount", "sh", "-c", &mount])
-        .arg(folders.work());
-    folders.build().inside(outer)
+    folders
+        .build()
+        .on_a_disk(&folders.work(), &format!("{mib}m"))
 }
 
 #[test]

@@ -68,6 +68,16 @@ impl Program {
         self
     }
 
+    /// With a file system of its own of `size` (tmpfs: `100m`) at `folder`, which nobody else sees
+    /// and which is gone when the program has ended.
+    pub fn on_a_disk(self, folder: &Path, size: &str) -> Self {
+        let mount = format!("mount -t tmpfs -o size={size} none \"$0\" && exec \"$@\"");
+        let outer = Program::new("unshare")
+            .args(["--mount", "sh", "-c", &mount])
+            .arg(folder);
+        self.inside(outer)
+    }
+
     /// As the last arguments of `outer`, which is to start it.
     pub fn inside(self, outer: Program) -> Self {
         let mut outer = outer.arg(self.0.get_program()).args(self.0.get_args());
