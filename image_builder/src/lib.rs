@@ -15,6 +15,7 @@ pub mod outdir;
 pub mod plan;
 pub mod preflight;
 pub mod process;
+pub mod repo_create;
 pub mod report;
 pub mod repository;
 pub mod spec;
