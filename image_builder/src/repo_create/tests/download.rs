@@ -77,7 +77,10 @@ async fn files_come_side_by_side_in_their_order_and_then_from_the_cache() {
         for (got, (name, rpm)) in got.iter().zip(&rpms) {
             assert_eq!(got.file_name, format!("{name}.rpm"));
             assert_eq!(std::fs::read(&got.path).unwrap(), *rpm);
-            assert_eq!(got.sha256, crate::digest::sha256_file(&got.path).unwrap());
+            assert_eq!(
+                got.sha256,
+                crate::digest::sha256_file(&got.path).await.unwrap()
+            );
             assert_eq!((got.reused, got.size), (reused, rpm.len() as u64));
         }
     }
