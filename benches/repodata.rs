@@ -231,7 +231,10 @@ fn make(number: usize, path: &Path) {
             content.extend_from_slice(&random().to_le_bytes());
         }
         let folder = ["bin", "lib64/bench", "share/doc/bench", "share/locale/de"][file % 4];
-        let place = FileOptions::new(format!("/usr/{folder}/{name}-{file:03}-{:x}", random()));
+        let place = FileOptions::new(format!(
+            "/usr/{folder}/{name}/topic{}.{file}",
+            random() % 5000
+        ));
         builder
             .with_file_contents(content, place)
             .expect("a file can be added");
@@ -245,7 +248,7 @@ fn make(number: usize, path: &Path) {
         ));
         builder.add_changelog_entry(
             "A Packager <a@example.org> - 1.0-1",
-            format!("- change {:x} of something, for a reason", random()),
+            format!("- Change {} of something, for a reason", random() % 100_000),
             1_700_000_000 + number * 1000,
         );
     }

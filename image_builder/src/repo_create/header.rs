@@ -5,6 +5,8 @@
 //! [`hdrblobVerifyInfo`](https://github.com/rpm-software-management/rpm/blob/rpm-4.20.x/lib/header.cc).
 //! The format: <https://rpm-software-management.github.io/rpm/manual/format_v4.html>.
 
+use std::ffi::CStr;
+
 use super::fault::RpmFault;
 
 /// Bytes of the lead, the fixed block that a file begins with.
@@ -193,7 +195,8 @@ fn region(head: &[u8], start: usize, limits: &Limits) -> Result<Region, RpmFault
 fn strings(data: &[u8], count: usize) -> Option<usize> {
     let mut length = 0;
     for _ in 0..count {
-        length += data[length..].iter().position(|byte| *byte == 0)? + 1;
+        let string = CStr::from_bytes_until_nul(&data[length..]).ok()?;
+        length += string.count_bytes() + 1;
     }
     Some(length)
 }

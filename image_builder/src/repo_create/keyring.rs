@@ -41,11 +41,23 @@ impl Keyring {
     /// [`KeyringError`]
     #[cfg(feature = "signatures")]
     pub fn from_armored(text: &[u8]) -> Result<Self, KeyringError> {
-        rpm::signature::pgp::Verifier::from_asc_bytes(text)
-            .map(|verifier| Self {
-                verifier: std::sync::Arc::new(verifier),
-            })
-            .map_err(|error| KeyringError::NotAKey(error.to_string()))
+        const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+        let text = std::str::from_utf8(text)
+            .map_err(|_| KeyringError::NotAKey("it is not text".to_owned()))?;
+        let mut verifier = rpm::signature::pgp::Verifier::new();
+        // The crate reads the first block of a text only.
+        let mut blocks = text.split(BEGIN).skip(1).peekable();
+        if blocks.peek().is_none() {
+            return Err(KeyringError::NotAKey(format!("there is no {BEGIN}")));
+        }
+        for block in blocks {
+            verifier
+                .load_from_asc(&format!("{BEGIN}{block}"))
+                .map_err(|error| KeyringError::NotAKey(error.to_string()))?;
+        }
+        Ok(Self {
+            verifier: std::sync::Arc::new(verifier),
+        })
     }
 
     /// The keys in `text`, one or more `-----BEGIN PGP PUBLIC KEY BLOCK-----`.

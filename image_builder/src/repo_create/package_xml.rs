@@ -66,11 +66,11 @@ impl PackageXml {
     }
 
     fn render(package: &Package) -> Result<Self, MetadataError> {
-        let mut primary = PrimaryXml::new_writer(create_xml_writer(Vec::new()));
+        let mut primary = PrimaryXml::new_writer(create_xml_writer(Vec::with_capacity(8192)));
         primary.write_package(package)?;
-        let mut filelists = FilelistsXml::new_writer(create_xml_writer(Vec::new()));
+        let mut filelists = FilelistsXml::new_writer(create_xml_writer(Vec::with_capacity(8192)));
         filelists.write_package(package)?;
-        let mut other = OtherXml::new_writer(create_xml_writer(Vec::new()));
+        let mut other = OtherXml::new_writer(create_xml_writer(Vec::with_capacity(8192)));
         other.write_package(package)?;
         let line = |mut xml: Vec<u8>| {
             xml.push(b'\n');
