@@ -193,13 +193,15 @@ impl CreateRepo {
         next: &AtomicUsize,
         reused: &AtomicUsize,
         previous: &Previous,
-        writers: Vec<mpsc::Sender<(usize, Vec<u8>)>>,
+        writers: Vec<mpsc::Sender<Batch>>,
         cancel: &CancellationToken,
     ) -> Result<Vec<(PathBuf, RpmFault)>, RepoError> {
         let mut damaged = Vec::new();
+        let mut outbox = Outbox::new(writers);
         loop {
             let index = next.fetch_add(1, Relaxed);
             let Some(href) = files.get(index).filter(|_| !cancel.is_cancelled()) else {
+                outbox.send();
                 return Ok(damaged);
             };
             let path = self.dir.join(href);
@@ -214,14 +216,7 @@ impl CreateRepo {
                 PackageXml::read(&mut file, &meta, href, known)
             };
             match read().map_err(RepoError::io(&path))? {
-                Ok(xml) => {
-                    for (writer, part) in
-                        writers.iter().zip([xml.primary, xml.filelists, xml.other])
-                    {
-                        // A writer that has ended has an error of its own to tell.
-                        let _ = writer.send((index, part));
-                    }
-                }
+                Ok(xml) => outbox.add(index, xml),
                 Err(fault) => damaged.push((path, fault)),
             }
         }
@@ -232,7 +227,7 @@ impl CreateRepo {
         &self,
         root: &Root,
         count: usize,
-        parts: &mpsc::Receiver<(usize, Vec<u8>)>,
+        batches: &mpsc::Receiver<Batch>,
         target: &Path,
     ) -> Result<Record, RepoError> {
         let name = format!("{}.xml.{}", root.kind, self.compression.extension());
@@ -243,8 +238,8 @@ impl CreateRepo {
             // What came before its turn.
             let mut waiting = BTreeMap::new();
             let mut turn = 0;
-            for (index, part) in parts {
-                waiting.insert(index, part);
+            for batch in batches {
+                waiting.extend(batch);
                 while let Some(part) = waiting.remove(&turn) {
                     file.write_all(&part)?;
                     turn += 1;
@@ -276,6 +271,46 @@ impl CreateRepo {
         fs::write(&path, &xml).map_err(RepoError::io(&path))?;
         let sum = Sum::of(&xml);
         self::record("group", "comps.xml", sum, None, target)
+    }
+}
+
+/// Elements of one of the three files, each with the number of its RPM.
+type Batch = Vec<(usize, Vec<u8>)>;
+
+/// What a reader has for the writers. A small RPM takes less time than waking a thread up does.
+struct Outbox {
+    writers: Vec<(mpsc::Sender<Batch>, Batch)>,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Sent at once, in bytes.
+    const FULL: usize = 128 * 1024;
+
+    fn new(writers: Vec<mpsc::Sender<Batch>>) -> Self {
+        Self {
+            writers: writers.into_iter().map(|it| (it, Vec::new())).collect(),
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, index: usize, xml: PackageXml) {
+        let parts = [xml.primary, xml.filelists, xml.other];
+        for ((_, batch), part) in self.writers.iter_mut().zip(parts) {
+            self.bytes += part.len();
+            batch.push((index, part));
+        }
+        if self.bytes >= Self::FULL {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        self.bytes = 0;
+        for (writer, batch) in &mut self.writers {
+            // A writer that has ended has an error of its own to tell.
+            let _ = writer.send(std::mem::take(batch));
+        }
     }
 }
 
