@@ -95,6 +95,17 @@ pub struct Pruned {
     pub left: u64,
 }
 
+/// What is in the cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheUsage {
+    /// Entries, each of one RPM.
+    pub entries: u64,
+    /// Bytes that they have.
+    pub bytes: u64,
+    /// When the one was used that was not used for longest.
+    pub oldest: Option<SystemTime>,
+}
+
 impl RpmCache {
     /// The cache in the folder `cache`, which is made if it is not there. Blocks.
     ///
@@ -207,6 +218,20 @@ impl RpmCache {
             }
         }
         Ok(pruned)
+    }
+
+    /// How much is in the cache. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`]
+    pub fn usage(&self) -> Result<CacheUsage, RepoError> {
+        let entries = self.entries().map_err(RepoError::io(&self.root))?;
+        Ok(CacheUsage {
+            entries: entries.len() as u64,
+            bytes: entries.iter().map(|entry| entry.bytes).sum(),
+            oldest: entries.iter().map(|entry| entry.used).min(),
+        })
     }
 
     fn entries(&self) -> io::Result<Vec<Entry>> {

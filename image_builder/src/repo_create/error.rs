@@ -100,6 +100,9 @@ pub enum RepoError {
     /// Somebody else is at it.
     #[error("another program is writing the repodata of {}", .0.display())]
     Busy(PathBuf),
+    /// A folder holds something else.
+    #[error("{} is not empty and was not made as a side repository; it is left as it is", .0.display())]
+    InUse(PathBuf),
     /// A disk is full.
     #[error("no space is left on the disk that holds {}", .0.display())]
     NoSpace(PathBuf),
@@ -137,7 +140,9 @@ impl StageError for RepoError {
             | Self::Unreachable { .. }
             | Self::Corrupt { .. } => ErrorKind::Network,
             Self::Space { .. } | Self::NoSpace(_) | Self::Io { .. } => ErrorKind::Host,
-            Self::Twice(_) | Self::Comps { .. } | Self::Unnameable { .. } => ErrorKind::Usage,
+            Self::Twice(_) | Self::Comps { .. } | Self::Unnameable { .. } | Self::InUse(_) => {
+                ErrorKind::Usage
+            }
             Self::Damaged(_) | Self::Busy(_) => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
         }
@@ -162,6 +167,7 @@ impl StageError for RepoError {
             } => "check the key, or do without one: the file's checksum is checked all the same",
             Self::Corrupt { .. } => "a proxy on the way may be changing or cutting files",
             Self::Damaged(_) => "remove or replace these files",
+            Self::InUse(_) => "name a new or an empty folder",
             _ => return None,
         };
         Some(hint.to_owned())

@@ -2,7 +2,8 @@
 //!
 //! [`Downloader`] brings RPMs into the [`RpmCache`], of which every file was verified before it
 //! entered; [`CachedRpm::place`] puts them into a folder; [`CreateRepo`] writes the repodata that
-//! makes the folder a repository. Nothing here knows of Koji: it takes addresses and checksums.
+//! makes the folder a repository. None of them knows of Koji: they take addresses and checksums.
+//! [`RepoCreate`] puts them together: from names, numbers, tags and updates to a repository.
 
 mod attempt;
 mod backoff;
@@ -26,8 +27,11 @@ mod rate;
 mod repodata;
 mod repomd;
 mod rpm_file;
+mod side_error;
+mod side_folder;
+mod side_repository;
 
-pub use cache::{CachedRpm, Pruned, RpmCache};
+pub use cache::{CacheUsage, CachedRpm, Pruned, RpmCache};
 pub use download::{Download, DownloadOptions, Downloader, RemoteCopy};
 pub use error::RepoError;
 pub use fault::RpmFault;
@@ -36,6 +40,8 @@ pub use metadata_file::Compression;
 pub use rate::DownloadProgress;
 pub use repodata::{CreateRepo, RepoSummary};
 pub use rpm_file::{Expected, IntactRpm, RpmCheck, verify};
+pub use side_error::SideRepoError;
+pub use side_repository::{RepoCreate, RepoCreateOptions, SideRepository, SideRequest, folder_url};
 
 #[cfg(test)]
 mod tests;

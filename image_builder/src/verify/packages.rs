@@ -22,6 +22,10 @@ pub struct Package {
     pub release: String,
     /// Architecture.
     pub arch: String,
+    /// The MD5 of its header and payload, in hex: which file it was installed from. Absent where
+    /// the image's list has names only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigmd5: Option<String>,
 }
 
 impl Package {
@@ -58,6 +62,7 @@ impl Package {
             version: field()?,
             release: field()?,
             arch: field()?,
+            sigmd5: field().filter(|sum| sum.bytes().all(|c| c.is_ascii_hexdigit())),
         };
         // Imported keys are kept as packages without an architecture.
         (package.name != "gpg-pubkey").then_some(package)
@@ -78,6 +83,7 @@ impl Package {
             version: version.to_owned(),
             release: release.to_owned(),
             arch: arch.to_owned(),
+            sigmd5: None,
         })
     }
 }
@@ -163,7 +169,7 @@ const BACKENDS: &[(&str, &str, &str)] = &[
 
 const LORAX_LOG: &str = "root/lorax-packages.log";
 
-const QUERY: &str = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n";
+const QUERY: &str = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t%{SIGMD5}\\n";
 
 /// What must be taken out of a root image for [`list`].
 pub(super) const WANTED: &[&str] = &[
@@ -303,6 +309,7 @@ mod tests {
             version: "1.2".into(),
             release: "3.fc43".into(),
             arch: "noarch".into(),
+            sigmd5: None,
         }
     }
 
