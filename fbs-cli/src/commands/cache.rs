@@ -43,11 +43,13 @@ fn list(folder: PathBuf, as_json: bool) -> Result<(), RepoError> {
         return Ok(());
     }
     let age = days.map_or_else(String::new, |days| {
-        format!(", the oldest not used for {days} days")
+        let days = usize::try_from(days).unwrap_or(usize::MAX);
+        format!(", the oldest not used for {}", output::count(days, "day"))
     });
     output::text(&format!(
-        "{}\nrpms: {entries} packages, {}{age}\n",
+        "{}\nrpms: {}, {}{age}\n",
         folder.display(),
+        output::count(usize::try_from(entries).unwrap_or(usize::MAX), "package"),
         ByteSize(bytes)
     ));
     Ok(())
@@ -56,8 +58,11 @@ fn list(folder: PathBuf, as_json: bool) -> Result<(), RepoError> {
 fn prune(folder: PathBuf, max_bytes: u64, max_age: Duration) -> Result<(), RepoError> {
     let pruned = RpmCache::open(&folder)?.prune(max_bytes, max_age)?;
     eprintln!(
-        "{} packages removed, {}; {} are left",
-        pruned.entries,
+        "{} removed, {}; {} left",
+        output::count(
+            usize::try_from(pruned.entries).unwrap_or(usize::MAX),
+            "package"
+        ),
         ByteSize(pruned.bytes),
         ByteSize(pruned.left)
     );

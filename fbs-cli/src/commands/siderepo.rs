@@ -130,11 +130,11 @@ fn say(args: &SideRepo, side: &SideRepository) {
             .rpms
             .iter()
             .filter(|rpm| rpm.rpm.build_id == build.id);
-        eprintln!("{build}: {} packages", of_it.count());
+        eprintln!("{build}: {}", output::count(of_it.count(), "package"));
     }
     eprintln!(
-        "{} packages, {}, {} of them from the cache",
-        side.choice.rpms.len(),
+        "{}, {}, {} of them from the cache",
+        output::count(side.choice.rpms.len(), "package"),
         ByteSize(side.bytes),
         side.reused
     );

@@ -149,7 +149,12 @@ impl<'a> Run<'a> {
         let image = self.contents.as_ref();
         let packages = image.map_or(&[][..], |contents| contents.packages.packages());
         self.side.as_ref().map_or_else(Vec::new, |side| {
-            verify::prove(&side.choice.builds, &side.choice.rpms, packages)
+            verify::prove(
+                &side.choice.builds,
+                &side.choice.rpms,
+                &side.headers,
+                packages,
+            )
         })
     }
 

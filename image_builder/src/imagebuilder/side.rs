@@ -85,7 +85,7 @@ async fn say_which_are_older(plan: &BuildPlan, rpms: &[ChosenRpm], ctx: &BuildCo
             ctx.events.warn(format!(
                 "{} is older than {} of the release; it is taken because it was asked for",
                 chosen.file_name.trim_end_matches(".rpm"),
-                release.evr_short()
+                release.evr_short().trim_start_matches("0:")
             ));
         }
     }

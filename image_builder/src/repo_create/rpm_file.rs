@@ -200,6 +200,15 @@ pub(super) fn read_headers(head: &[u8], layout: Layout) -> Result<PackageMetadat
     PackageMetadata::parse(&mut &head[..layout.payload])
 }
 
+/// The SHA-256 of an RPM's main header, in hex: what rpm keeps of an installed package as
+/// `SHA256HEADER`. The header holds the payload's digest, so that it stands for the whole file.
+pub(super) fn header_sha256(path: &Path) -> io::Result<Option<String>> {
+    let head = read_head(&mut File::open(path)?)?;
+    Ok(head
+        .ok()
+        .map(|(head, layout)| hex::encode(&Sha256::digest(&head[layout.header..layout.payload]))))
+}
+
 /// Reads the headers of an RPM from its start, and perhaps some bytes of the payload.
 pub(super) fn read_head(file: &mut impl Read) -> io::Result<Result<(Vec<u8>, Layout), RpmFault>> {
     // Most headers fit, and the whole of many small RPMs does.

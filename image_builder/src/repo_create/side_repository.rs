@@ -1,6 +1,6 @@
 //! [`RepoCreate`]: from builds in Koji to a repository of exactly these builds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::download::{Download, DownloadOptions, Downloader, RemoteCopy};
 use super::error::RepoError;
 use super::keyring::Keyring;
 use super::repodata::{CreateRepo, RepoSummary};
+use super::rpm_file;
 use super::side_error::SideRepoError;
 use super::side_folder;
 use crate::context::BuildContext;
@@ -68,6 +69,9 @@ pub struct SideRepository {
     pub choice: Choice,
     /// What it was fetched from.
     pub koji: KojiConfig,
+    /// The SHA-256 of the main header of each of its RPMs, in hex, by file name: what rpm keeps of
+    /// an installed package.
+    pub headers: BTreeMap<String, String>,
     /// The size of its RPMs in bytes.
     pub bytes: u64,
     /// How many of its RPMs the cache had already.
@@ -285,7 +289,7 @@ impl RepoCreate {
             events.warn(warning.to_string());
         }
         events.info(format!(
-            "Side repository:: {} packages of {} builds, {} KiB, from {}",
+            "Side repository:: packages: {}, builds: {}, {} KiB, from {}",
             choice.rpms.len(),
             choice.builds.len(),
             choice.size().div_ceil(1024),
@@ -302,6 +306,7 @@ impl RepoCreate {
         Ok(SideRepository {
             dir: dir.to_owned(),
             koji: self.options.koji.clone(),
+            headers: headers(&cached)?,
             bytes: cached.iter().map(|rpm| rpm.size).sum(),
             reused: cached.iter().filter(|rpm| rpm.reused).count(),
             choice,
@@ -312,6 +317,15 @@ impl RepoCreate {
 /// Hard links, or copies: quick enough to be done here.
 fn place(cached: &[CachedRpm], dir: &Path) -> Result<(), RepoError> {
     cached.iter().try_for_each(|rpm| rpm.place(dir).map(drop))
+}
+
+fn headers(cached: &[CachedRpm]) -> Result<BTreeMap<String, String>, RepoError> {
+    let mut headers = BTreeMap::new();
+    for rpm in cached {
+        let sum = rpm_file::header_sha256(&rpm.path).map_err(RepoError::io(&rpm.path))?;
+        headers.extend(sum.map(|sum| (rpm.file_name.clone(), sum)));
+    }
+    Ok(headers)
 }
 
 fn download(chosen: &ChosenRpm) -> Download {

@@ -1,6 +1,8 @@
 //! The proof that Koji builds are in an image: what was asked for against what the finished image
 //! itself says it holds.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rpmrepo_metadata::Evr;
@@ -14,8 +16,8 @@ use crate::spec::RequireLanded;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// The image's package database has the MD5 of header and payload that the hub has.
-    Payload,
+    /// The image's package database has the checksum of the very file that Koji built.
+    Checksum,
     /// Name, version, release and architecture are the same; the image's list has no more.
     Name,
 }
@@ -88,14 +90,20 @@ pub struct BuildProof {
     pub missing: Vec<Missing>,
 }
 
-/// The proof for each build, in their order. `rpms` are those that were in the side repository.
+/// The proof for each build, in their order. `rpms` are those that were in the side repository,
+/// `headers` the SHA-256 of their headers by file name.
 #[must_use]
-pub fn prove(builds: &[Build], rpms: &[ChosenRpm], image: &[Package]) -> Vec<BuildProof> {
+pub fn prove(
+    builds: &[Build],
+    rpms: &[ChosenRpm],
+    headers: &BTreeMap<String, String>,
+    image: &[Package],
+) -> Vec<BuildProof> {
     let prove = |build: &Build| {
         let (mut landed, mut missing) = (Vec::new(), Vec::new());
         for chosen in rpms.iter().filter(|rpm| rpm.rpm.build_id == build.id) {
             let package = nevra(&chosen.rpm);
-            match find(&chosen.rpm, image) {
+            match find(&chosen.rpm, headers.get(&chosen.file_name), image) {
                 Ok(evidence) => landed.push(Landed { package, evidence }),
                 Err(absence) => missing.push(Missing { package, absence }),
             }
@@ -135,7 +143,7 @@ pub fn not_landed(proofs: &[BuildProof], required: RequireLanded) -> Vec<String>
 }
 
 /// The RPM in the image, or why it is not there.
-fn find(rpm: &Rpm, image: &[Package]) -> Result<Evidence, Absence> {
+fn find(rpm: &Rpm, header: Option<&String>, image: &[Package]) -> Result<Evidence, Absence> {
     let same_name = |package: &&Package| {
         package.name == rpm.name
             && (package.arch == rpm.arch
@@ -147,18 +155,26 @@ fn find(rpm: &Rpm, image: &[Package]) -> Result<Evidence, Absence> {
     for package in image.iter().filter(same_name) {
         let named = package.nevra();
         match evr_of(package).cmp(&evr(rpm)) {
-            std::cmp::Ordering::Greater => absence = Absence::NewerThere { package: named },
-            std::cmp::Ordering::Less => absence = Absence::OlderThere { package: named },
-            std::cmp::Ordering::Equal => match &package.sigmd5 {
+            Ordering::Greater => absence = Absence::NewerThere { package: named },
+            Ordering::Less => absence = Absence::OlderThere { package: named },
+            Ordering::Equal => match is_that_file(package, rpm, header) {
                 None => return Ok(Evidence::Name),
-                Some(sum) if sum.eq_ignore_ascii_case(&rpm.payloadhash) => {
-                    return Ok(Evidence::Payload);
-                }
-                Some(_) => absence = Absence::OtherContent { package: named },
+                Some(true) => return Ok(Evidence::Checksum),
+                Some(false) => absence = Absence::OtherContent { package: named },
             },
         }
     }
     Err(absence)
+}
+
+/// Whether a package was installed from that RPM; unknown where the image keeps no checksum.
+fn is_that_file(package: &Package, rpm: &Rpm, header: Option<&String>) -> Option<bool> {
+    let same = |ours: &str, theirs: &str| ours.eq_ignore_ascii_case(theirs);
+    match (&package.sha256_header, header, &package.sigmd5) {
+        (Some(theirs), Some(ours), _) => Some(same(ours, theirs)),
+        (_, _, Some(theirs)) => Some(same(&rpm.payloadhash, theirs)),
+        _ => None,
+    }
 }
 
 fn evr(rpm: &Rpm) -> Evr<'static> {
@@ -184,6 +200,7 @@ fn nevra(rpm: &Rpm) -> String {
         version: rpm.version.clone(),
         release: rpm.release.clone(),
         arch: rpm.arch.clone(),
+        sha256_header: None,
         sigmd5: None,
     }
     .nevra()
@@ -224,6 +241,7 @@ mod tests {
             version: version.to_owned(),
             release: "1.fc43".to_owned(),
             arch: "x86_64".to_owned(),
+            sha256_header: None,
             sigmd5: sigmd5.map(str::to_owned),
         }
     }
@@ -233,20 +251,33 @@ mod tests {
         prove(
             &builds,
             &[chosen("a", "1.10"), chosen("a-libs", "1.10")],
+            &BTreeMap::new(),
             image,
         )
         .remove(0)
     }
 
     #[test]
-    fn a_package_is_proved_by_its_payload_or_by_its_name() {
+    fn a_package_is_proved_by_its_checksum_or_by_its_name() {
         let proof = proof(&[
             installed("a", "1.10", Some(SUM)),
             installed("a-libs", "1.10", None),
         ]);
         let evidence: Vec<_> = proof.landed.iter().map(|one| one.evidence).collect();
-        assert_eq!(evidence, [Evidence::Payload, Evidence::Name]);
+        assert_eq!(evidence, [Evidence::Checksum, Evidence::Name]);
         assert_eq!(proof.landed[0].package, "a-1.10-1.fc43.x86_64");
+    }
+
+    #[test]
+    fn the_header_goes_before_the_payload() {
+        let rpm = chosen("a", "1.10");
+        let mut package = installed("a", "1.10", Some(SUM));
+        let is =
+            |package: &Package, ours: &str| is_that_file(package, &rpm.rpm, Some(&ours.to_owned()));
+        assert_eq!(is(&package, "ab"), Some(true));
+        package.sha256_header = Some("AB".to_owned());
+        assert_eq!(is(&package, "ab"), Some(true));
+        assert_eq!(is(&package, "cd"), Some(false));
     }
 
     #[test]
