@@ -2,10 +2,13 @@
 
 mod boot_test;
 mod build;
+mod cache;
 mod check;
+mod createrepo;
 mod doctor;
 mod new;
 mod plan;
+mod siderepo;
 mod spec;
 mod verify;
 
@@ -22,6 +25,9 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
+        Command::SideRepo(args) => siderepo::run(&args).await,
+        Command::CreateRepo(args) => createrepo::run(&args).await,
+        Command::Cache(args) => cache::run(&args.command).await,
         Command::Verify(args) => verify::run(&args).await,
         Command::BootTest(args) => boot_test::run(&args).await,
         Command::Doctor(args) => doctor::run(&args),

@@ -66,6 +66,10 @@ pub enum Kind {
     Link,
     Nvrs,
     BuildIds,
+    Tags,
+    Updates,
+    SigKeys,
+    RequireLanded,
     Packages,
     Stages,
     Backend,
@@ -80,7 +84,14 @@ impl Kind {
     pub(crate) fn is_list(self) -> bool {
         matches!(
             self,
-            Self::Emails | Self::Nvrs | Self::BuildIds | Self::Packages | Self::Stages
+            Self::Emails
+                | Self::Nvrs
+                | Self::BuildIds
+                | Self::Tags
+                | Self::Updates
+                | Self::SigKeys
+                | Self::Packages
+                | Self::Stages
         )
     }
 
@@ -108,6 +119,10 @@ impl Kind {
             Self::Link => "`http://` or `https://` URL",
             Self::Nvrs => "list of name-version-release",
             Self::BuildIds => "list of numbers",
+            Self::Tags => "list of Koji tags",
+            Self::Updates => "list of Bodhi updates, or of the addresses of their pages",
+            Self::SigKeys => "list of key ids, 8 or more hexadecimal digits each",
+            Self::RequireLanded => "`all`, `any` or `none`",
             Self::Packages => "list of packages, `@groups`, `@^environments`, `-exclusions`",
             Self::Stages => "`all`, or some of `-G -C -B -I`",
             Self::Backend => {
@@ -215,6 +230,23 @@ pub const KEYS: &[Key] = &[
     key("nvr", EVERY, Kind::Nvrs, 2012, "none", "anaconda-43.34-1.fc43;lorax-43.1-1.fc43;",
         "Koji builds that must be in the image, released or not"),
     key("bid", EVERY, Kind::BuildIds, 2012, "none", "318845;318846;", "the same by the builds' numbers"),
+    key("tag", EVERY, Kind::Tags, 2026, "none", "f43-build-side-112233;",
+        "the latest builds in these Koji tags or side tags"),
+    key("bodhi", EVERY, Kind::Updates, 2026, "none", "FEDORA-2026-0123456789;", "the builds of these Bodhi updates"),
+    key("require_landed", EVERY, Kind::RequireLanded, 2026, "all", "any",
+        "which of these builds must have a package in the image: `all` of them, `any` one, or `none`"),
+    key("multilib", EVERY, Kind::Flag, 2026, "no", "yes", "take the builds' i686 packages for x86_64 too"),
+    key("allow_two_builds", EVERY, Kind::Flag, 2026, "no", "yes", "take several builds of one source package"),
+    key("koji_hub", EVERY, Kind::Link, 2026, "FBS_KOJI_HUB in the environment, else Fedora's",
+        "https://koji.fedoraproject.org/kojihub", "the Koji hub that is asked for the builds"),
+    key("koji_files", EVERY, Kind::Link, 2026, "FBS_KOJI_FILES in the environment, else Fedora's; of another hub `kojifiles` beside it",
+        "https://kojipkgs.fedoraproject.org/", "the folder above packages/ with the builds' files"),
+    key("bodhi_url", EVERY, Kind::Link, 2026, "FBS_BODHI in the environment, else Fedora's", "https://bodhi.fedoraproject.org/",
+        "the Bodhi that is asked for the updates"),
+    key("sigkey", EVERY, Kind::SigKeys, 2026, "the unsigned files", "31645531;",
+        "take the copies of the builds' packages that are signed with these keys, where they are there"),
+    key("koji_gpgkey", EVERY, Kind::Location, 2026, "none", "https://fedoraproject.org/fedora.gpg",
+        "the key that the builds' packages must be signed with"),
     key("packages", EVERY, Kind::Packages, 2026, "@core, or those of the kickstart or template", "vim;@core;-sendmail",
         "packages to put in or, behind \"-\", to leave out"),
     key("updates", EVERY, Kind::Flag, 2012, "no", "yes", "use the updates repository"),
