@@ -23,18 +23,20 @@ help:
 # What builds need, and what the tests need beside it.
 .PHONY: deps
 deps:
-	scripts/install-dependencies
+	@scripts/install-dependencies
 
 .PHONY: mini-release
 mini-release: deps
 ifeq ($(ON_DEBIAN),yes)
-	$(CARGO) run --quiet --locked --package mini-release -- make --out $(MINI)
+	@echo "the mini release (the first time this takes some minutes) ..."
+	@$(CARGO) run --quiet --locked --package mini-release -- make --out $(MINI)
 endif
 
 .PHONY: demo
 demo: mini-release
-	$(CARGO) build --quiet --locked --release --package fbs-cli
-	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	@echo "fbs itself (the first time this takes some minutes) ..."
+	@$(CARGO) build --quiet --locked --release --package fbs-cli
+	@FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
 	$(TARGET)/release/fbs build examples/boot.conf \
 		--staging $(DEMO)/images --outdir $(DEMO)/tree --workdir $(DEMO)/work \
 		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))

@@ -6,15 +6,25 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use fbs_suite::command::eventually;
 use fbs_suite::processes::{self, Process};
 use fbs_suite::tools::Stubs;
-use fbs_suite::{Delivery, Folders, Program, Running, fake, need, turn};
+use fbs_suite::{Delivery, Folders, Program, Running, fake, need, release, turn};
+use image_builder::events::{BuildEvent, EventKind, Events, Stage};
+use image_builder::imagebuilder::ImageBuilder;
+use image_builder::plan::PlanOptions;
+use image_builder::process::{
+    CommandError, CommandRunner, Completed, Invocation, OutputSink, SystemRunner,
+};
+use image_builder::spec::{BuildSpec, Override};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio_util::sync::CancellationToken;
 
 /// How long a stopped build may take to end; a program has 1.5 s to do so.
 const SOON: Duration = Duration::from_secs(5);
@@ -220,23 +230,67 @@ fn stopped_while_the_image_is_read_back() {
     stop(&folders, build, "verify", name, name, Signal::SIGINT);
 }
 
-#[test]
-fn stopped_while_the_image_is_delivered() {
-    if !need::met(&[need::BUILD, &[need::Need::Tool("unshare")]]) {
+/// Starts every program with the stubs in its PATH.
+#[derive(Debug)]
+struct WithStubs(Stubs);
+
+#[async_trait]
+impl CommandRunner for WithStubs {
+    async fn run(
+        &self,
+        invocation: &Invocation,
+        output: Arc<dyn OutputSink>,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, CommandError> {
+        let path = self.0.path().to_string_lossy().into_owned();
+        let invocation = invocation.clone().env("PATH", path);
+        SystemRunner.run(&invocation, output, cancel).await
+    }
+}
+
+/// A delivery is done in a moment, so the library itself is stopped, at its event.
+#[tokio::test]
+async fn stopped_while_the_image_is_delivered() {
+    if !need::met(&[need::BUILD]) {
         return;
     }
-    let _turn = turn::take();
     let folders = Folders::new();
-    // From a disk of its own the image has to be copied, and this one takes a moment.
-    let build = fake_build(&folders)
-        .env("FBS_STUB_MIB", "300")
-        .arg("--json")
-        .on_a_disk(&folders.work(), "1600m");
-    let mut running = build.start();
-    running.wait_for("the delivery", |event| {
-        event["event"] == "stage_started" && event["stage"] == "transfer"
-    });
-    is_cancelled(&folders, running, Signal::SIGTERM, "transfer");
+    let set = [
+        ("99_url", release::packages()),
+        ("backend", "native".to_owned()),
+        ("workdir", folders.work().display().to_string()),
+        ("staging", folders.staging().display().to_string()),
+        ("outdir", folders.outdir().display().to_string()),
+    ];
+    let set = set.map(|(key, value)| Override::new(key, value));
+    let spec = BuildSpec::load_with(folders.spec(), &set).unwrap();
+    let options = PlanOptions {
+        cache_dir: folders.cache(),
+        ..PlanOptions::from_environment()
+    };
+    let cancel = CancellationToken::new();
+    let events = Events::new();
+    events.add_sink(Arc::new({
+        let (cancel, stage) = (cancel.clone(), Stage::Transfer);
+        move |event: &BuildEvent| {
+            if event.kind == (EventKind::StageStarted { stage }) {
+                cancel.cancel();
+            }
+        }
+    }));
+    let stubs = fake::root(Stubs::new(folders.top()));
+    let builder = ImageBuilder::new(spec)
+        .with_options(options)
+        .with_events(events)
+        .with_cancel(cancel)
+        .with_runner(Arc::new(WithStubs(stubs)));
+    let failure = builder.build(&builder.plan().unwrap()).await.unwrap_err();
+    assert_eq!(failure.error.to_string(), "the build was cancelled");
+    folders.assert_nothing_left();
+    let delivery = folders.delivery();
+    delivery.assert_outcome("cancelled").assert_files();
+    assert_eq!(delivery.iso(), None);
+    assert!(!folders.outdir().exists());
 }
 
 #[test]

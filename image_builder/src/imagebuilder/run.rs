@@ -225,10 +225,19 @@ impl<'a> Run<'a> {
         mut work: WorkDir,
     ) -> Result<BuildReport, BuildFailure> {
         let mut report = self.report();
-        let iso = self.deliverable(&result);
+        let stopped = matches!(
+            result,
+            Err(ImageBuilderError::Cancelled | ImageBuilderError::TimedOut(_))
+        );
+        let iso = self.deliverable(stopped);
+        // What a stopped build has to hand over is small, and is not stopped again.
+        let cancel = match stopped {
+            true => CancellationToken::new(),
+            false => self.ctx.cancel.clone(),
+        };
         let delivered = self
             .ctx
-            .stage(Stage::Transfer, self.deliver(&mut report, iso))
+            .stage(Stage::Transfer, self.deliver(&mut report, iso, cancel))
             .await;
         let mut undelivered = matches!(&delivered, Err(ImageBuilderError::Transfer { .. }));
         let result = match (result, delivered) {
@@ -278,12 +287,8 @@ impl<'a> Run<'a> {
 
     /// The image, if it is to be handed over. One that was not read back whole is none; one whose
     /// boot test was cut short is not proven. One that does not boot is worth looking at.
-    fn deliverable(&self, result: &Result<(), ImageBuilderError>) -> Option<&Built> {
+    fn deliverable(&self, stopped: bool) -> Option<&Built> {
         let built = self.built.as_ref().filter(|_| self.contents.is_some())?;
-        let stopped = matches!(
-            result,
-            Err(ImageBuilderError::Cancelled | ImageBuilderError::TimedOut(_))
-        );
         if stopped {
             self.ctx
                 .events
@@ -297,12 +302,8 @@ impl<'a> Run<'a> {
         &self,
         report: &mut BuildReport,
         iso: Option<&Built>,
+        cancel: CancellationToken,
     ) -> Result<(), ImageBuilderError> {
-        // What a stopped build has to hand over is small, and is not stopped again.
-        let cancel = match self.ctx.cancel.is_cancelled() {
-            true => CancellationToken::new(),
-            false => self.ctx.cancel.clone(),
-        };
         let kept = self.plan.paths.work.clone();
         let refused = |source| match source {
             TransferError::Cancelled => self.name_the_cause(ImageBuilderError::Cancelled),

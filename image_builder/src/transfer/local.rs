@@ -95,6 +95,9 @@ impl Transfer for Local {
 
 /// A second name for the file where work and staging share a file system, else a copy.
 fn put(file: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
+    if cancel.is_cancelled() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     if fs::hard_link(file, to).is_ok() {
         return Ok(());
     }
