@@ -1,6 +1,7 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
+# make fuzz       feed the readers of foreign data with rubbish for a minute each
 #
 # Each does all its own set-up: on Debian with apt-get, on Fedora with dnf.
 
@@ -40,6 +41,14 @@ demo: mini-release
 	$(TARGET)/release/fbs build examples/boot.conf \
 		--staging $(DEMO)/images --outdir $(DEMO)/tree --workdir $(DEMO)/work \
 		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
+ifeq ($(ON_DEBIAN),yes)
+	@echo
+	@echo "And the same with a Koji build that is in no repository:"
+	$(CARGO) build --quiet --locked --package hub
+	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	scripts/demo-koji $(TARGET)/release/fbs $(TARGET)/debug/fbs-test-hub $(MINI) \
+		--staging $(DEMO)/images --workdir $(DEMO)/work
+endif
 
 .PHONY: test
 test: mini-release
@@ -50,6 +59,23 @@ test: mini-release
 bench: mini-release
 	$(CARGO) build --quiet --locked --release --package fbs-cli
 	$(CARGO) bench --quiet --locked
+
+FUZZ_SECONDS ?= 60
+# Real data to start from: the hub's captured answers, the mini release's packages.
+FUZZ_CORPUS := fuzz/corpus
+
+.PHONY: fuzz
+fuzz: mini-release
+	rustup toolchain install nightly --profile minimal
+	command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	mkdir -p $(FUZZ_CORPUS)/hub_answer $(FUZZ_CORPUS)/rpm $(FUZZ_CORPUS)/repodata
+	for answer in tests/hub/captures/*response*; do cp "$$answer" $(FUZZ_CORPUS)/hub_answer/; done
+	for rpm in $(MINI)/*/99/Everything/*/Packages/fbs-*.rpm; do \
+		{ printf '\377'; cat "$$rpm"; } >"$(FUZZ_CORPUS)/rpm/$${rpm##*/}"; \
+	done
+	for target in hub_answer rpm repodata; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=200000; \
+	done
 
 # What a change has to pass beside the tests.
 .PHONY: lint

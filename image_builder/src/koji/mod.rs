@@ -69,6 +69,33 @@ pub use wrong::{ChooseError, ChooseWarning, Wrong, WrongBuild};
 #[cfg(any(test, feature = "mock"))]
 pub use self::bodhi::MockBodhi;
 
+/// For `fuzz/`: reads the body of a hub's answer, and what is in it as builds and RPMs, and chooses.
+#[cfg(fuzzing)]
+pub fn fuzz_answer(body: &[u8]) {
+    let Ok(Ok(value)) = codec::decode(body, Limits::default().depth) else {
+        return;
+    };
+    let rows: Vec<_> = match &value {
+        xmlrpc::Value::Array(rows) => rows.iter().collect(),
+        one => vec![one],
+    };
+    let rpms: Vec<Rpm> = rows
+        .iter()
+        .filter_map(|row| Rpm::from_value(row).ok())
+        .collect();
+    for build in rows.iter().filter_map(|row| Build::from_value(row).ok()) {
+        let candidate = Candidate {
+            asked: BuildRef::Id(build.id),
+            build: Some(build),
+            rpms: rpms.clone(),
+        };
+        let options = ChooseOptions::new(crate::spec::Arch::X86_64);
+        if let Ok(config) = KojiConfig::new(None, None) {
+            let _ = choose(&[candidate], &options, &config.files);
+        }
+    }
+}
+
 use async_trait::async_trait;
 
 /// What the library asks of a Koji hub.

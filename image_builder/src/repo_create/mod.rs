@@ -43,5 +43,18 @@ pub use rpm_file::{Expected, IntactRpm, RpmCheck, verify};
 pub use side_error::SideRepoError;
 pub use side_repository::{RepoCreate, RepoCreateOptions, SideRepository, SideRequest, folder_url};
 
+/// For `fuzz/`: reads repodata, the four texts of which stand behind each other, each but the last
+/// ended by a zero byte.
+#[cfg(fuzzing)]
+pub fn fuzz_repodata(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut texts = text.splitn(4, '\0').map(str::to_owned);
+    let mut next = || texts.next().unwrap_or_default();
+    let _ = repomd::read(&next());
+    if let Some(previous) = previous::Previous::of_texts(u64::MAX, [next(), next(), next()]) {
+        previous.ask_for_all();
+    }
+}
+
 #[cfg(test)]
 mod tests;

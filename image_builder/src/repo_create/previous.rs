@@ -56,7 +56,11 @@ impl Previous {
                 .map(|record| scope.spawn(|| unpack(&repodata, record)))
                 .map(|thread| thread.join().ok().flatten())
         });
-        let texts = [primary?, filelists?, other?];
+        Self::of_texts(time, [primary?, filelists?, other?])
+    }
+
+    /// What the texts of the three files, made at `time`, say.
+    pub(super) fn of_texts(time: u64, texts: [String; 3]) -> Option<Self> {
         let known = elements(&texts[0], 0)?;
         let by_id = |index: usize| -> Option<HashMap<&str, Range<usize>>> {
             let ranges = elements(&texts[index], index)?;
@@ -91,6 +95,14 @@ impl Previous {
             packages,
             time,
         })
+    }
+
+    /// Everything that a reader may ask for.
+    #[cfg(fuzzing)]
+    pub(super) fn ask_for_all(&self) {
+        for (href, known) in &self.packages {
+            let _ = self.get(href, known.size, known.time, None);
+        }
     }
 
     /// What was written of `href`, if the file still has the size and the time of then.

@@ -169,7 +169,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            error.to_string().lines().nth(3),
+            error.to_string().lines().nth(4),
             Some(
                 "spec: [boot] outdir: a spec from elsewhere may not name a path of this machine; leave it out"
             )
