@@ -57,6 +57,7 @@ test: mini-release
 
 .PHONY: bench
 bench: mini-release
+	scripts/koji-client $(TARGET)/koji-client
 	$(CARGO) build --quiet --locked --release --package fbs-cli
 	$(CARGO) bench --quiet --locked
 

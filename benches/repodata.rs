@@ -15,8 +15,11 @@ use std::time::Instant;
 use image_builder::context::BuildContext;
 use image_builder::process::Invocation;
 use image_builder::repo_create::{Compression, CreateRepo};
-use rpm::{BuildConfig, CompressionType, Dependency, FileOptions, PackageBuilder};
+use rpm_pool::{find, make_pool, size};
 use sha2::{Digest, Sha256};
+
+#[path = "support/rpm_pool.rs"]
+mod rpm_pool;
 
 /// As `createrepo_c`'s; the machines of this field have more, and this one has two.
 const WORKERS: usize = 2;
@@ -188,99 +191,4 @@ fn hash(files: &[PathBuf]) -> Vec<String> {
     });
     sums.sort();
     sums.into_iter().map(|(_, sum)| sum).collect()
-}
-
-/// 1,000 RPMs of 40 kB to 14 MB, with 5 to 250 files each, made once.
-fn make_pool(folder: &Path) -> Vec<PathBuf> {
-    fs::create_dir_all(folder).expect("the folder can be made");
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Relaxed);
-                    if number >= 1000 {
-                        return;
-                    }
-                    let path = folder.join(format!("bench{number:04}-1.0-1.fc43.x86_64.rpm"));
-                    if !path.exists() {
-                        let fresh = path.with_extension("new");
-                        make(number, &fresh);
-                        fs::rename(fresh, path).expect("the file can be renamed");
-                    }
-                }
-            });
-        }
-    });
-    find(folder)
-}
-
-fn make(number: usize, path: &Path) {
-    let mut seed = 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1);
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    // Many small ones and few large ones, 1.7 MB in the mean.
-    let size = 40_000.0 * f64::powf(350.0, (random() % 1000) as f64 / 1000.0) * 0.75;
-    let files = 5 + (random() % 246) as usize;
-    let name = format!("bench{number:04}");
-    let mut builder = PackageBuilder::new(&name, "1.0", "MIT", "x86_64", "A package to measure");
-    builder
-        .using_config(BuildConfig::v4().compression(CompressionType::None))
-        .release("1.fc43")
-        .description("One of a thousand packages\nthat differ in size and content.");
-    for file in 0..files {
-        let mut content = Vec::with_capacity(size as usize / files + 8);
-        while content.len() < size as usize / files {
-            content.extend_from_slice(&random().to_le_bytes());
-        }
-        let folder = ["bin", "lib64/bench", "share/doc/bench", "share/locale/de"][file % 4];
-        let place = FileOptions::new(format!(
-            "/usr/{folder}/{name}/topic{}.{file}",
-            random() % 5000
-        ));
-        builder
-            .with_file_contents(content, place)
-            .expect("a file can be added");
-    }
-    for number in 0..30 {
-        let library = format!("lib{:03}.so.6(GLIBC_2.{number})(64bit)", random() % 200);
-        builder.requires(Dependency::any(library));
-        builder.provides(Dependency::eq(
-            format!("thing{:04}", random() % 9999),
-            "1.0",
-        ));
-        builder.add_changelog_entry(
-            "A Packager <a@example.org> - 1.0-1",
-            format!("- Change {} of something, for a reason", random() % 100_000),
-            1_700_000_000 + number * 1000,
-        );
-    }
-    let package = builder.build().expect("the package can be built");
-    package.write_file(path).expect("the file can be written");
-}
-
-/// The RPMs in `folder` and below it, sorted by name.
-fn find(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rpm") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-fn size(file: &Path) -> u64 {
-    file.metadata().map_or(0, |meta| meta.len())
 }

@@ -1,9 +1,11 @@
 //! The RPMs that were downloaded and verified, shared by all builds of a host.
 //!
-//!     <cache>/rpms/9f/9f3c.../lock                          readers share it, whoever fills has it alone
-//!                             bash-5.3-1.fc43.x86_64.rpm    verified; it came here by rename
-//!                             bash-5.3-1.fc43.x86_64.rpm.sha256   "<hex> <size> <mtime>"; its mtime: last used
-//!                             bash-5.3-1.fc43.x86_64.rpm.part     what is there so far
+//! ```text
+//! <cache>/rpms/9f/9f3c.../lock                          readers share it, whoever fills has it alone
+//!                         bash-5.3-1.fc43.x86_64.rpm    verified; it came here by rename
+//!                         bash-5.3-1.fc43.x86_64.rpm.sha256   "<hex> <size> <mtime>"; its mtime: last used
+//!                         bash-5.3-1.fc43.x86_64.rpm.part     what is there so far
+//! ```
 //!
 //! An entry is named by the content: the SIGMD5 that Koji promises, or the file's SHA-256. A file
 //! enters only when it was verified; a kill at any moment leaves at most a partial file, with which
