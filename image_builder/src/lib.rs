@@ -89,6 +89,7 @@ pub mod host;
 mod http;
 pub mod imagebuilder;
 pub mod job_log;
+pub mod kickstart;
 pub mod koji;
 pub mod outdir;
 pub mod plan;
