@@ -1,0 +1,3 @@
+//! Whole kickstarts, as values.
+
+mod settings;
