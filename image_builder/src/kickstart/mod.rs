@@ -38,13 +38,23 @@
 //! assert_eq!(settings.other[0].name(), "unheard");
 //! # Ok::<(), image_builder::kickstart::KickstartError>(())
 //! ```
+//!
+//! [`Reader`] follows `%include` and `%ksappend`, within limits and by what the author of a text is
+//! trusted with. Whoever makes an image reads so: `Reader::flatten`, then `settings`, in which no
+//! directive is left.
 
 mod arguments;
 mod document;
+mod edit;
 mod error;
+mod fetch;
+#[cfg(feature = "ftp")]
+mod ftp;
+mod internal;
 mod packages;
 mod parser;
 mod place;
+mod reader;
 mod repo;
 mod scripts;
 mod secret;
@@ -60,6 +70,7 @@ pub use document::{Command, Include, Item, Kickstart, Line, Section, SectionKind
 pub use error::{KickstartError, Mistake, Unreadable};
 pub use packages::{Group, GroupContent, PackageOptions, Packages};
 pub use place::{Origin, Place, Placed, Source};
+pub use reader::{Limits, Reader};
 pub use repo::{InstallUrl, Repo, RepoUrl};
 pub use scripts::Script;
 pub use secret::Secret;
