@@ -4,6 +4,7 @@ mod boot_test;
 mod build;
 mod check;
 mod doctor;
+mod kickstart;
 mod new;
 mod plan;
 mod spec;
@@ -22,6 +23,7 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Kickstart(args) => kickstart::run(&args.command).await,
         Command::Verify(args) => verify::run(&args).await,
         Command::BootTest(args) => boot_test::run(&args).await,
         Command::Doctor(args) => doctor::run(&args),

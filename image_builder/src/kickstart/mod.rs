@@ -44,6 +44,7 @@
 //! directive is left.
 
 mod arguments;
+mod commands;
 mod document;
 mod edit;
 mod error;
@@ -51,6 +52,7 @@ mod fetch;
 #[cfg(feature = "ftp")]
 mod ftp;
 mod internal;
+mod of_spec;
 mod packages;
 mod parser;
 mod place;
@@ -68,6 +70,7 @@ mod tests;
 
 pub use document::{Command, Include, Item, Kickstart, Line, Section, SectionKind, SectionLine};
 pub use error::{KickstartError, Mistake, Unreadable};
+pub use of_spec::of_spec;
 pub use packages::{Group, GroupContent, PackageOptions, Packages};
 pub use place::{Origin, Place, Placed, Source};
 pub use reader::{Limits, Reader};

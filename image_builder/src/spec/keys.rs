@@ -67,6 +67,7 @@ pub enum Kind {
     Nvrs,
     BuildIds,
     Packages,
+    Groups,
     Stages,
     Backend,
     Compression,
@@ -80,7 +81,12 @@ impl Kind {
     pub(crate) fn is_list(self) -> bool {
         matches!(
             self,
-            Self::Emails | Self::Nvrs | Self::BuildIds | Self::Packages | Self::Stages
+            Self::Emails
+                | Self::Nvrs
+                | Self::BuildIds
+                | Self::Packages
+                | Self::Groups
+                | Self::Stages
         )
     }
 
@@ -109,6 +115,7 @@ impl Kind {
             Self::Nvrs => "list of name-version-release",
             Self::BuildIds => "list of numbers",
             Self::Packages => "list of packages, `@groups`, `@^environments`, `-exclusions`",
+            Self::Groups => "list of groups or `^environments`, with or without `@`",
             Self::Stages => "`all`, or some of `-G -C -B -I`",
             Self::Backend => {
                 "`auto`, `native`, `lorax`, `livemedia-creator`, `livecd-creator`, `kiwi`, \
@@ -217,6 +224,8 @@ pub const KEYS: &[Key] = &[
     key("bid", EVERY, Kind::BuildIds, 2012, "none", "318845;318846;", "the same by the builds' numbers"),
     key("packages", EVERY, Kind::Packages, 2026, "@core, or those of the kickstart or template", "vim;@core;-sendmail",
         "packages to put in or, behind \"-\", to leave out"),
+    key("groups", EVERY, Kind::Groups, 2026, "none but those among packages", "core;base-x",
+        "groups and environments to put in"),
     key("updates", EVERY, Kind::Flag, 2012, "no", "yes", "use the updates repository"),
     key("updates-testing", EVERY, Kind::Flag, 2012, "no", "yes", "use the updates-testing repository"),
     key("<release>_url", EVERY, Kind::Location, 2012, "Fedora's server",

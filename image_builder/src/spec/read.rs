@@ -13,6 +13,7 @@ pub(crate) fn shared(from: &mut Reader<'_, '_>) -> Shared {
         nvr: from.nvrs("nvr"),
         bid: from.build_ids("bid"),
         packages: from.packages("packages"),
+        groups: from.groups("groups"),
         updates: from.take_as("updates", text::flag),
         updates_testing: from.take_as("updates-testing", text::flag),
         repositories: repositories(from),

@@ -224,6 +224,7 @@ fn shared(shared: &Shared) -> Keys {
     }
     given = given
         .list("packages", &shared.packages)
+        .list("groups", &shared.groups)
         .flag("updates", shared.updates)
         .flag("updates-testing", shared.updates_testing);
     for (id, urls) in &shared.repositories {
