@@ -38,6 +38,14 @@ demo: mini-release
 	$(TARGET)/release/fbs build examples/boot.conf \
 		--staging $(DEMO)/images --outdir $(DEMO)/tree --workdir $(DEMO)/work \
 		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
+ifeq ($(ON_DEBIAN),yes)
+	@echo
+	@echo "And the same with a Koji build that is in no repository:"
+	$(CARGO) build --quiet --locked --package hub
+	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	scripts/demo-koji $(TARGET)/release/fbs $(TARGET)/debug/fbs-test-hub $(MINI) \
+		--staging $(DEMO)/images --workdir $(DEMO)/work
+endif
 
 .PHONY: test
 test: mini-release

@@ -139,14 +139,14 @@ fn a_kickstart_is_checked() {
         .assert_says(&["live.ks: fine"]);
     let bad = folders.file(
         "bad.ks",
-        "lang\nlnag C\nrepo --nam=x\n%packages --nocor=1\nvim emacs\n%end\n",
+        "lang\nlnag C\nrepo --mane=x\n%packages --nocor=1\nvim emacs\n%end\n",
     );
     let checked = kickstart(&folders, &["check", "--json", bad.to_str().unwrap()]);
     checked.assert_exit(1).assert_one_error().assert_says(&[
         "warning: ",
         "bad.ks:2: lnag: unknown command; did you mean \"lang\"?",
         "bad.ks:1: lang: the locale is missing; it must be given",
-        "bad.ks:3: repo: --name is missing",
+        "bad.ks:3: repo: unknown option \"--mane\"; did you mean \"--name\"?",
         "bad.ks:4: %packages: --nocore takes no value; write --nocore alone",
         "bad.ks:5: %packages: \"vim emacs\" is more than one name; write one package a line",
     ]);

@@ -1,9 +1,13 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use image_builder::spec::{Arch, ImageType, Location, Override, Package, Release, Timeout};
+use image_builder::koji::{BuildId, Nvr, SigKey, Tag, UpdateId};
+use image_builder::spec::{Arch, ImageType, Location, Override, Package, Proxy, Release, Timeout};
+
+use crate::quantity::{Age, ByteSize};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -15,7 +19,10 @@ Exit codes:
   130  cancelled
 
 Environment:
-  FBS_CACHE_DIR   caches shared by all builds (default /var/cache/fbs)";
+  FBS_CACHE_DIR    caches shared by all builds (default /var/cache/fbs)
+  FBS_KOJI_HUB     the Koji hub (default Fedora's)
+  FBS_KOJI_FILES   the folder above packages/ with its files (default Fedora's)
+  FBS_BODHI        the Bodhi (default Fedora's)";
 
 /// From a small build spec to a tested Fedora image
 #[derive(Debug, Parser)]
@@ -37,6 +44,14 @@ pub(crate) enum Command {
     New(New),
     /// Read, check and change kickstarts
     Kickstart(KickstartArgs),
+    /// Make a repository of Koji builds
+    #[command(name = "siderepo")]
+    SideRepo(SideRepo),
+    /// Write the repodata of a folder of RPMs, or bring it up to date
+    #[command(name = "createrepo")]
+    CreateRepo(CreateRepo),
+    /// Show or prune what builds keep for each other
+    Cache(Cache),
     /// List what is inside an ISO, from the ISO alone
     Verify(Verify),
     /// Boot an ISO in QEMU and wait for a line on its serial console
@@ -71,6 +86,112 @@ pub(crate) struct SpecArgs {
     /// As --set workdir=DIR, counted from the current folder
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) koji: KojiArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SideRepo {
+    /// A build by its name-version-release; may be repeated
+    #[arg(long, value_name = "NVR")]
+    pub(crate) nvr: Vec<Nvr>,
+    /// A build by its number; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) bid: Vec<BuildId>,
+    /// The latest builds in a tag or side tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<Tag>,
+    /// The builds of a Bodhi update; may be repeated
+    #[arg(long, value_name = "FEDORA-...")]
+    pub(crate) update: Vec<UpdateId>,
+    /// The architecture; noarch packages are always taken [default: this host's]
+    #[arg(long)]
+    pub(crate) arch: Option<Arch>,
+    /// The folder: new, empty, or a side repository that is to be changed
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Take i686 packages for x86_64, too
+    #[arg(long)]
+    pub(crate) multilib: bool,
+    /// Take several builds of one source package
+    #[arg(long)]
+    pub(crate) allow_two_builds: bool,
+    /// Warn of builds for another release than this
+    #[arg(long, value_name = "N")]
+    pub(crate) release: Option<Release>,
+    /// Take copies signed with this key where they are there; may be repeated
+    #[arg(long, value_name = "KEYID")]
+    pub(crate) sigkey: Vec<SigKey>,
+    /// Refuse packages that are not signed with a key in FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gpgkey: Option<PathBuf>,
+    /// The proxy that everything is downloaded through
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<Proxy>,
+    #[command(flatten)]
+    pub(crate) koji: KojiArgs,
+    /// Print one JSON object per event on standard output, and the repository
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which Koji is asked.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct KojiArgs {
+    /// The Koji hub that is asked for builds
+    #[arg(long, value_name = "URL")]
+    pub(crate) koji_hub: Option<String>,
+    /// The folder above packages/ with the builds' files
+    #[arg(long, value_name = "URL")]
+    pub(crate) koji_files: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionArg {
+    Zstd,
+    Gz,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CreateRepo {
+    /// The folder
+    pub(crate) dir: PathBuf,
+    /// The groups of the repository: a comps.xml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) comps: Option<PathBuf>,
+    /// How the repodata is compressed
+    #[arg(long, value_enum, default_value_t = CompressionArg::Zstd)]
+    pub(crate) compression: CompressionArg,
+    /// Threads that read RPMs [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cache {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show how much is kept, and since when it was not used
+    Ls {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what was not used for long, then what is too much
+    Gc {
+        /// Keep at most so much: 500M, 20G
+        #[arg(long, default_value = "20G", value_name = "SIZE")]
+        max_size: ByteSize,
+        /// Remove what was not used for so long: 12h, 30d
+        #[arg(long, default_value = "30d", value_name = "TIME")]
+        max_age: Age,
+    },
+    /// Remove everything that no running build uses
+    Clear,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -98,7 +98,9 @@ impl Bar {
                 Unit::Packages => {
                     style("{spinner} {msg} [{bar:30}] {pos}/{len} packages {elapsed}")
                 }
-                Unit::Bytes => style("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}"),
+                Unit::Bytes => style(
+                    "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+                ),
                 Unit::Percent => style("{spinner} {msg} [{bar:30}] {pos}% {elapsed}"),
             });
             self.bar.set_length(total);

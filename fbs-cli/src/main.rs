@@ -9,6 +9,7 @@ mod commands;
 mod display;
 mod exit;
 mod output;
+mod quantity;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,14 @@ pub(crate) fn text(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// `1 package`, `2 packages`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 /// Prints one JSON object on a line of its own.
 pub(crate) fn json_line(value: &Value) {
     text(&format!("{value}\n"));

@@ -21,6 +21,8 @@ use crate::process::{Exit, Stream};
 pub enum Stage {
     /// Everything that can be known before work starts: tools, disk, repositories, staging.
     Check,
+    /// Fetching Koji builds, verifying them, and making a repository of them.
+    SideRepository,
     /// Solving the package set and downloading what is not cached.
     Packages,
     /// Installing the packages into a new root.
@@ -47,6 +49,7 @@ impl Stage {
     pub fn title(self) -> &'static str {
         match self {
             Stage::Check => "checking the host and the repositories",
+            Stage::SideRepository => "making the side repository",
             Stage::Packages => "fetching the packages",
             Stage::Root => "installing the root",
             Stage::Initramfs => "making the initramfs",
@@ -64,6 +67,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Stage::Check => "check",
+            Stage::SideRepository => "side_repository",
             Stage::Packages => "packages",
             Stage::Root => "root",
             Stage::Initramfs => "initramfs",

@@ -2,6 +2,7 @@
 
 mod error;
 mod run;
+mod side;
 
 pub use error::{BuildFailure, ImageBuilderError};
 

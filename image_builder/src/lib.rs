@@ -98,6 +98,7 @@ pub mod plan;
 pub mod preflight;
 pub mod process;
 pub mod redact;
+pub mod repo_create;
 pub mod report;
 pub mod repository;
 pub mod spec;

@@ -10,10 +10,12 @@ mod names;
 mod options;
 mod packages;
 mod repositories;
+mod side;
 
 pub use error::PlanError;
 pub use names::{VOLUME_ID_MAX, volume_id};
 pub use options::{CACHE_DIR, PlanOptions};
+pub use side::{SIDE_REPOSITORY, SidePlan};
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +29,7 @@ use crate::redact;
 use crate::repository::Repository;
 use crate::spec::{
     AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
-    Release, RootFs, Shared, defaults,
+    Release, RootFs, defaults,
 };
 
 /// A backend and why it was taken.
@@ -46,6 +48,8 @@ pub struct Paths {
     pub work_parent: PathBuf,
     /// Work directory of this build alone; it goes when the build ends.
     pub work: PathBuf,
+    /// The side repository, if the build has one.
+    pub side_repository: PathBuf,
     /// Caches shared by all builds of the host.
     pub cache: PathBuf,
     /// Where the tree is left; no tree is kept when absent.
@@ -92,6 +96,8 @@ pub struct BuildPlan {
     /// Where packages come from, the first listed first. Passwords are serialised as `***`.
     #[serde(serialize_with = "redact::serialize")]
     pub repositories: Vec<Repository>,
+    /// The side repository, which is then the first of them, if Koji builds are asked for.
+    pub side: Option<SidePlan>,
     /// Packages, `@groups` and `-exclusions`, as dnf takes them.
     pub packages: Vec<String>,
     /// The proxy for package downloads, password included; never serialised.
@@ -137,7 +143,6 @@ impl BuildPlan {
             return Err(PlanError::ImageType(image_type));
         }
         let shared = spec.shared();
-        refuse_koji_builds(shared)?;
         let group = shared
             .packages
             .iter()
@@ -164,7 +169,7 @@ impl BuildPlan {
             notes.push("nobody is written to: mail is not sent yet".to_owned());
         }
         let packages = packages::packages(shared, compression, backend.name, &mut notes);
-        let repositories = repositories::repositories(
+        let mut repositories = repositories::repositories(
             spec,
             &options.current_dir,
             shared,
@@ -172,6 +177,7 @@ impl BuildPlan {
             arch,
             &mut notes,
         )?;
+        let side = SidePlan::of(spec, shared, arch, &release, options)?;
         let job = names::job_id(options.now);
         let stamp = options
             .now
@@ -187,6 +193,11 @@ impl BuildPlan {
             None => PathBuf::from(defaults::WORK_DIR),
         };
         let work_parent = options.current_dir.join(work_parent);
+        let work = work_parent.join(&job);
+        let side_repository = work.join("side");
+        if side.is_some() {
+            repositories.insert(0, side::repository(&side_repository));
+        }
         let mut needs = requirements(backend.name, arch, rootfs);
         if boot_test != BootTest::None {
             needs.extend(boot_test_requirements(boot_test != BootTest::Bios));
@@ -199,6 +210,7 @@ impl BuildPlan {
             volume_id: volume_id(&product, &version, arch.basearch()),
             name,
             repositories,
+            side,
             packages,
             proxy: shared
                 .proxy
@@ -216,7 +228,8 @@ impl BuildPlan {
                 .duration()
                 .as_secs(),
             paths: Paths {
-                work: work_parent.join(&job),
+                work,
+                side_repository,
                 work_parent,
                 cache: options.current_dir.join(&options.cache_dir),
                 tree: boot
@@ -236,22 +249,12 @@ impl BuildPlan {
             job,
         })
     }
-}
 
-fn refuse_koji_builds(shared: &Shared) -> Result<(), PlanError> {
-    let keys: Vec<&str> = [
-        ("nvr", shared.nvr.is_empty()),
-        ("bid", shared.bid.is_empty()),
-    ]
-    .into_iter()
-    .filter_map(|(key, empty)| (!empty).then_some(key))
-    .collect();
-    if keys.is_empty() {
-        Ok(())
-    } else {
-        Err(PlanError::KojiBuilds {
-            keys: keys.join(" and "),
-        })
+    /// The repositories that exist before the build.
+    pub fn release_repositories(&self) -> impl Iterator<Item = &Repository> {
+        self.repositories
+            .iter()
+            .filter(|repository| repository.id != SIDE_REPOSITORY)
     }
 }
 
@@ -300,14 +303,11 @@ mod tests {
     use crate::error::StageError;
     use crate::host::tests::complete;
     use crate::repository::Source;
-    use crate::spec::Format;
+    use crate::spec::{Format, RequireLanded};
 
     fn options() -> PlanOptions {
-        PlanOptions {
-            now: "2026-11-21T09:42:24Z".parse().unwrap(),
-            current_dir: PathBuf::from("/home/qa"),
-            cache_dir: PathBuf::from("/var/cache/fbs"),
-        }
+        let now = "2026-11-21T09:42:24Z".parse().unwrap();
+        PlanOptions::new(now, "/home/qa", "/var/cache/fbs")
     }
 
     fn plan_on(host: &Host, text: &str) -> Result<BuildPlan, PlanError> {
@@ -363,9 +363,52 @@ mod tests {
     }
 
     #[test]
+    fn koji_builds_make_a_side_repository_that_wins() {
+        let plan = plan(&format!(
+            "{BOOT}nvr = bash-5.2-1.fc43;\nbid = 7\ntag = f43-build-side-1\nrequire_landed = any\n"
+        ))
+        .unwrap();
+        let side = plan.side.as_ref().unwrap();
+        assert_eq!(side.builds.len(), 2);
+        assert_eq!(side.tags[0].as_str(), "f43-build-side-1");
+        assert_eq!(side.require_landed, RequireLanded::Any);
+        let first = &plan.repositories[0];
+        assert_eq!(
+            (first.id.as_str(), first.priority),
+            (SIDE_REPOSITORY, Some(1))
+        );
+        let url = format!("file://{}/side", plan.paths.work.display());
+        assert_eq!(first.sources, [Source::BaseUrl(url)]);
+        assert_eq!(plan.release_repositories().count(), 1);
+    }
+
+    #[test]
+    fn the_specs_koji_goes_before_the_environments() {
+        let mut options = options();
+        options.koji_hub = Some("http://env/kojihub".to_owned());
+        options.koji_files = Some("http://env/files/".to_owned());
+        let koji = |more: &str| {
+            let text = format!("{BOOT}bid = 7\n{more}");
+            let spec = BuildSpec::parse(&text, Format::Ini, "boot.conf").unwrap();
+            let plan = BuildPlan::new(&spec, &complete(), &options).unwrap();
+            let koji = plan.side.unwrap().koji;
+            (koji.hub.to_string(), koji.files.to_string())
+        };
+        let pair = |hub: &str, files: &str| (hub.to_owned(), files.to_owned());
+        assert_eq!(koji(""), pair("http://env/kojihub", "http://env/files/"));
+        assert_eq!(
+            koji("koji_hub = http://spec/kojihub\n"),
+            pair("http://spec/kojihub", "http://spec/kojifiles")
+        );
+        assert_eq!(
+            koji("koji_files = http://spec/x\n"),
+            pair("http://env/kojihub", "http://spec/x")
+        );
+    }
+
+    #[test]
     fn what_cannot_be_done_is_said_with_the_way_out() {
         for (more, expected) in [
-            ("nvr = bash-5.2-1.fc43;\n", "nvr cannot be honoured yet"),
             (
                 "arch = aarch64\n",
                 "the image is for aarch64, and this host is x86_64",

@@ -153,7 +153,8 @@ pub async fn check(
     check_space(&plan.paths.cache, CACHE_MIB)?;
     staging.check().await?;
     let client = http::client(plan.proxy.as_deref()).map_err(PreflightError::Proxy)?;
-    let work = check_repositories(&plan.repositories, &client);
+    // The side repository is made later.
+    let work = check_repositories(plan.release_repositories(), &client);
     tokio::select! {
         result = work => result,
         () = ctx.cancel.cancelled() => Err(PreflightError::Cancelled),
@@ -179,8 +180,8 @@ fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
 }
 
 /// Each repository must answer by one of its sources.
-async fn check_repositories(
-    repositories: &[Repository],
+async fn check_repositories<'a>(
+    repositories: impl IntoIterator<Item = &'a Repository>,
     client: &reqwest::Client,
 ) -> Result<(), PreflightError> {
     for repository in repositories {

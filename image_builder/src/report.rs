@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::error::ErrorKind;
 use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
+use crate::koji::KojiConfig;
 use crate::process::Exit;
-use crate::verify::{BootVerdict, IsoContents};
+use crate::verify::{BootVerdict, BuildProof, IsoContents};
 
 /// The format's version, raised when a reader would have to change.
 pub const VERSION: u32 = 1;
@@ -95,6 +96,25 @@ pub struct MemoryRecord {
     pub command_kib: u64,
 }
 
+/// The Koji builds that were asked for, and the proof of what became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SideRecord {
+    /// Which Koji they are from.
+    pub koji: KojiConfig,
+    /// How many packages the side repository had.
+    pub packages: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How many of them the host's cache had already.
+    pub reused: usize,
+    /// What is odd about the builds.
+    pub warnings: Vec<String>,
+    /// Whether the image could be read, so that the proof below is one.
+    pub proved: bool,
+    /// Each build, and what of it is in the image.
+    pub builds: Vec<BuildProof>,
+}
+
 /// Everything about a build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildReport {
@@ -125,6 +145,9 @@ pub struct BuildReport {
     pub notes: Vec<String>,
     /// The packages that were asked for.
     pub requested: Vec<String>,
+    /// The Koji builds that were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side_repository: Option<SideRecord>,
     /// The stages in their order.
     pub stages: Vec<StageRecord>,
     /// Every command in its order.

@@ -3,11 +3,13 @@
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
 use image_builder::report::BuildReport;
+use image_builder::verify::{BuildProof, Evidence, Landed};
 
 use super::{cancelled_by_signals, spec};
 use crate::args::Build;
 use crate::display;
 use crate::exit::{self, Exit};
+use crate::output;
 
 pub(crate) async fn run(args: &Build) -> Exit {
     let built = match spec::load(&args.spec) {
@@ -49,6 +51,9 @@ fn summary(report: &BuildReport) {
         report.packages.len(),
         report.time.total_seconds
     );
+    for proof in report.side_repository.iter().flat_map(|side| &side.builds) {
+        proved(proof);
+    }
     for verdict in &report.boot_tests {
         eprintln!(
             "boots by {} in {:.0} s: {}",
@@ -58,6 +63,26 @@ fn summary(report: &BuildReport) {
         );
     }
     delivered(report);
+}
+
+/// What of a Koji build is in the image.
+fn proved(proof: &BuildProof) {
+    eprintln!(
+        "{}: {} of {} landed",
+        proof.nvr,
+        proof.landed.len(),
+        output::count(proof.landed.len() + proof.missing.len(), "package"),
+    );
+    for Landed { package, evidence } in &proof.landed {
+        let how = match evidence {
+            Evidence::Checksum => "the very file, by its checksum",
+            Evidence::Name => "by its name; the image keeps no checksum",
+        };
+        eprintln!("  in the image   {package} ({how})");
+    }
+    for missing in &proof.missing {
+        eprintln!("  not there      {} ({})", missing.package, missing.absence);
+    }
 }
 
 /// Where everything is.

@@ -2,11 +2,14 @@
 
 mod boot_test;
 mod build;
+mod cache;
 mod check;
+mod createrepo;
 mod doctor;
 mod kickstart;
 mod new;
 mod plan;
+mod siderepo;
 mod spec;
 mod verify;
 
@@ -24,6 +27,9 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
         Command::Kickstart(args) => kickstart::run(&args.command).await,
+        Command::SideRepo(args) => siderepo::run(&args).await,
+        Command::CreateRepo(args) => createrepo::run(&args).await,
+        Command::Cache(args) => cache::run(&args.command).await,
         Command::Verify(args) => verify::run(&args).await,
         Command::BootTest(args) => boot_test::run(&args).await,
         Command::Doctor(args) => doctor::run(&args),

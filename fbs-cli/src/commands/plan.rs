@@ -54,6 +54,15 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
             writeln!(out, "  repository    {} {}", repository.id, source.url())?;
         }
     }
+    if let Some(side) = &plan.side {
+        let builds = side.builds.iter().map(ToString::to_string);
+        let tags = side.tags.iter().map(|tag| format!("tag {tag}"));
+        let updates = side.updates.iter().map(ToString::to_string);
+        let wanted: Vec<String> = builds.chain(tags).chain(updates).collect();
+        writeln!(out, "  koji builds   {}", wanted.join(", "))?;
+        writeln!(out, "  koji hub      {}", side.koji.hub)?;
+        writeln!(out, "  must land     {}", side.require_landed)?;
+    }
     writeln!(out, "  packages      {}", plan.packages.join(" "))?;
     writeln!(out, "  root          {}, {}", plan.rootfs, plan.compression)?;
     writeln!(out, "  volume id     {}", plan.volume_id)?;

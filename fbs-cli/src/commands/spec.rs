@@ -38,6 +38,8 @@ fn overrides(args: &SpecArgs) -> Vec<Override> {
         ("staging", args.staging.as_deref().map(absolute)),
         ("outdir", args.outdir.as_deref().map(absolute)),
         ("workdir", args.workdir.as_deref().map(absolute)),
+        ("koji_hub", args.koji.koji_hub.clone()),
+        ("koji_files", args.koji.koji_files.clone()),
     ];
     let given = words
         .into_iter()

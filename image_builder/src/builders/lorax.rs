@@ -290,11 +290,8 @@ mod tests {
              43_url = http://r/os\n{more}"
         );
         let spec = BuildSpec::parse(&text, Format::Ini, "boot.conf").unwrap();
-        let options = PlanOptions {
-            now: "2026-11-21T09:42:24Z".parse().unwrap(),
-            current_dir: "/".into(),
-            cache_dir: "/c".into(),
-        };
+        let now = "2026-11-21T09:42:24Z".parse().unwrap();
+        let options = PlanOptions::new(now, "/", "/c");
         let mut plan = BuildPlan::new(&spec, &complete(), &options).unwrap();
         plan.paths.work = "/w".into();
         plan

@@ -85,6 +85,28 @@ impl Dnf<'_> {
                 name.strip_prefix("@^")
                     .map_or_else(|| name.clone(), |id| format!("@{id}"))
             });
+        self.base()
+            .args(excluded.map(|name| format!("--exclude={name}")))
+            .args(["install", how])
+            .args(wanted)
+    }
+
+    /// Asks for the newest version of each of `names` in the repositories; a line each, for
+    /// [`newest`].
+    #[must_use]
+    pub fn query_newest(&self, names: &[&str]) -> Invocation {
+        // dnf5 writes no line ends of its own. dnf 4 does; its empty lines are skipped.
+        self.base()
+            .args(["--quiet", "repoquery", "--latest-limit=1"])
+            .option(
+                "--queryformat",
+                "%{name}|%{epoch}|%{version}|%{release}|%{arch}\\n",
+            )
+            .args(names.iter().copied())
+    }
+
+    /// What every command line begins with.
+    fn base(&self) -> Invocation {
         let mut dnf = Invocation::new(match self.version {
             DnfVersion::Dnf4 => "dnf",
             DnfVersion::Dnf5 => "dnf5",
@@ -105,10 +127,15 @@ impl Dnf<'_> {
             .option("--setopt=varsdir", self.home.join("no-vars").display())
             .env("HOME", self.home.to_string_lossy())
             .env("LC_ALL", "C.UTF-8")
-            .args(excluded.map(|name| format!("--exclude={name}")))
-            .args(["install", how])
-            .args(wanted)
     }
+}
+
+/// A line that [`Dnf::query_newest`] printed: name, epoch, version, release, architecture.
+#[must_use]
+pub fn newest(line: &str) -> Option<[&str; 5]> {
+    let mut parts = line.trim().split('|');
+    let mut part = || parts.next().filter(|part| !part.is_empty());
+    Some([part()?, part()?, part()?, part()?, part()?])
 }
 
 /// Where `release` keeps its rpm database: since Fedora 36 in /usr

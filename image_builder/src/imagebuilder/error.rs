@@ -9,6 +9,7 @@ use crate::events::Stage;
 use crate::outdir::OutdirError;
 use crate::plan::PlanError;
 use crate::preflight::PreflightError;
+use crate::repo_create::SideRepoError;
 use crate::report::{BuildReport, ErrorRecord};
 use crate::transfer::TransferError;
 use crate::verify::{BootTestError, Firmware, InspectError};
@@ -30,6 +31,9 @@ pub enum ImageBuilderError {
         /// The operating system's words.
         source: std::io::Error,
     },
+    /// The builds that were asked for cannot be had.
+    #[error("{}: {}", Stage::SideRepository.title(), .0)]
+    SideRepository(#[from] SideRepoError),
     /// A stage of making the image failed.
     #[error("{}: {}", .0.stage.title(), .0)]
     Build(#[from] BuildError),
@@ -39,6 +43,9 @@ pub enum ImageBuilderError {
     /// The finished image lacks what was put into it.
     #[error("{}: {_0}", Stage::Verify.title())]
     Flaw(String),
+    /// Builds that were asked for are not in the image.
+    #[error("the image does not hold what was asked for:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    NotLanded(Vec<String>),
     /// The boot test could not be made.
     #[error("{}: {}", Stage::BootTest.title(), .0)]
     BootTest(#[from] BootTestError),
@@ -75,8 +82,9 @@ impl ImageBuilderError {
     pub fn stage(&self) -> Option<Stage> {
         match self {
             Self::Preflight(_) => Some(Stage::Check),
+            Self::SideRepository(_) => Some(Stage::SideRepository),
             Self::Build(error) => Some(error.stage),
-            Self::Verify(_) | Self::Flaw(_) => Some(Stage::Verify),
+            Self::Verify(_) | Self::Flaw(_) | Self::NotLanded(_) => Some(Stage::Verify),
             Self::BootTest(_) | Self::DoesNotBoot { .. } => Some(Stage::BootTest),
             Self::Outdir(_) | Self::Transfer { .. } => Some(Stage::Transfer),
             Self::Plan(_) | Self::WorkDir { .. } | Self::TimedOut(_) | Self::Cancelled => None,
@@ -99,12 +107,15 @@ impl StageError for ImageBuilderError {
             Self::Plan(error) => error.kind(),
             Self::Preflight(error) => error.kind(),
             Self::WorkDir { .. } => ErrorKind::Host,
+            Self::SideRepository(error) => error.kind(),
             Self::Build(error) => error.kind(),
             Self::Verify(error) => error.kind(),
             Self::BootTest(error) => error.kind(),
             Self::Outdir(error) => error.kind(),
             Self::Transfer { source, .. } => source.kind(),
-            Self::Flaw(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => ErrorKind::Failed,
+            Self::Flaw(_) | Self::NotLanded(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => {
+                ErrorKind::Failed
+            }
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -112,6 +123,7 @@ impl StageError for ImageBuilderError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Preflight(error) => error.is_transient(),
+            Self::SideRepository(error) => error.is_transient(),
             Self::Build(error) => error.is_transient(),
             _ => false,
         }
@@ -122,6 +134,7 @@ impl StageError for ImageBuilderError {
             Self::Plan(error) => error.hint(),
             Self::Preflight(error) => error.hint(),
             Self::WorkDir { .. } => Some("name another folder with `workdir`".to_owned()),
+            Self::SideRepository(error) => error.hint(),
             Self::Build(error) => error.hint(),
             Self::Verify(error) => error.hint(),
             Self::BootTest(error) => error.hint(),
@@ -130,6 +143,11 @@ impl StageError for ImageBuilderError {
             Self::DoesNotBoot { .. } => {
                 Some("the serial log and the screenshot are with the delivered image".to_owned())
             }
+            Self::NotLanded(_) => Some(
+                "name their packages in `packages`, or say with `require_landed` which builds must be \
+                 in the image"
+                    .to_owned(),
+            ),
             Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
             Self::Flaw(_) | Self::Cancelled => None,
         }

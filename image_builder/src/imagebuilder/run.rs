@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{BuildFailure, ImageBuilderError, bootiso};
+use super::{BuildFailure, ImageBuilderError, bootiso, side};
 use crate::builders::Built;
 use crate::context::BuildContext;
 use crate::delivery;
@@ -18,12 +18,13 @@ use crate::job_log::JobLog;
 use crate::outdir;
 use crate::plan::BuildPlan;
 use crate::preflight;
+use crate::repo_create::SideRepository;
 use crate::report::{self, BuildReport, Recorder};
 use crate::spec::{Backend, BootTest as Wanted};
 use crate::transfer::{Local, Transfer};
 use crate::verify::{
-    self, BootTest, BootVerdict, Firmware, GuestArch, ImplantedMd5, InspectOptions, IsoContents,
-    PackageList,
+    self, BootTest, BootVerdict, BuildProof, Firmware, GuestArch, ImplantedMd5, InspectOptions,
+    IsoContents, PackageList,
 };
 use crate::workdir::WorkDir;
 
@@ -38,6 +39,7 @@ pub(super) struct Run<'a> {
     clock: Instant,
     overtime: CancellationToken,
     limit: Duration,
+    side: Option<SideRepository>,
     built: Option<Built>,
     contents: Option<IsoContents>,
     verdicts: Vec<BootVerdict>,
@@ -64,6 +66,7 @@ impl<'a> Run<'a> {
             clock: Instant::now(),
             overtime,
             limit,
+            side: None,
             built: None,
             contents: None,
             verdicts: Vec::new(),
@@ -106,8 +109,12 @@ impl<'a> Run<'a> {
         delivered
     }
 
-    /// Build, verify, boot.
+    /// Fetch the builds, build, verify, boot.
     async fn stages(&mut self) -> Result<(), ImageBuilderError> {
+        if let Some(wanted) = &self.plan.side {
+            let work = side::make(self.plan, wanted, self.ctx);
+            self.side = Some(self.ctx.stage(Stage::SideRepository, work).await?);
+        }
         let builder = bootiso(&self.plan.backend)?;
         let built = builder
             .build(self.plan, self.ctx)
@@ -133,7 +140,42 @@ impl<'a> Run<'a> {
             }
         };
         self.contents = Some(self.ctx.stage(Stage::Verify, read_back).await?);
+        self.check_landed()?;
         self.boot_tests(&iso).await
+    }
+
+    /// What of the builds that were asked for is in the image.
+    fn proofs(&self) -> Vec<BuildProof> {
+        let image = self.contents.as_ref();
+        let packages = image.map_or(&[][..], |contents| contents.packages.packages());
+        self.side.as_ref().map_or_else(Vec::new, |side| {
+            verify::prove(
+                &side.choice.builds,
+                &side.choice.rpms,
+                &side.headers,
+                packages,
+            )
+        })
+    }
+
+    /// The image holds the builds that it must hold.
+    fn check_landed(&self) -> Result<(), ImageBuilderError> {
+        let Some(wanted) = &self.plan.side else {
+            return Ok(());
+        };
+        let proofs = self.proofs();
+        for proof in &proofs {
+            self.ctx.events.info(format!(
+                "Landed:: {} of {} packages of {}",
+                proof.landed.len(),
+                proof.landed.len() + proof.missing.len(),
+                proof.nvr
+            ));
+        }
+        match verify::not_landed(&proofs, wanted.require_landed) {
+            lines if lines.is_empty() => Ok(()),
+            lines => Err(ImageBuilderError::NotLanded(lines)),
+        }
     }
 
     async fn boot_tests(&mut self, iso: &std::path::Path) -> Result<(), ImageBuilderError> {
@@ -339,6 +381,7 @@ impl<'a> Run<'a> {
             spec: serde_json::to_value(&plan.spec).unwrap_or_default(),
             notes: plan.notes.clone(),
             requested: plan.packages.clone(),
+            side_repository: self.side_record(),
             stages: Vec::new(),
             commands: Vec::new(),
             time: report::TimeRecord::default(),
@@ -354,6 +397,24 @@ impl<'a> Run<'a> {
             log: JobLog::file_name(plan.created),
             files: Vec::new(),
         }
+    }
+
+    fn side_record(&self) -> Option<report::SideRecord> {
+        let side = self.side.as_ref()?;
+        Some(report::SideRecord {
+            koji: side.koji.clone(),
+            packages: side.choice.rpms.len(),
+            bytes: side.bytes,
+            reused: side.reused,
+            warnings: side
+                .choice
+                .warnings
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            proved: self.contents.is_some(),
+            builds: self.proofs(),
+        })
     }
 
     /// What is known only at the end.

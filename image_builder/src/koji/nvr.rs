@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::spec::ValueError;
 use crate::spec::value::quoted;
 use crate::spec::word::serde_as_text;
@@ -153,6 +155,16 @@ impl From<Nvr> for BuildRef {
 impl From<BuildId> for BuildRef {
     fn from(id: BuildId) -> Self {
         Self::Id(id)
+    }
+}
+
+impl Serialize for BuildRef {
+    /// A name as text, a number as a number.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Id(id) => serializer.serialize_u64(id.0),
+            Self::Nvr(nvr) => serializer.collect_str(nvr),
+        }
     }
 }
 

@@ -17,12 +17,9 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Koji builds are asked for.
-    #[error("{keys} cannot be honoured yet: this version takes packages from repositories only")]
-    KojiBuilds {
-        /// `nvr`, `bid` or both.
-        keys: String,
-    },
+    /// An address of Koji is none.
+    #[error("{0}")]
+    Koji(String),
     /// The architecture is not the host's.
     #[error("the image is for {wanted}, and this host is {host}")]
     Arch {
@@ -70,9 +67,9 @@ impl StageError for PlanError {
                 "set `backend` to auto, native or lorax; `fbs doctor` shows which work here"
                     .to_owned()
             }
-            Self::KojiBuilds { keys } => {
-                format!("leave {keys} out, or put the RPMs into a repository of their own")
-            }
+            Self::Koji(_) => "check `koji_hub` and `koji_files`, and FBS_KOJI_HUB and \
+                              FBS_KOJI_FILES in the environment"
+                .to_owned(),
             Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
             Self::Staging(_) => "name a folder, as in `staging = file:///srv/images`".to_owned(),
             Self::Compression { .. } => {

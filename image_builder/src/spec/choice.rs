@@ -66,6 +66,20 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// Which of the Koji builds that were asked for must have a package in the image.
+    #[derive(Default)]
+    RequireLanded, "an answer to which builds must have landed", {
+        /// Each of them.
+        #[default]
+        All = "all",
+        /// One of them at least.
+        Any = "any",
+        /// None: what landed is only reported.
+        None = "none",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

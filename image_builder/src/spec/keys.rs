@@ -66,6 +66,10 @@ pub enum Kind {
     Link,
     Nvrs,
     BuildIds,
+    Tags,
+    Updates,
+    SigKeys,
+    RequireLanded,
     Packages,
     Groups,
     Stages,
@@ -84,6 +88,9 @@ impl Kind {
             Self::Emails
                 | Self::Nvrs
                 | Self::BuildIds
+                | Self::Tags
+                | Self::Updates
+                | Self::SigKeys
                 | Self::Packages
                 | Self::Groups
                 | Self::Stages
@@ -114,6 +121,10 @@ impl Kind {
             Self::Link => "`http://` or `https://` URL",
             Self::Nvrs => "list of name-version-release",
             Self::BuildIds => "list of numbers",
+            Self::Tags => "list of Koji tags",
+            Self::Updates => "list of Bodhi updates, or of the addresses of their pages",
+            Self::SigKeys => "list of key ids, 8 or more hexadecimal digits each",
+            Self::RequireLanded => "`all`, `any` or `none`",
             Self::Packages => "list of packages, `@groups`, `@^environments`, `-exclusions`",
             Self::Groups => "list of groups or `^environments`, with or without `@`",
             Self::Stages => "`all`, or some of `-G -C -B -I`",
@@ -222,6 +233,23 @@ pub const KEYS: &[Key] = &[
     key("nvr", EVERY, Kind::Nvrs, 2012, "none", "anaconda-43.34-1.fc43;lorax-43.1-1.fc43;",
         "Koji builds that must be in the image, released or not"),
     key("bid", EVERY, Kind::BuildIds, 2012, "none", "318845;318846;", "the same by the builds' numbers"),
+    key("tag", EVERY, Kind::Tags, 2026, "none", "f43-build-side-112233;",
+        "the latest builds in these Koji tags or side tags"),
+    key("bodhi", EVERY, Kind::Updates, 2026, "none", "FEDORA-2026-0123456789;", "the builds of these Bodhi updates"),
+    key("require_landed", EVERY, Kind::RequireLanded, 2026, "all", "any",
+        "which of these builds must have a package in the image: `all` of them, `any` one, or `none`"),
+    key("multilib", EVERY, Kind::Flag, 2026, "no", "yes", "take the builds' i686 packages for x86_64 too"),
+    key("allow_two_builds", EVERY, Kind::Flag, 2026, "no", "yes", "take several builds of one source package"),
+    key("koji_hub", EVERY, Kind::Link, 2026, "FBS_KOJI_HUB in the environment, else Fedora's",
+        "https://koji.fedoraproject.org/kojihub", "the Koji hub that is asked for the builds"),
+    key("koji_files", EVERY, Kind::Link, 2026, "FBS_KOJI_FILES in the environment, else Fedora's; of another hub `kojifiles` beside it",
+        "https://kojipkgs.fedoraproject.org/", "the folder above packages/ with the builds' files"),
+    key("bodhi_url", EVERY, Kind::Link, 2026, "FBS_BODHI in the environment, else Fedora's", "https://bodhi.fedoraproject.org/",
+        "the Bodhi that is asked for the updates"),
+    key("sigkey", EVERY, Kind::SigKeys, 2026, "the unsigned files", "31645531;",
+        "take the copies of the builds' packages that are signed with these keys, where they are there"),
+    key("koji_gpgkey", EVERY, Kind::Location, 2026, "none", "https://fedoraproject.org/fedora.gpg",
+        "the key that the builds' packages must be signed with"),
     key("packages", EVERY, Kind::Packages, 2026, "@core, or those of the kickstart or template", "vim;@core;-sendmail",
         "packages to put in or, behind \"-\", to leave out"),
     key("groups", EVERY, Kind::Groups, 2026, "none but those among packages", "core;base-x",

@@ -72,7 +72,7 @@ mod tests;
 pub use address::{Address, AddressKind};
 pub use arch::Arch;
 pub use build_spec::BuildSpec;
-pub use choice::{Backend, BootTest, ImageType, RootFs};
+pub use choice::{Backend, BootTest, ImageType, RequireLanded, RootFs};
 pub use compression::{Compression, CompressionAlgorithm};
 pub use error::{LARGEST_SPEC, SpecError};
 pub use format::Format;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use super::choice::{Backend, BootTest, ImageType, RootFs};
+use super::choice::{Backend, BootTest, ImageType, RequireLanded, RootFs};
 use super::entry::Entry;
 use super::interpolate;
 use super::keys::{Key, Kind, Section};
@@ -13,6 +13,7 @@ use super::nvr::{BuildId, Nvr};
 use super::password::hidden;
 use super::value::{ValueError, quoted};
 use super::{Address, Arch, Compression, Package, Proxy, Release, Stages, Timeout, text};
+use crate::koji::{SigKey, Tag, UpdateId};
 
 /// The longest value that is no list, in bytes.
 const LONGEST: usize = 4096;
@@ -111,6 +112,11 @@ impl<'a> Reader<'a, '_> {
         self.take_all(key, |c| c == ';', str::parse)
     }
 
+    /// A list whose items are separated by `;`.
+    pub(crate) fn list<T: FromStr<Err = ValueError>>(&mut self, key: &str) -> Vec<T> {
+        self.take_all(key, |c| c == ';', str::parse)
+    }
+
     pub(crate) fn packages(&mut self, key: &str) -> Vec<Package> {
         self.take_all(
             key,
@@ -146,6 +152,10 @@ impl<'a> Reader<'a, '_> {
             Kind::Link => drop(self.take_as(key, text::link)),
             Kind::Nvrs => drop(self.nvrs(key)),
             Kind::BuildIds => drop(self.build_ids(key)),
+            Kind::Tags => drop(self.list::<Tag>(key)),
+            Kind::Updates => drop(self.list::<UpdateId>(key)),
+            Kind::SigKeys => drop(self.list::<SigKey>(key)),
+            Kind::RequireLanded => drop(self.take::<RequireLanded>(key)),
             Kind::Packages => drop(self.packages(key)),
             Kind::Groups => drop(self.groups(key)),
             Kind::Stages => drop(self.take::<Stages>(key)),

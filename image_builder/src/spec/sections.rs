@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::address::Address;
 use super::arch::Arch;
-use super::choice::{Backend, BootTest, ImageType, RootFs};
+use super::choice::{Backend, BootTest, ImageType, RequireLanded, RootFs};
 use super::compression::Compression;
 use super::location::Location;
 use super::nvr::{BuildId, Nvr};
@@ -16,6 +16,7 @@ use super::release::Release;
 use super::repository::{RepositoryId, RepositoryUrls};
 use super::stage::Stages;
 use super::timeout::Timeout;
+use crate::koji::{SigKey, Tag, UpdateId};
 
 /// `[DEFAULT]`: what holds for the job as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,26 @@ pub struct Shared {
     pub nvr: Vec<Nvr>,
     /// `bid`: the same by number.
     pub bid: Vec<BuildId>,
+    /// `tag`: the latest builds in these tags.
+    pub tag: Vec<Tag>,
+    /// `bodhi`: the builds of these updates.
+    pub bodhi: Vec<UpdateId>,
+    /// `require_landed`: which of these builds must be found in the image.
+    pub require_landed: Option<RequireLanded>,
+    /// `multilib`: whether their i686 packages are taken for x86_64.
+    pub multilib: Option<bool>,
+    /// `allow_two_builds`: whether there may be several of one source package.
+    pub allow_two_builds: Option<bool>,
+    /// `koji_hub`: the address of the hub.
+    pub koji_hub: Option<String>,
+    /// `koji_files`: the folder above `packages/`.
+    pub koji_files: Option<String>,
+    /// `bodhi_url`: the address of Bodhi.
+    pub bodhi_url: Option<String>,
+    /// `sigkey`: keys whose signed copies are taken where they are there, the best first.
+    pub sigkey: Vec<SigKey>,
+    /// `koji_gpgkey`: the key that the builds' packages must be signed with.
+    pub koji_gpgkey: Option<Location>,
     /// `packages`: packages and groups beyond the kickstart's or the template's.
     pub packages: Vec<Package>,
     /// `groups`: groups beyond these, each with its `@`.

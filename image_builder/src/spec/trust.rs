@@ -88,17 +88,30 @@ impl Found {
 
     fn shared(&mut self, section: Section, shared: &Shared) {
         self.location(section, "gpgkey", shared.gpgkey.as_ref());
+        self.location(section, "koji_gpgkey", shared.koji_gpgkey.as_ref());
+        self.server(section, "koji_hub", shared.koji_hub.as_ref());
+        self.server(section, "koji_files", shared.koji_files.as_ref());
+        self.server(section, "bodhi_url", shared.bodhi_url.as_ref());
         for (id, urls) in &shared.repositories {
             self.location(section, &format!("{id}_url"), urls.url.as_ref());
             self.location(section, &format!("{id}_mirror"), urls.mirror.as_ref());
         }
     }
 
+    /// Builds are trusted because of the server that they come from.
+    fn server(&mut self, section: Section, key: &str, address: Option<&String>) {
+        if address.is_some() {
+            let problem = "a spec from elsewhere may not choose the server that builds come from";
+            self.mistake(section, key, ValueError::new(problem, "leave it out"));
+        }
+    }
+
     fn add(&mut self, section: Section, key: &str, hint: &str) {
-        let error = ValueError::new(
-            "a spec from elsewhere may not name a path of this machine",
-            hint,
-        );
+        let problem = "a spec from elsewhere may not name a path of this machine";
+        self.mistake(section, key, ValueError::new(problem, hint));
+    }
+
+    fn mistake(&mut self, section: Section, key: &str, error: ValueError) {
         // What a section inherited is reported once, in [DEFAULT].
         let inherited = self.0.iter().any(|mistake| {
             mistake.key.as_deref() == Some(key)
@@ -120,7 +133,7 @@ mod tests {
     #[test]
     fn every_kind_of_path_is_found() {
         let text = "[DEFAULT]\ntype=boot\nrelease=17\nstaging=file:///srv/x\ngpgkey=/k\n\
-            17_url=file:///srv/os\n17_mirror=http://mirror/\n\
+            17_url=file:///srv/os\n17_mirror=http://mirror/\nkoji_hub=http://10.0.0.1/\n\
             [boot]\noutdir=/srv/o\nworkdir=w\n17-updates_url=os\n\
             [dvd]\ndestdir=/srv/d\ncachedir=/srv/c\nconfig=a.ks\n\
             [live]\ntmpdir=/srv/t\nlogfile=/srv/l\nconfig=https://host/a.ks\n";
@@ -143,6 +156,7 @@ mod tests {
             [
                 "DEFAULT.staging",
                 "DEFAULT.gpgkey",
+                "DEFAULT.koji_hub",
                 "DEFAULT.17_url",
                 "boot.outdir",
                 "boot.workdir",
@@ -155,7 +169,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            error.to_string().lines().nth(3),
+            error.to_string().lines().nth(4),
             Some(
                 "spec: [boot] outdir: a spec from elsewhere may not name a path of this machine; leave it out"
             )

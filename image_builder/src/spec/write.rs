@@ -223,6 +223,19 @@ fn shared(shared: &Shared) -> Keys {
         given.0.push(("bid".to_owned(), Written::Numbers(numbers)));
     }
     given = given
+        .list("tag", &shared.tag)
+        .list("bodhi", &shared.bodhi)
+        .text("require_landed", shared.require_landed)
+        .flag("multilib", shared.multilib)
+        .flag("allow_two_builds", shared.allow_two_builds)
+        .text("koji_hub", shared.koji_hub.as_ref())
+        .text("koji_files", shared.koji_files.as_ref())
+        .text("bodhi_url", shared.bodhi_url.as_ref())
+        .list("sigkey", &shared.sigkey)
+        .text(
+            "koji_gpgkey",
+            shared.koji_gpgkey.as_ref().map(|key| key.as_written()),
+        )
         .list("packages", &shared.packages)
         .list("groups", &shared.groups)
         .flag("updates", shared.updates)

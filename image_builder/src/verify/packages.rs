@@ -22,6 +22,13 @@ pub struct Package {
     pub release: String,
     /// Architecture.
     pub arch: String,
+    /// The SHA-256 of its header, in hex: which file it was installed from. Absent for packages of
+    /// rpm before 4.14, and where the image's list has names only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256_header: Option<String>,
+    /// The MD5 of its header and payload, in hex; absent where the package has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigmd5: Option<String>,
 }
 
 impl Package {
@@ -58,6 +65,8 @@ impl Package {
             version: field()?,
             release: field()?,
             arch: field()?,
+            sha256_header: field().filter(|sum| is_hex(sum)),
+            sigmd5: field().filter(|sum| is_hex(sum)),
         };
         // Imported keys are kept as packages without an architecture.
         (package.name != "gpg-pubkey").then_some(package)
@@ -78,8 +87,15 @@ impl Package {
             version: version.to_owned(),
             release: release.to_owned(),
             arch: arch.to_owned(),
+            sha256_header: None,
+            sigmd5: None,
         })
     }
+}
+
+/// rpm writes `(none)` for what a package does not have.
+fn is_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Ord for Package {
@@ -163,7 +179,8 @@ const BACKENDS: &[(&str, &str, &str)] = &[
 
 const LORAX_LOG: &str = "root/lorax-packages.log";
 
-const QUERY: &str = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n";
+const QUERY: &str =
+    "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t%{SHA256HEADER}\\t%{SIGMD5}\\n";
 
 /// What must be taken out of a root image for [`list`].
 pub(super) const WANTED: &[&str] = &[
@@ -303,6 +320,8 @@ mod tests {
             version: "1.2".into(),
             release: "3.fc43".into(),
             arch: "noarch".into(),
+            sha256_header: None,
+            sigmd5: None,
         }
     }
 

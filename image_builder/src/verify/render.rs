@@ -165,6 +165,8 @@ mod tests {
                     version: "5.3".into(),
                     release: "2.fc43".into(),
                     arch: "x86_64".into(),
+                    sha256_header: None,
+                    sigmd5: None,
                 }],
             },
         }

@@ -1,0 +1,157 @@
+//! The folder of a repository: its RPMs, and the exchange of its repodata.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::RepoError;
+
+/// What the folders begin with that are to become repodata.
+const FRESH: &str = ".repodata-";
+
+/// Whoever writes repodata of `dir` holds this lock, on the folder itself.
+pub(super) fn lock(dir: &Path) -> Result<File, RepoError> {
+    let folder = File::open(dir).map_err(RepoError::io(dir))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => Err(RepoError::Busy(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(RepoError::io(dir)(error)),
+    }
+}
+
+/// The RPMs in `dir` and the folders below it, as paths below `dir`, sorted. Links to files are
+/// followed, links to folders are not; what begins with a dot is none of ours.
+pub(super) fn rpms(dir: &Path) -> Result<Vec<String>, RepoError> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(below) = folders.pop() {
+        let folder = dir.join(&below);
+        for entry in folder.read_dir().map_err(RepoError::io(&folder))? {
+            let entry = entry.map_err(RepoError::io(&folder))?;
+            let (name, path) = (entry.file_name(), below.join(entry.file_name()));
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let kind = entry.file_type().map_err(RepoError::io(&entry.path()))?;
+            if kind.is_dir() {
+                if path != Path::new("repodata") {
+                    folders.push(path);
+                }
+            } else if name.as_encoded_bytes().ends_with(b".rpm") && entry.path().is_file() {
+                files.push(nameable(dir, &path)?);
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// `path` as it will stand in XML and in addresses.
+fn nameable(dir: &Path, path: &Path) -> Result<String, RepoError> {
+    let problem = match path.to_str() {
+        None => "its name is not UTF-8",
+        Some(name) if name.chars().any(char::is_control) => "its name has control characters",
+        Some(name) => return Ok(name.to_owned()),
+    };
+    Err(RepoError::Unnameable {
+        path: dir.join(path),
+        problem: problem.to_owned(),
+    })
+}
+
+/// A new repodata folder beside the old one; gone if it is not installed.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    dir: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Fresh {
+    /// Makes it in `dir`, which the caller has locked; what a killed process left goes.
+    pub(super) fn create(dir: &Path) -> Result<Self, RepoError> {
+        let make = || {
+            for entry in dir.read_dir()? {
+                let entry = entry?;
+                let name = entry.file_name();
+                if name.as_encoded_bytes().starts_with(FRESH.as_bytes()) {
+                    fs::remove_dir_all(entry.path())?;
+                }
+            }
+            tempfile::Builder::new()
+                .prefix(FRESH)
+                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .tempdir_in(dir)
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            folder: make().map_err(RepoError::io(dir))?,
+        })
+    }
+
+    /// Where it is until it is installed.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes it the repodata of its folder; the old repodata goes.
+    pub(super) fn install(self) -> Result<(), RepoError> {
+        let repodata = self.dir.join("repodata");
+        let fail = RepoError::io(&repodata);
+        match exchange(self.path(), &repodata) {
+            // What is in our temporary folder now is the old one.
+            Ok(Exchange::Swapped) => self.folder.close().map_err(fail),
+            Ok(Exchange::Moved) => {
+                // Nothing is left to remove.
+                let _ = self.folder.keep();
+                Ok(())
+            }
+            Err(error) => Err(fail(error)),
+        }
+    }
+}
+
+enum Exchange {
+    /// Each is where the other was.
+    Swapped,
+    /// The new one is in place, and there was no old one, or it is gone.
+    Moved,
+}
+
+/// Puts `fresh` at `place`, so that at no moment something else than the old or the new is there,
+/// where the file system can do that.
+fn exchange(fresh: &Path, place: &Path) -> io::Result<Exchange> {
+    match fs::symlink_metadata(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::rename(fresh, place)?;
+            return Ok(Exchange::Moved);
+        }
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    if swap(fresh, place).is_ok() {
+        return Ok(Exchange::Swapped);
+    }
+    // NFS and some others cannot swap: for a moment there is none.
+    let mut old = fresh.as_os_str().to_owned();
+    old.push("-old");
+    let old = PathBuf::from(old);
+    fs::rename(place, &old)?;
+    if let Err(error) = fs::rename(fresh, place) {
+        fs::rename(&old, place)?;
+        return Err(error);
+    }
+    fs::remove_dir_all(&old)?;
+    Ok(Exchange::Moved)
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn swap(one: &Path, other: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    let swapped = renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE);
+    swapped.map_err(io::Error::from)
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn swap(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

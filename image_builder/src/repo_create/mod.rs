@@ -1,0 +1,47 @@
+//! The side repository: RPMs that are in no repository yet, downloaded, verified, and indexed.
+//!
+//! [`Downloader`] brings RPMs into the [`RpmCache`], of which every file was verified before it
+//! entered; [`CachedRpm::place`] puts them into a folder; [`CreateRepo`] writes the repodata that
+//! makes the folder a repository. None of them knows of Koji: they take addresses and checksums.
+//! [`RepoCreate`] puts them together: from names, numbers, tags and updates to a repository.
+
+mod attempt;
+mod backoff;
+mod cache;
+mod download;
+mod entry_lock;
+mod error;
+mod fault;
+mod fetch;
+mod file_name;
+mod folder;
+mod header;
+mod hex;
+mod keyring;
+mod metadata_file;
+mod package_xml;
+mod part_file;
+mod previous;
+mod progress;
+mod rate;
+mod repodata;
+mod repomd;
+mod rpm_file;
+mod side_error;
+mod side_folder;
+mod side_repository;
+
+pub use cache::{CacheUsage, CachedRpm, Pruned, RpmCache};
+pub use download::{Download, DownloadOptions, Downloader, RemoteCopy};
+pub use error::RepoError;
+pub use fault::RpmFault;
+pub use keyring::{Keyring, KeyringError};
+pub use metadata_file::Compression;
+pub use rate::DownloadProgress;
+pub use repodata::{CreateRepo, RepoSummary};
+pub use rpm_file::{Expected, IntactRpm, RpmCheck, verify};
+pub use side_error::SideRepoError;
+pub use side_repository::{RepoCreate, RepoCreateOptions, SideRepository, SideRequest, folder_url};
+
+#[cfg(test)]
+mod tests;
