@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use image_builder::koji::{BuildId, Nvr, SigKey, Tag, UpdateId};
-use image_builder::spec::{Arch, ImageType, Override, Proxy, Release, Timeout};
+use image_builder::spec::{Arch, ImageType, Location, Override, Package, Proxy, Release, Timeout};
 
 use crate::quantity::{Age, ByteSize};
 
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Write a commented sample spec
     New(New),
+    /// Read, check and change kickstarts
+    Kickstart(KickstartArgs),
     /// Make a repository of Koji builds
     #[command(name = "siderepo")]
     SideRepo(SideRepo),
@@ -229,9 +231,109 @@ pub(crate) struct New {
     /// The architecture [default: that of the host that builds]
     #[arg(long)]
     pub(crate) arch: Option<Arch>,
+    /// Packages, @groups and -exclusions to put in, separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "LIST",
+        allow_hyphen_values = true
+    )]
+    pub(crate) packages: Vec<Package>,
     /// Write to FILE, which must not exist, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KickstartArgs {
+    #[command(subcommand)]
+    pub(crate) command: KickstartCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KickstartCommand {
+    /// Make one text of a kickstart and all that it includes
+    Flatten(Flatten),
+    /// Report every mistake of a kickstart
+    Check(CheckKickstart),
+    /// Add a repository
+    AddRepo(AddRepo),
+    /// List the packages it asks for, or add some
+    Packages(PickPackages),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Flatten {
+    /// The kickstart: a file, or an http, https or ftp URL
+    pub(crate) file: Location,
+    /// Write to OUT, which must not exist, instead of standard output
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckKickstart {
+    /// The kickstart: a file, or an http, https or ftp URL
+    pub(crate) file: Location,
+    /// Print the mistakes as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    group = clap::ArgGroup::new("url").required(true),
+    override_usage = "fbs kickstart add-repo [OPTIONS] --name <NAME> --baseurl <URL> <FILE>"
+)]
+pub(crate) struct AddRepo {
+    /// The kickstart: a file, or an http, https or ftp URL
+    pub(crate) file: Location,
+    /// The repository's name
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The folder that holds repodata/
+    #[arg(long, group = "url", value_name = "URL")]
+    pub(crate) baseurl: Option<String>,
+    /// A list of such folders
+    #[arg(long, group = "url", value_name = "URL")]
+    pub(crate) mirrorlist: Option<String>,
+    /// A metalink
+    #[arg(long, group = "url", value_name = "URL")]
+    pub(crate) metalink: Option<String>,
+    /// Of two that have the same package the one with the lower cost counts
+    #[arg(long, value_name = "N")]
+    pub(crate) cost: Option<u32>,
+    /// Packages that are not taken from it, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub(crate) excludepkgs: Vec<String>,
+    /// The only packages that are taken from it, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub(crate) includepkgs: Vec<String>,
+    /// Write to OUT, which must not exist, instead of standard output
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PickPackages {
+    /// The kickstart: a file, or an http, https or ftp URL
+    pub(crate) file: Location,
+    /// Print the kickstart with these packages, @groups and -exclusions added,
+    /// separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "LIST",
+        allow_hyphen_values = true,
+        conflicts_with = "json"
+    )]
+    pub(crate) add: Vec<Package>,
+    /// Write to OUT, which must not exist, instead of standard output
+    #[arg(long, short, value_name = "OUT", requires = "add")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the list as JSON, with options and places
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -300,11 +402,16 @@ mod tests {
     fn every_help_fits_80_columns() {
         let mut command = Args::command();
         command.build();
+        fits(&mut command);
+    }
+
+    fn fits(command: &mut clap::Command) {
         for sub in command.get_subcommands_mut() {
             let help = sub.render_long_help().to_string();
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }
+            fits(sub);
         }
     }
 }

@@ -15,13 +15,18 @@ fn reference() -> String {
     // Wrapped alike wherever the test runs.
     let mut fbs = Args::command().term_width(80);
     fbs.build();
-    let mut text = section("fbs", &mut fbs);
-    for command in fbs
+    sections("fbs", &mut fbs)
+}
+
+/// The help of a command, then that of those below it.
+fn sections(name: &str, command: &mut clap::Command) -> String {
+    let mut text = section(name, command);
+    for below in command
         .get_subcommands_mut()
         .filter(|command| command.get_name() != "help")
     {
-        let name = format!("fbs {}", command.get_name());
-        text.push_str(&section(&name, command));
+        let name = format!("{name} {}", below.get_name());
+        text.push_str(&sections(&name, below));
     }
     text
 }

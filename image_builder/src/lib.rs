@@ -56,6 +56,7 @@
 //! |---|---|
 //! | [`error`] | whose fault an error is, whether to try again, the way out |
 //! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
+//! | [`kickstart`] | kickstarts: read, flattened, understood, edited |
 //! | [`process`] | a command line as data, and the one place that starts programs |
 //! | [`events`] | what happens in a build, as data |
 //! | [`context`] | what a stage works with: runner, events, the word to stop |
@@ -77,6 +78,7 @@
 //!
 //! `mock` gives mocks of the traits that reach outside ([`process::CommandRunner`],
 //! [`builders::Bootiso`], [`transfer::Transfer`]), made by [mockall](https://docs.rs/mockall).
+//! `ftp` reads kickstarts over FTP.
 
 pub mod builders;
 pub mod compose;
@@ -90,6 +92,7 @@ pub mod host;
 mod http;
 pub mod imagebuilder;
 pub mod job_log;
+pub mod kickstart;
 pub mod koji;
 pub mod outdir;
 pub mod plan;
@@ -101,6 +104,7 @@ pub mod report;
 pub mod repository;
 pub mod spec;
 pub mod transfer;
+pub mod util;
 pub mod verify;
 pub mod workdir;
 

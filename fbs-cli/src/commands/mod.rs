@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod createrepo;
 mod doctor;
+mod kickstart;
 mod new;
 mod plan;
 mod siderepo;
@@ -25,6 +26,7 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Kickstart(args) => kickstart::run(&args.command).await,
         Command::SideRepo(args) => siderepo::run(&args).await,
         Command::CreateRepo(args) => createrepo::run(&args).await,
         Command::Cache(args) => cache::run(&args.command).await,

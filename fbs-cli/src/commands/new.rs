@@ -10,7 +10,7 @@ use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) fn run(args: &New) -> Exit {
-    let sample = spec::sample(args.image_type, &args.release, args.arch);
+    let sample = spec::sample(args.image_type, &args.release, args.arch, &args.packages);
     let Some(path) = &args.output else {
         output::text(&sample);
         return Exit::Done;

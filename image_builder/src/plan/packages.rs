@@ -15,8 +15,8 @@ pub(super) fn packages(
     backend: Backend,
     notes: &mut Vec<String>,
 ) -> Vec<String> {
-    let mut packages: Vec<String> = shared
-        .packages
+    let selection = shared.selection();
+    let mut packages: Vec<String> = selection
         .iter()
         .map(|package| package.as_str().to_owned())
         .collect();
@@ -32,7 +32,7 @@ pub(super) fn packages(
         .chain([compressor])
         .filter(|name| !packages.iter().any(|package| package == name))
         .collect();
-    if !missing.is_empty() && !shared.packages.is_empty() {
+    if !missing.is_empty() && !selection.is_empty() {
         notes.push(format!(
             "{} added: the image cannot boot without",
             missing.join(", ")

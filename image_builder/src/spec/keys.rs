@@ -71,6 +71,7 @@ pub enum Kind {
     SigKeys,
     RequireLanded,
     Packages,
+    Groups,
     Stages,
     Backend,
     Compression,
@@ -91,6 +92,7 @@ impl Kind {
                 | Self::Updates
                 | Self::SigKeys
                 | Self::Packages
+                | Self::Groups
                 | Self::Stages
         )
     }
@@ -124,6 +126,7 @@ impl Kind {
             Self::SigKeys => "list of key ids, 8 or more hexadecimal digits each",
             Self::RequireLanded => "`all`, `any` or `none`",
             Self::Packages => "list of packages, `@groups`, `@^environments`, `-exclusions`",
+            Self::Groups => "list of groups or `^environments`, with or without `@`",
             Self::Stages => "`all`, or some of `-G -C -B -I`",
             Self::Backend => {
                 "`auto`, `native`, `lorax`, `livemedia-creator`, `livecd-creator`, `kiwi`, \
@@ -249,6 +252,8 @@ pub const KEYS: &[Key] = &[
         "the key that the builds' packages must be signed with"),
     key("packages", EVERY, Kind::Packages, 2026, "@core, or those of the kickstart or template", "vim;@core;-sendmail",
         "packages to put in or, behind \"-\", to leave out"),
+    key("groups", EVERY, Kind::Groups, 2026, "none but those among packages", "core;base-x",
+        "groups and environments to put in"),
     key("updates", EVERY, Kind::Flag, 2012, "no", "yes", "use the updates repository"),
     key("updates-testing", EVERY, Kind::Flag, 2012, "no", "yes", "use the updates-testing repository"),
     key("<release>_url", EVERY, Kind::Location, 2012, "Fedora's server",

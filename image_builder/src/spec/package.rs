@@ -17,6 +17,26 @@ impl Package {
         &self.0
     }
 
+    /// A group or an environment, with or without its `@`: `core`, `@core`, `^server`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the name.
+    pub fn group(text: &str) -> Result<Self, ValueError> {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let expected = "expected core, @core or ^minimal-environment";
+        if name.starts_with('-') {
+            let problem = format!("{} is not a group", quoted(text));
+            return Err(ValueError::new(
+                problem,
+                "to leave one out, write -@NAME in packages",
+            ));
+        }
+        format!("@{name}")
+            .parse()
+            .map_err(|_| ValueError::new(format!("{} is not a group", quoted(text)), expected))
+    }
+
     /// Whether it is to be left out: `-vim`.
     pub fn is_excluded(&self) -> bool {
         self.0.starts_with('-')
@@ -85,6 +105,20 @@ mod tests {
             let package: Package = text.parse().unwrap();
             assert_eq!(package.to_string(), text);
             assert_eq!(package.is_excluded(), text.starts_with('-'));
+        }
+    }
+
+    #[test]
+    fn groups() {
+        for (text, group) in [
+            ("core", "@core"),
+            ("@core", "@core"),
+            ("^server", "@^server"),
+        ] {
+            assert_eq!(Package::group(text).unwrap().as_str(), group);
+        }
+        for text in ["", "@", "-core", "a b", "@@core", "--x"] {
+            assert!(Package::group(text).is_err(), "{text}");
         }
     }
 

@@ -23,6 +23,7 @@ pub(crate) fn shared(from: &mut Reader<'_, '_>) -> Shared {
         sigkey: from.list("sigkey"),
         koji_gpgkey: from.take("koji_gpgkey"),
         packages: from.packages("packages"),
+        groups: from.groups("groups"),
         updates: from.take_as("updates", text::flag),
         updates_testing: from.take_as("updates-testing", text::flag),
         repositories: repositories(from),

@@ -125,6 +125,14 @@ impl<'a> Reader<'a, '_> {
         )
     }
 
+    pub(crate) fn groups(&mut self, key: &str) -> Vec<Package> {
+        self.take_all(
+            key,
+            |c| c == ';' || c == ',' || c.is_whitespace(),
+            Package::group,
+        )
+    }
+
     /// Reads a value only to find its mistakes.
     pub(crate) fn check(&mut self, key: &str, kind: Kind) {
         match kind {
@@ -149,6 +157,7 @@ impl<'a> Reader<'a, '_> {
             Kind::SigKeys => drop(self.list::<SigKey>(key)),
             Kind::RequireLanded => drop(self.take::<RequireLanded>(key)),
             Kind::Packages => drop(self.packages(key)),
+            Kind::Groups => drop(self.groups(key)),
             Kind::Stages => drop(self.take::<Stages>(key)),
             Kind::Backend => drop(self.take::<Backend>(key)),
             Kind::Compression => drop(self.take::<Compression>(key)),

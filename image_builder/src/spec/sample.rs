@@ -5,11 +5,17 @@ use std::fmt::Write as _;
 use super::arch::Arch;
 use super::choice::ImageType;
 use super::keys::{KEYS, Key, Kind, Section};
+use super::package::Package;
 use super::release::Release;
 
 /// A commented INI spec for one kind of image that has no mistakes: type, release and, if given,
-/// arch are set; every other key stands in a comment with its default and an example.
-pub fn sample(image_type: ImageType, release: &Release, arch: Option<Arch>) -> String {
+/// arch and packages are set; every other key stands in a comment with its default and an example.
+pub fn sample(
+    image_type: ImageType,
+    release: &Release,
+    arch: Option<Arch>,
+    packages: &[Package],
+) -> String {
     let own = match image_type {
         ImageType::Boot => Section::Boot,
         ImageType::Dvd => Section::Dvd,
@@ -40,10 +46,15 @@ pub fn sample(image_type: ImageType, release: &Release, arch: Option<Arch>) -> S
         }
     }
     let _ = write!(out, "\n[{own}]\n");
-    for key in KEYS.iter().filter(|key| key.sections.contains(&own)) {
-        // It is set in [DEFAULT] already.
-        if !key.sections.contains(&Section::Default) {
-            commented(&mut out, key, release);
+    let packages: Vec<&str> = packages.iter().map(Package::as_str).collect();
+    // What is set in [DEFAULT] already is left out.
+    for key in KEYS
+        .iter()
+        .filter(|key| key.sections.contains(&own) && !key.sections.contains(&Section::Default))
+    {
+        match key.kind {
+            Kind::Packages if !packages.is_empty() => set(&mut out, key, &packages.join(";")),
+            _ => commented(&mut out, key, release),
         }
     }
     out

@@ -65,6 +65,8 @@ pub struct Shared {
     pub koji_gpgkey: Option<Location>,
     /// `packages`: packages and groups beyond the kickstart's or the template's.
     pub packages: Vec<Package>,
+    /// `groups`: groups beyond these, each with its `@`.
+    pub groups: Vec<Package>,
     /// `updates`: whether the updates repository is used.
     pub updates: Option<bool>,
     /// `updates-testing`: whether the updates-testing repository is used.
@@ -88,6 +90,13 @@ pub struct Shared {
     pub boot_test: Option<BootTest>,
     /// `timeout`: how long the build may take.
     pub timeout: Option<Timeout>,
+}
+
+impl Shared {
+    /// What is picked: `packages`, then `groups`.
+    pub fn selection(&self) -> Vec<Package> {
+        self.packages.iter().chain(&self.groups).cloned().collect()
+    }
 }
 
 /// `[boot]`: a network install ISO.

@@ -237,6 +237,7 @@ fn shared(shared: &Shared) -> Keys {
             shared.koji_gpgkey.as_ref().map(|key| key.as_written()),
         )
         .list("packages", &shared.packages)
+        .list("groups", &shared.groups)
         .flag("updates", shared.updates)
         .flag("updates-testing", shared.updates_testing);
     for (id, urls) in &shared.repositories {

@@ -8,10 +8,15 @@ fn samples_have_no_mistakes() {
     for image_type in ImageType::ALL {
         for release in ["17", "30", "43", "rawhide", "eln"] {
             let release: Release = release.parse().unwrap();
-            let text = sample(*image_type, &release, None);
+            let text = sample(*image_type, &release, None, &[]);
             let spec = ini(&text);
             assert_eq!((spec.image_type(), spec.release()), (*image_type, &release));
-            let spec = ini(&sample(*image_type, &release, Some(Arch::Aarch64)));
+            let spec = ini(&sample(
+                *image_type,
+                &release,
+                Some(Arch::Aarch64),
+                &["vim".parse().unwrap(), "@core".parse().unwrap()],
+            ));
             assert_eq!(spec.common.arch, Some(Arch::Aarch64));
 
             // With every example set, too.

@@ -1,0 +1,150 @@
+//! Addresses that only this machine's own network reaches. A text from elsewhere may not make us
+//! fetch from them: <https://owasp.org/www-community/attacks/Server_Side_Request_Forgery>.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// Whether an address is not one of the public internet.
+pub(super) fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_internal_v4(address),
+        IpAddr::V6(address) => is_internal_v6(address),
+    }
+}
+
+/// The ranges of <https://www.iana.org/assignments/iana-ipv4-special-registry> that are not
+/// globally reachable, and multicast.
+fn is_internal_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || matches!(
+            (a, b, c),
+            (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18 | 19, _) | (240.., ..)
+        )
+}
+
+/// As for IPv4: <https://www.iana.org/assignments/iana-ipv6-special-registry>; also what carries
+/// an internal IPv4 address in it.
+fn is_internal_v6(address: Ipv6Addr) -> bool {
+    let bytes = address.octets();
+    let v4 = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => is_internal_v4(v4(12)),
+        [0x2002, ..] => is_internal_v4(v4(2)),
+        // Only 2000::/3 is global; 2001:db8::/32 and 2001::/23 in it are not.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] => true,
+        [first, ..] => !(0x2000..=0x3fff).contains(&first),
+    }
+}
+
+/// The internal address that a URL names by number; those behind a name are found when it is
+/// resolved.
+pub(super) fn by_number(url: &Url) -> Option<IpAddr> {
+    let address = match url.host()? {
+        Host::Ipv4(address) => IpAddr::V4(address),
+        Host::Ipv6(address) => IpAddr::V6(address),
+        Host::Domain(_) => return None,
+    };
+    is_internal(address).then_some(address)
+}
+
+/// Why a name is not used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is an internal address")]
+pub(super) struct InternalName(pub(super) String);
+
+/// Resolves names, but not to internal addresses. What is resolved is what is connected to, so
+/// that a name cannot mean one address to a check and another to the connection.
+#[derive(Debug)]
+pub(super) struct PublicNames;
+
+impl PublicNames {
+    /// The public addresses of a host.
+    ///
+    /// # Errors
+    ///
+    /// Those of the resolver; [`InternalName`] for a host with any internal address.
+    pub(super) async fn look_up(
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        match addresses.iter().any(|address| is_internal(address.ip())) {
+            true => Err(Box::new(InternalName(host.to_owned()))),
+            false => Ok(addresses),
+        }
+    }
+}
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = Self::look_up(name.as_str(), 0).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_ones_are_known() {
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "192.0.0.8",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:7f00:1::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001:db8::1",
+        ] {
+            assert!(is_internal(address.parse().unwrap()), "{address}");
+        }
+        for address in ["8.8.8.8", "100.128.0.1", "2a00:1450::1", "2002:808:808::"] {
+            assert!(!is_internal(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_seen_however_they_are_written() {
+        for url in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "ftp://[::1]/a.ks",
+            "http://127.1/",
+        ] {
+            let url = Url::parse(url).unwrap();
+            let seen = by_number(&url).is_some() || url.scheme() == "ftp";
+            assert!(seen, "{url}");
+        }
+        assert_eq!(by_number(&Url::parse("http://host/").unwrap()), None);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_refused() {
+        let error = PublicNames::look_up("localhost", 80).await.unwrap_err();
+        assert!(error.downcast_ref::<InternalName>().is_some(), "{error}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Whole kickstarts, as values.
+
+mod flatten;
+mod settings;

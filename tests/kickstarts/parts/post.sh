@@ -1,0 +1,2 @@
+systemctl enable qa.service
+echo "a\nb"
