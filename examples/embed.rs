@@ -55,7 +55,7 @@ async fn build(repository: &str) -> Result<BuildReport, Box<dyn std::error::Erro
     let builder = ImageBuilder::new(spec)
         .with_events(printed())
         .with_cancel(cancelled_by_ctrl_c());
-    let plan = builder.plan()?;
+    let plan = builder.plan().await?;
     match builder.build(&plan).await {
         Ok(report) => Ok(report),
         Err(BuildFailure { error, report, .. }) => {

@@ -284,7 +284,10 @@ async fn stopped_while_the_image_is_delivered() {
         .with_events(events)
         .with_cancel(cancel)
         .with_runner(Arc::new(WithStubs(stubs)));
-    let failure = builder.build(&builder.plan().unwrap()).await.unwrap_err();
+    let failure = builder
+        .build(&builder.plan().await.unwrap())
+        .await
+        .unwrap_err();
     assert_eq!(failure.error.to_string(), "the build was cancelled");
     folders.assert_nothing_left();
     let delivery = folders.delivery();

@@ -25,16 +25,22 @@ pub fn files(
     logs: &[std::path::PathBuf],
 ) -> Vec<Delivery> {
     let mut files = Vec::new();
-    if let Some(built) = built {
+    let image = built.and_then(|built| built.iso.as_ref());
+    if let Some(iso) = image {
         files.push(Delivery {
-            file: built.iso.clone(),
+            file: iso.clone(),
             name: format!("{}.iso", plan.name),
         });
     }
     let evidence = verdicts
         .iter()
         .flat_map(|verdict| verdict.screenshot.iter().chain(Some(&verdict.serial_log)));
-    for file in evidence.chain(logs).filter(|file| file.is_file()) {
+    let extra = built.iter().flat_map(|built| &built.extra);
+    for file in evidence
+        .chain(extra)
+        .chain(logs)
+        .filter(|file| file.is_file())
+    {
         let name = file
             .file_name()
             .unwrap_or_default()

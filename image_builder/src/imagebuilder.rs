@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::builders::{self, Bootiso};
+use crate::builders::Builder;
 use crate::context::BuildContext;
 use crate::events::Events;
 use crate::host::Host;
-use crate::plan::{BackendChoice, BuildPlan, PlanError, PlanOptions};
+use crate::kickstart::{self, Reader};
+use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions};
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
-use crate::spec::BuildSpec;
+use crate::spec::{BuildSpec, ImageType, Trust};
 use run::Run;
 
 /// Builds images on this host.
@@ -29,7 +30,7 @@ use run::Run;
 ///
 /// let spec = BuildSpec::load("examples/boot.conf")?;
 /// let builder = ImageBuilder::new(spec);
-/// let report = builder.build(&builder.plan()?).await?;
+/// let report = builder.build(&builder.plan().await?).await?;
 /// println!("{} has {} packages", report.title, report.packages.len());
 /// # Ok(())
 /// # }
@@ -82,15 +83,32 @@ impl ImageBuilder {
         self
     }
 
-    /// What will be done, every command included.
+    /// What will be done, every command included. Reads the kickstart of a live image or a DVD,
+    /// wherever that is; nothing else here is waited for.
     ///
     /// # Errors
     ///
     /// See [`PlanError`].
-    pub fn plan(&self) -> Result<BuildPlan, PlanError> {
-        let mut plan = BuildPlan::new(&self.spec, &self.host, &self.options)?;
-        plan.steps = bootiso(&plan.backend)?.steps(&plan);
+    pub async fn plan(&self) -> Result<BuildPlan, PlanError> {
+        let kickstart = match self.spec.image_type() {
+            ImageType::Boot => KickstartPlan::default(),
+            ImageType::Live | ImageType::Dvd => {
+                let text = kickstart::of_spec(&self.spec, &self.reader()).await?;
+                KickstartPlan::new(text)?
+            }
+        };
+        let mut plan = BuildPlan::new(&self.spec, &kickstart, &self.host, &self.options)?;
+        plan.steps = builder_of(&plan)?.steps(&plan);
         Ok(plan)
+    }
+
+    /// Reads kickstarts as the author of a spec on this host may.
+    fn reader(&self) -> Reader {
+        let reader = Reader::new(Trust::Local);
+        match &self.spec.shared().proxy {
+            Some(proxy) => reader.with_proxy(proxy.as_written()),
+            None => reader,
+        }
     }
 
     /// Does it.
@@ -124,9 +142,9 @@ impl ImageBuilder {
     }
 }
 
-fn bootiso(choice: &BackendChoice) -> Result<Box<dyn Bootiso>, PlanError> {
-    builders::bootiso(choice.name).ok_or_else(|| PlanError::Backend {
-        backend: choice.name,
-        problem: "does not make boot images".to_owned(),
+fn builder_of(plan: &BuildPlan) -> Result<Builder, PlanError> {
+    Builder::of(plan.image_type, plan.backend.name).ok_or_else(|| PlanError::Backend {
+        backend: plan.backend.name,
+        problem: format!("does not make {} images", plan.image_type),
     })
 }

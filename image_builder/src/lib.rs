@@ -37,7 +37,7 @@
 //!     let builder = ImageBuilder::new(spec)
 //!         .with_events(events)
 //!         .with_cancel(cancel);
-//!     let plan = builder.plan()?;
+//!     let plan = builder.plan().await?;
 //!     let report = builder.build(&plan).await?;
 //!     println!("{} packages", report.packages.len());
 //!     Ok(())

@@ -6,7 +6,9 @@
 
 mod backend;
 mod error;
+mod image;
 mod initramfs;
+mod install;
 mod names;
 mod options;
 mod packages;
@@ -14,6 +16,8 @@ mod repositories;
 mod side;
 
 pub use error::PlanError;
+pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan};
+pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
 pub use options::{CACHE_DIR, PlanOptions};
 pub use side::{SIDE_REPOSITORY, SidePlan};
@@ -23,6 +27,7 @@ use std::path::{Path, PathBuf};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
+use self::image::Named;
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
 use crate::process::Invocation;
@@ -101,6 +106,13 @@ pub struct BuildPlan {
     pub side: Option<SidePlan>,
     /// Packages, `@groups` and `-exclusions`, as dnf takes them.
     pub packages: Vec<String>,
+    /// How they are installed.
+    pub install: InstallOptions,
+    /// The flattened kickstart of a live image or a DVD; never serialised.
+    #[serde(skip)]
+    pub kickstart: KickstartPlan,
+    /// What only this kind of image has.
+    pub image: ImagePlan,
     /// The proxy for package downloads, password included; never serialised.
     #[serde(skip)]
     pub proxy: Option<String>,
@@ -134,34 +146,27 @@ pub struct BuildPlan {
 }
 
 impl BuildPlan {
-    /// Decides everything but the commands, which the chosen backend adds.
+    /// Decides everything but the commands, which the chosen backend adds. `kickstart` is the
+    /// one of the spec ([`crate::kickstart::of_spec`]); a boot image has none.
     ///
     /// # Errors
     ///
     /// See [`PlanError`]. What is only missing on the host is no error; it is in
     /// [`BuildPlan::missing`].
-    pub fn new(spec: &BuildSpec, host: &Host, options: &PlanOptions) -> Result<Self, PlanError> {
+    pub fn new(
+        spec: &BuildSpec,
+        kickstart: &KickstartPlan,
+        host: &Host,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
         let image_type = spec.image_type();
-        if image_type != ImageType::Boot {
-            return Err(PlanError::ImageType(image_type));
-        }
         let shared = spec.shared();
-        let group = shared
-            .packages
-            .iter()
-            .find(|package| package.as_str().starts_with("-@"));
-        if let Some(group) = group {
-            return Err(PlanError::ExcludedGroup(group.name().to_owned()));
-        }
-        let boot = spec.boot_or_default();
         let release = spec.package_release().clone();
         let arch = spec.common.arch.or(host.arch).unwrap_or(Arch::X86_64);
-        let product = boot
-            .product
-            .clone()
-            .unwrap_or_else(|| defaults::PRODUCT.to_owned());
-        let version = boot.version.clone().unwrap_or_else(|| release.to_string());
-        let backend = backend::choose(shared.backend.unwrap_or_default(), arch, &release, host)?;
+        let named = Named::of(spec);
+        let version = named.version.clone().unwrap_or_else(|| release.to_string());
+        let wanted = shared.backend.unwrap_or_default();
+        let backend = backend::choose(wanted, image_type, arch, &release, host)?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
         let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
         let initramfs = initramfs::compression(&release, compression);
@@ -172,11 +177,17 @@ impl BuildPlan {
         if !spec.common.email.is_empty() {
             notes.push("nobody is written to: mail is not sent yet".to_owned());
         }
-        let packages = packages::packages(shared, initramfs, backend.name, &mut notes);
+        let packages = packages::packages(
+            spec,
+            &kickstart.settings,
+            initramfs,
+            backend.name,
+            &mut notes,
+        )?;
         let mut repositories = repositories::repositories(
             spec,
+            &kickstart.settings,
             &options.current_dir,
-            shared,
             &release,
             arch,
             &mut notes,
@@ -190,13 +201,13 @@ impl BuildPlan {
             .to_string();
         let name = format!(
             "{}-{image_type}-{release}-{arch}-{stamp}",
-            names::file_word(&product)
+            names::file_word(&named.product)
         );
-        let work_parent = match &boot.workdir {
-            Some(path) => spec.resolve(path),
+        let here = |path: &Path| options.current_dir.join(spec.resolve(path));
+        let work_parent = match &named.work {
+            Some(path) => here(path),
             None => PathBuf::from(defaults::WORK_DIR),
         };
-        let work_parent = options.current_dir.join(work_parent);
         let work = work_parent.join(&job);
         let side_repository = work.join("side");
         if side.is_some() {
@@ -206,16 +217,30 @@ impl BuildPlan {
         if boot_test != BootTest::None {
             needs.extend(boot_test_requirements(boot_test != BootTest::Bios));
         }
+        let install = InstallOptions::of(image_type, &kickstart.settings, &mut notes);
+        let image = image::of(spec, &version, initramfs, &work, &options.current_dir);
+        let volume_id = match (&named.label, image_type) {
+            (Some(label), _) => label.clone(),
+            (None, ImageType::Boot) => volume_id(&named.product, &version, arch.basearch()),
+            (None, ImageType::Live) => volume_id(&named.product, "Live", &version),
+            (None, ImageType::Dvd) => {
+                let product = format!("{}-{}", named.product, image.flavor());
+                volume_id(&product, &version, arch.basearch())
+            }
+        };
         Ok(Self {
-            title: format!("{image_type} image of {product} {version} ({arch})"),
+            title: format!("{image_type} image of {} {version} ({arch})", named.product),
             created: options.now,
             image_type,
             arch,
-            volume_id: volume_id(&product, &version, arch.basearch()),
+            volume_id,
             name,
             repositories,
             side,
             packages,
+            install,
+            kickstart: kickstart.clone(),
+            image,
             proxy: shared
                 .proxy
                 .as_ref()
@@ -236,11 +261,11 @@ impl BuildPlan {
                 work,
                 side_repository,
                 work_parent,
-                cache: options.current_dir.join(&options.cache_dir),
-                tree: boot
-                    .outdir
-                    .as_ref()
-                    .map(|path| options.current_dir.join(spec.resolve(path))),
+                cache: match &named.cache {
+                    Some(path) => here(path),
+                    None => options.current_dir.join(&options.cache_dir),
+                },
+                tree: named.tree.as_deref().map(here),
                 staging: staging(spec, &options.current_dir)?,
             },
             missing: host.missing(&needs),
@@ -248,7 +273,7 @@ impl BuildPlan {
             steps: Vec::new(),
             spec: spec.clone(),
             release,
-            product,
+            product: named.product,
             version,
             backend,
             job,
@@ -307,6 +332,7 @@ mod tests {
     use super::*;
     use crate::error::StageError;
     use crate::host::tests::complete;
+    use crate::kickstart::Kickstart;
     use crate::repository::Source;
     use crate::spec::{Format, RequireLanded};
 
@@ -317,7 +343,7 @@ mod tests {
 
     fn plan_on(host: &Host, text: &str) -> Result<BuildPlan, PlanError> {
         let spec = BuildSpec::parse(text, Format::Ini, "boot.conf").unwrap();
-        BuildPlan::new(&spec, host, &options())
+        BuildPlan::new(&spec, &KickstartPlan::default(), host, &options())
     }
 
     fn plan(text: &str) -> Result<BuildPlan, PlanError> {
@@ -395,7 +421,8 @@ mod tests {
         let koji = |more: &str| {
             let text = format!("{BOOT}bid = 7\n{more}");
             let spec = BuildSpec::parse(&text, Format::Ini, "boot.conf").unwrap();
-            let plan = BuildPlan::new(&spec, &complete(), &options).unwrap();
+            let plan =
+                BuildPlan::new(&spec, &KickstartPlan::default(), &complete(), &options).unwrap();
             let koji = plan.side.unwrap().koji;
             (koji.hub.to_string(), koji.files.to_string())
         };
@@ -437,8 +464,71 @@ mod tests {
             assert!(!error.to_string().contains("secret"), "{error}");
             assert!(error.hint().is_some());
         }
-        let live = plan("[DEFAULT]\ntype = live\nrelease = 43\n").unwrap_err();
-        assert_eq!(live, PlanError::ImageType(ImageType::Live));
+    }
+
+    fn with_kickstart(section: &str, text: &str) -> Result<BuildPlan, PlanError> {
+        let spec = format!("[DEFAULT]\ntype = {section}\nrelease = 43\n[{section}]\n");
+        let spec = BuildSpec::parse(&spec, Format::Ini, "a.conf").unwrap();
+        let kickstart = KickstartPlan::new(Kickstart::parse(text, "a.ks")?)?;
+        BuildPlan::new(&spec, &kickstart, &complete(), &options())
+    }
+
+    #[test]
+    fn a_kickstart_says_where_packages_come_from_and_which() {
+        let plan = with_kickstart(
+            "live",
+            "repo --name=fedora --mirrorlist=http://m/ --cost=5 --excludepkgs=a,b\n\
+             %packages --excludedocs --inst-langs=en\n@base-x\n@fonts --optional\nvim\n-nano\n%end\n",
+        )
+        .unwrap();
+        assert_eq!(plan.title, "live image of Fedora 43 (x86_64)");
+        assert_eq!(plan.volume_id, "Fedora-Live-43");
+        assert_eq!(
+            plan.packages,
+            [
+                "@core",
+                "@base-x",
+                "vim",
+                "-nano",
+                "kernel",
+                "dracut-live",
+                "zstd"
+            ]
+        );
+        let fedora = &plan.repositories[0];
+        assert_eq!((plan.repositories.len(), fedora.cost), (1, Some(5)));
+        assert!(fedora.section().contains("excludepkgs=a b\n"));
+        assert_eq!(plan.install.groups[0].name, "fonts");
+        assert!(plan.install.weak_dependencies && !plan.install.documentation);
+        assert_eq!(
+            plan.install.languages.as_deref(),
+            Some(&["en".to_owned()][..])
+        );
+        let ImagePlan::Live(live) = &plan.image else {
+            panic!("{:?}", plan.image);
+        };
+        assert_eq!(
+            (live.title.as_str(), live.script_seconds),
+            ("Fedora 43 Live", 1800)
+        );
+    }
+
+    #[test]
+    fn a_kickstart_without_repositories_takes_the_releases() {
+        let plan = with_kickstart("dvd", "%packages --nocore\nvim\n%end\n").unwrap();
+        assert_eq!(plan.packages, ["vim"]);
+        assert_eq!(plan.repositories[0].id, "43");
+        assert_eq!(plan.volume_id, "Fedora-Server-43-x86_64");
+        let ImagePlan::Dvd(dvd) = &plan.image else {
+            panic!("{:?}", plan.image);
+        };
+        assert!(dvd.stages.is_all() && !dvd.sources && !dvd.keep);
+        assert_eq!(dvd.installer, ["@core", "kernel", "dracut-live", "zstd"]);
+        let error = with_kickstart("dvd", "repo --name=updates\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.ks:1: the repository updates has no address"
+        );
     }
 
     #[test]

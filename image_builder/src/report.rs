@@ -99,6 +99,45 @@ pub struct MemoryRecord {
     pub command_kib: u64,
 }
 
+/// What became of a kickstart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct KickstartRecord {
+    /// What was not carried out, in the order of the text.
+    pub not_applied: Vec<NotApplied>,
+    /// The scripts that ran, in their order.
+    pub scripts: Vec<ScriptRecord>,
+}
+
+/// A part of a kickstart that was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotApplied {
+    /// File and line.
+    pub place: String,
+    /// The command or section, with the option if it is only that.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A script of a kickstart that ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptRecord {
+    /// `%post`, or `%post --nochroot`.
+    pub script: String,
+    /// File and line of its header.
+    pub place: String,
+    /// Succeeded, failed or cancelled. A failure without `--erroronfail` does not end the build.
+    pub outcome: Outcome,
+    /// Its exit status; absent when it was ended by us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// File and line at which it failed, where its interpreter said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<String>,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
 /// The Koji builds that were asked for, and the proof of what became of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SideRecord {
@@ -151,6 +190,9 @@ pub struct BuildReport {
     /// The Koji builds that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side_repository: Option<SideRecord>,
+    /// What became of the kickstart, where the engine carried one out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kickstart: Option<KickstartRecord>,
     /// The stages in their order.
     pub stages: Vec<StageRecord>,
     /// Every command in its order.

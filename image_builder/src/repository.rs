@@ -49,6 +49,25 @@ pub struct Repository {
     /// dnf's priority: 1 (wins) to 99 (the default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    /// dnf's cost: of two repositories with the same package the cheaper one is asked; 1000 if
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u32>,
+    /// Packages and globs that are not taken from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// If any, nothing else is taken from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// A proxy for it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Whether its groups are used.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub groups: bool,
+    /// Whether the server's certificate is checked.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub verify_tls: bool,
     /// Whether signatures of its packages are checked.
     pub gpg_check: bool,
     /// URLs of the keys to check them with.
@@ -64,6 +83,12 @@ impl Repository {
             id: id.into(),
             sources,
             priority: None,
+            cost: None,
+            exclude: Vec::new(),
+            include: Vec::new(),
+            proxy: None,
+            groups: true,
+            verify_tls: true,
             gpg_check: false,
             gpg_keys: Vec::new(),
         }
@@ -85,6 +110,26 @@ impl Repository {
         if let Some(priority) = self.priority {
             let _ = writeln!(text, "priority={priority}");
         }
+        if let Some(cost) = self.cost {
+            let _ = writeln!(text, "cost={cost}");
+        }
+        for (name, list) in [
+            ("excludepkgs", &self.exclude),
+            ("includepkgs", &self.include),
+        ] {
+            if !list.is_empty() {
+                let _ = writeln!(text, "{name}={}", list.join(" "));
+            }
+        }
+        if let Some(proxy) = &self.proxy {
+            let _ = writeln!(text, "proxy={proxy}");
+        }
+        if !self.groups {
+            text.push_str("enablegroups=0\n");
+        }
+        if !self.verify_tls {
+            text.push_str("sslverify=0\n");
+        }
         if self.gpg_check {
             let _ = writeln!(text, "gpgcheck=1\ngpgkey={}", self.gpg_keys.join(" "));
         } else {
@@ -92,4 +137,13 @@ impl Repository {
         }
         text
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &Build) -> Exit {
     };
     let builder = ImageBuilder::new(built).with_cancel(cancelled_by_signals());
     // Nothing is shown before the plan stands: its errors speak for themselves.
-    let plan = match builder.plan() {
+    let plan = match builder.plan().await {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };

@@ -8,7 +8,7 @@ use crate::args::Check;
 use crate::exit::Exit;
 use crate::output;
 
-pub(crate) fn run(args: &Check) -> Exit {
+pub(crate) async fn run(args: &Check) -> Exit {
     let checked = spec::load(&args.spec);
     let mistakes = checked
         .as_ref()
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Check) -> Exit {
     }
     match &checked {
         Ok(built) => {
-            match ImageBuilder::new(built.clone()).plan() {
+            match ImageBuilder::new(built.clone()).plan().await {
                 Ok(plan) => eprintln!("{}: fine, for a {}", args.spec.conf.display(), plan.title),
                 // Right in itself: another host or a later version may well build it.
                 Err(error) => {

@@ -23,8 +23,8 @@ use crate::exit::Exit;
 pub(crate) async fn run(args: Args) -> Exit {
     match args.command {
         Command::Build(args) => build::run(&args).await,
-        Command::Plan(args) => plan::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args).await,
+        Command::Check(args) => check::run(&args).await,
         Command::New(args) => new::run(&args),
         Command::Kickstart(args) => kickstart::run(&args.command).await,
         Command::SideRepo(args) => siderepo::run(&args).await,

@@ -12,12 +12,12 @@ use crate::args::Plan;
 use crate::exit::{self, Exit};
 use crate::output;
 
-pub(crate) fn run(args: &Plan) -> Exit {
+pub(crate) async fn run(args: &Plan) -> Exit {
     let built = match spec::load(&args.spec) {
         Ok(built) => built,
         Err(error) => return spec::report(&args.spec, &error),
     };
-    let plan = match ImageBuilder::new(built).plan() {
+    let plan = match ImageBuilder::new(built).plan().await {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };

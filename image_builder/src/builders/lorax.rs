@@ -211,10 +211,10 @@ async fn run(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, ComposeError
         }
     }
     Ok(Built {
-        iso: files.output.join("images/boot.iso"),
-        iso_sha256: None,
-        tree: files.output,
+        iso: Some(files.output.join("images/boot.iso")),
+        tree: Some(files.output),
         logs: logs(&files.logs),
+        ..Built::default()
     })
 }
 
@@ -281,7 +281,7 @@ fn logs(folder: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::host::tests::complete;
-    use crate::plan::PlanOptions;
+    use crate::plan::{KickstartPlan, PlanOptions};
     use crate::spec::{BuildSpec, Format};
 
     fn plan(more: &str) -> BuildPlan {
@@ -292,7 +292,8 @@ mod tests {
         let spec = BuildSpec::parse(&text, Format::Ini, "boot.conf").unwrap();
         let now = "2026-11-21T09:42:24Z".parse().unwrap();
         let options = PlanOptions::new(now, "/", "/c");
-        let mut plan = BuildPlan::new(&spec, &complete(), &options).unwrap();
+        let mut plan =
+            BuildPlan::new(&spec, &KickstartPlan::default(), &complete(), &options).unwrap();
         plan.paths.work = "/w".into();
         plan
     }

@@ -1,8 +1,8 @@
 //! Who can make an image: a trait for each kind of image, one file for each tool.
 //!
-//! A builder turns a [`BuildPlan`] into commands without running them ([`Bootiso::steps`]), and
-//! runs them ([`Bootiso::build`]). A new backend is one file, its `mod` line and one arm in
-//! [`bootiso`].
+//! A builder turns a [`BuildPlan`] into commands without running them (`steps`), and runs them
+//! (`build`): [`Bootiso`], [`Live`], [`Dvd`]. A new backend is one file, its `mod` line and one arm
+//! in [`Builder::of`].
 
 pub mod lorax;
 pub mod native;
@@ -17,17 +17,22 @@ use crate::error::{ErrorKind, StageError};
 use crate::events::Stage;
 use crate::plan::{BuildPlan, Step};
 use crate::process::CommandError;
-use crate::spec::Backend;
+use crate::report::KickstartRecord;
+use crate::spec::{Backend, ImageType};
 
 /// What a builder leaves, all below the build's work directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Built {
-    /// The tree in lorax's layout.
-    pub tree: PathBuf,
-    /// The ISO in it.
-    pub iso: PathBuf,
+    /// The tree in lorax's layout, where the image has one.
+    pub tree: Option<PathBuf>,
+    /// The image; only a DVD of which not every stage runs has none.
+    pub iso: Option<PathBuf>,
     /// The ISO's SHA-256 where the builder has computed it.
     pub iso_sha256: Option<String>,
+    /// Further images and lists that are delivered beside it.
+    pub extra: Vec<PathBuf>,
+    /// What became of its kickstart.
+    pub kickstart: Option<KickstartRecord>,
     /// Logs of the tool that made it.
     pub logs: Vec<PathBuf>,
 }
@@ -42,6 +47,8 @@ pub struct BuildError {
     pub source: ComposeError,
     /// Logs that the tool left all the same.
     pub logs: Vec<PathBuf>,
+    /// What became of the kickstart until then.
+    pub kickstart: Option<Box<KickstartRecord>>,
 }
 
 impl BuildError {
@@ -51,6 +58,7 @@ impl BuildError {
             stage,
             source: source.into(),
             logs: Vec::new(),
+            kickstart: None,
         }
     }
 }
@@ -84,14 +92,81 @@ pub trait Bootiso: Send + Sync + std::fmt::Debug {
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError>;
 }
 
-/// The builder of boot ISOs that a plan chose; nothing for backends that make no boot ISOs, which
-/// no plan chooses.
-#[must_use]
-pub fn bootiso(backend: Backend) -> Option<Box<dyn Bootiso>> {
-    match backend {
-        Backend::Native => Some(Box::new(native::Native)),
-        Backend::Lorax => Some(Box::new(lorax::Lorax)),
-        _ => None,
+/// Makes live images.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Live: Send + Sync + std::fmt::Debug {
+    /// Every command that [`build`](Self::build) will run, in order, without running any.
+    fn steps(&self, plan: &BuildPlan) -> Vec<Step>;
+
+    /// Makes the image in the plan's work directory, which exists and is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the stage. What was made so far stays in the work directory.
+    async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError>;
+}
+
+/// Makes install DVDs.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Dvd: Send + Sync + std::fmt::Debug {
+    /// Every command that [`build`](Self::build) will run, in order, without running any.
+    fn steps(&self, plan: &BuildPlan) -> Vec<Step>;
+
+    /// Runs the plan's stages on its destination folder; what else it needs goes to the work
+    /// directory, which exists and is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the stage. What was made so far stays.
+    async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError>;
+}
+
+/// Who makes the image of a plan.
+#[derive(Debug)]
+pub enum Builder {
+    /// A boot ISO.
+    Boot(Box<dyn Bootiso>),
+    /// A live image.
+    Live(Box<dyn Live>),
+    /// An install DVD.
+    Dvd(Box<dyn Dvd>),
+}
+
+impl Builder {
+    /// The builder that a plan chose; nothing for a backend that does not make such images, which
+    /// no plan chooses.
+    #[must_use]
+    pub fn of(image: ImageType, backend: Backend) -> Option<Self> {
+        Some(match (image, backend) {
+            (ImageType::Boot, Backend::Native) => Self::Boot(Box::new(native::Native)),
+            (ImageType::Boot, Backend::Lorax) => Self::Boot(Box::new(lorax::Lorax)),
+            _ => return None,
+        })
+    }
+
+    /// Every command that [`build`](Self::build) will run.
+    #[must_use]
+    pub fn steps(&self, plan: &BuildPlan) -> Vec<Step> {
+        match self {
+            Self::Boot(builder) => builder.steps(plan),
+            Self::Live(builder) => builder.steps(plan),
+            Self::Dvd(builder) => builder.steps(plan),
+        }
+    }
+
+    /// Makes the image.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`].
+    pub async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+        match self {
+            Self::Boot(builder) => builder.build(plan, ctx).await,
+            Self::Live(builder) => builder.build(plan, ctx).await,
+            Self::Dvd(builder) => builder.build(plan, ctx).await,
+        }
     }
 }
 

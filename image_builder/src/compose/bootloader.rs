@@ -179,6 +179,10 @@ pub fn early_config(volume_id: &str) -> String {
 pub struct Menu<'a> {
     /// `Fedora 43`.
     pub title: &'a str,
+    /// `Fedora`.
+    pub product: &'a str,
+    /// Seconds until the first entry starts by itself.
+    pub timeout: u32,
     /// The ISO's volume id, by which the initramfs finds it.
     pub volume_id: &'a str,
     /// Arguments for the kernel on top of those that find the root.
@@ -215,37 +219,40 @@ pub fn kernel_args(menu: &Menu<'_>) -> String {
 #[must_use]
 pub fn menu(menu: &Menu<'_>) -> String {
     let args = kernel_args(menu);
-    let title: String = menu
-        .title
-        .chars()
-        .filter(|c| !matches!(c, '\'' | '\\'))
-        .collect();
-    let mut text = String::from(
-        "set default=0\nset timeout=3\n\
+    let title = quotable(menu.title);
+    let mut text = format!(
+        "set default=0\nset timeout={}\n\
          # Only where there is a serial port: without one the screen alone stays in use.\n\
          if serial --unit=0 --speed=115200; then\n  \
            terminal_input console serial\n  terminal_output console serial\nfi\n\n",
+        menu.timeout
     );
-    let mut entry = |name: &str, more: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
+    let entry = |name: &str, more: &str| {
+        format!(
             "menuentry '{name}' --class os {{\n  linux /{KERNEL} {args}{more}\n  \
-             initrd /{INITRAMFS}\n}}"
-        );
+             initrd /{INITRAMFS}\n}}\n"
+        )
     };
-    entry(&format!("Start {title}"), "");
+    text.push_str(&entry(&format!("Start {title}"), ""));
     if menu.media_check {
-        entry(
-            &format!("Test this media and start {title}"),
-            " rd.live.check",
-        );
+        let name = format!("Test this media and start {title}");
+        text.push_str(&entry(&name, " rd.live.check"));
     }
-    entry(
-        &format!("Start {title} in basic graphics mode"),
-        " nomodeset",
+    let name = format!("Start {title} in basic graphics mode");
+    let product = quotable(menu.product);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "submenu 'Troubleshooting {product}' {{\n{}}}\n",
+        entry(&name, " nomodeset")
     );
     text
+}
+
+/// What may stand between single quotes.
+fn quotable(text: &str) -> String {
+    let ends_them = |c: &char| matches!(c, '\'' | '\\');
+    text.chars().filter(|c| !ends_them(c)).collect()
 }
 
 #[cfg(test)]
@@ -254,6 +261,8 @@ mod tests {
 
     const MENU: Menu<'static> = Menu {
         title: "Fedora 43",
+        product: "Fedora",
+        timeout: 3,
         volume_id: "Fedora-43-x86_64",
         extra_args: "",
         media_check: false,

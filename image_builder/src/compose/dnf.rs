@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::sandbox;
 use crate::host::DnfVersion;
+use crate::plan::InstallOptions;
 use crate::process::Invocation;
 use crate::repository::Repository;
 use crate::spec::{Arch, Release};
@@ -32,18 +33,31 @@ pub struct Dnf<'a> {
     pub release: &'a Release,
     /// `$basearch`.
     pub arch: Arch,
+    /// How packages are installed.
+    pub install: &'a InstallOptions,
 }
 
 impl Dnf<'_> {
     /// The configuration file's text. Repositories stand in it, so that no repository of the
     /// host can slip in.
     #[must_use]
-    pub fn config(repositories: &[Repository], proxy: Option<&str>) -> String {
-        let mut text = String::from(
-            "[main]\nplugins=0\nbest=1\nskip_if_unavailable=0\ninstall_weak_deps=0\nkeepcache=1\n\
-             tsflags=nodocs\ndiskspacecheck=1\nclean_requirements_on_remove=0\n\
-             timeout=30\nretries=3\nmax_parallel_downloads=6\ngpgcheck=0\n",
+    pub fn config(
+        repositories: &[Repository],
+        proxy: Option<&str>,
+        install: &InstallOptions,
+    ) -> String {
+        let mut text = format!(
+            "[main]\nplugins=0\nbest=1\nskip_if_unavailable=0\ninstall_weak_deps={weak}\nkeepcache=1\n\
+             tsflags={flags}\ndiskspacecheck=1\nclean_requirements_on_remove=0\n\
+             timeout={timeout}\nretries={retries}\nmax_parallel_downloads=6\ngpgcheck=0\n",
+            weak = u8::from(install.weak_dependencies),
+            flags = if install.documentation { "" } else { "nodocs" },
+            timeout = install.connection_seconds.unwrap_or(30),
+            retries = install.retries.unwrap_or(3),
         );
+        if install.multilib {
+            text.push_str("multilib_policy=all\n");
+        }
         if let Some(proxy) = proxy {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "proxy={proxy}");
@@ -56,10 +70,20 @@ impl Dnf<'_> {
 
     /// The text of `.rpmmacros` in [`Dnf::home`]: where the release keeps its package database,
     /// which on another distribution is not where the host's rpm would put it (Debian's default
-    /// is a folder in the user's home).
+    /// is a folder in the user's home), and the translations that are installed.
     #[must_use]
-    pub fn macros(release: &Release) -> String {
-        format!("%_dbpath {}\n", database(release))
+    pub fn macros(release: &Release, install: &InstallOptions) -> String {
+        let mut text = format!("%_dbpath {}\n", database(release));
+        if let Some(languages) = &install.languages {
+            let list = match languages.is_empty() {
+                // No locale has this name, so no translation is installed.
+                true => "none".to_owned(),
+                false => languages.join(":"),
+            };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "%_install_langs {list}");
+        }
+        text
     }
 
     /// Solves and downloads `packages` into the cache; installs nothing.
@@ -85,9 +109,26 @@ impl Dnf<'_> {
                 name.strip_prefix("@^")
                     .map_or_else(|| name.clone(), |id| format!("@{id}"))
             });
+        let mut options = Vec::new();
+        if self.install.ignore_missing {
+            options.push(match self.version {
+                DnfVersion::Dnf4 => "--setopt=strict=0",
+                DnfVersion::Dnf5 => "--skip-unavailable",
+            });
+        }
+        if self.install.ignore_broken {
+            options.push("--skip-broken");
+        }
+        let (before, behind) = match self.version {
+            DnfVersion::Dnf4 => (options, Vec::new()),
+            // dnf5 takes these behind the subcommand only.
+            DnfVersion::Dnf5 => (Vec::new(), options),
+        };
         self.base()
             .args(excluded.map(|name| format!("--exclude={name}")))
+            .args(before)
             .args(["install", how])
+            .args(behind)
             .args(wanted)
     }
 
@@ -102,6 +143,20 @@ impl Dnf<'_> {
                 "--queryformat",
                 "%{name}|%{epoch}|%{version}|%{release}|%{arch}\\n",
             )
+            .args(names.iter().copied())
+    }
+
+    /// Asks what is in groups and environments; the answer is for
+    /// [`group_info`](super::groups::group_info).
+    #[must_use]
+    pub fn group_info(&self, names: &[&str]) -> Invocation {
+        // dnf 4 tells ids to those only who want to hear all.
+        let how = match self.version {
+            DnfVersion::Dnf4 => "--verbose",
+            DnfVersion::Dnf5 => "--quiet",
+        };
+        self.base()
+            .args([how, "group", "info", "--hidden"])
             .args(names.iter().copied())
     }
 
@@ -279,6 +334,7 @@ mod tests {
 
     fn dnf(version: DnfVersion) -> Dnf<'static> {
         Dnf {
+            install: Box::leak(Box::default()),
             version,
             root: Path::new("/w/root"),
             config: Path::new("/w/dnf.conf"),
@@ -321,7 +377,11 @@ mod tests {
         updates.gpg_keys = vec!["file:///k/one".into(), "file:///k/two".into()];
         let mut side = Repository::new("side", vec![Source::BaseUrl("file:///w/side".into())]);
         side.priority = Some(1);
-        let text = Dnf::config(&[updates, side], Some("http://proxy:3128"));
+        let text = Dnf::config(
+            &[updates, side],
+            Some("http://proxy:3128"),
+            &InstallOptions::default(),
+        );
         assert!(text.starts_with("[main]\nplugins=0\n"));
         assert!(text.contains("\nproxy=http://proxy:3128\n"));
         assert!(text.contains(

@@ -9,6 +9,7 @@
 pub mod bootloader;
 pub mod dnf;
 pub(crate) mod files;
+pub mod groups;
 pub mod initramfs;
 pub mod iso;
 pub mod layout;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{BuildFailure, ImageBuilderError, bootiso, side};
+use super::{BuildFailure, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
 use crate::context::BuildContext;
 use crate::delivery;
@@ -41,6 +41,7 @@ pub(super) struct Run<'a> {
     limit: Duration,
     side: Option<SideRepository>,
     built: Option<Built>,
+    kickstart: Option<report::KickstartRecord>,
     contents: Option<IsoContents>,
     verdicts: Vec<BootVerdict>,
     logs: Vec<PathBuf>,
@@ -68,6 +69,7 @@ impl<'a> Run<'a> {
             limit,
             side: None,
             built: None,
+            kickstart: None,
             contents: None,
             verdicts: Vec::new(),
             logs: Vec::new(),
@@ -108,22 +110,27 @@ impl<'a> Run<'a> {
             let work = side::make(self.plan, wanted, self.ctx);
             self.side = Some(self.ctx.stage(Stage::SideRepository, work).await?);
         }
-        let builder = bootiso(&self.plan.backend)?;
+        let builder = builder_of(self.plan)?;
         let built = builder
             .build(self.plan, self.ctx)
             .await
             .map_err(|mut error| {
                 self.logs.append(&mut error.logs);
+                self.kickstart = error.kickstart.take().map(|record| *record);
                 error
             })?;
         self.logs.extend(built.logs.iter().cloned());
-        let iso = built.iso.clone();
+        self.kickstart.clone_from(&built.kickstart);
+        let (iso, sha256) = (built.iso.clone(), built.iso_sha256.clone());
+        self.built = Some(built);
+        let Some(iso) = iso else {
+            return Ok(());
+        };
         let options = InspectOptions {
             work_dir: Some(self.plan.paths.work.clone()),
-            sha256: built.iso_sha256.clone(),
+            sha256,
             ..InspectOptions::default()
         };
-        self.built = Some(built);
         let read_back = async {
             let contents = verify::inspect(self.ctx, &iso, &options).await?;
             match flaw(&contents, &self.plan.backend.name) {
@@ -288,7 +295,8 @@ impl<'a> Run<'a> {
     /// The image, if it is to be handed over. One that was not read back whole is none; one whose
     /// boot test was cut short is not proven. One that does not boot is worth looking at.
     fn deliverable(&self, stopped: bool) -> Option<&Built> {
-        let built = self.built.as_ref().filter(|_| self.contents.is_some())?;
+        let whole = |built: &&Built| self.contents.is_some() || built.iso.is_none();
+        let built = self.built.as_ref().filter(whole)?;
         if stopped {
             self.ctx
                 .events
@@ -332,8 +340,9 @@ impl<'a> Run<'a> {
             }
         }
         let finished = self.built.as_ref().filter(|_| self.contents.is_some());
-        if let (Some(built), Some(outdir)) = (finished, &self.plan.paths.tree) {
-            let (tree, to, job) = (built.tree.clone(), outdir.clone(), self.plan.job.clone());
+        let tree = finished.and_then(|built| built.tree.clone());
+        if let (Some(tree), Some(outdir)) = (tree, &self.plan.paths.tree) {
+            let (to, job) = (outdir.clone(), self.plan.job.clone());
             let install = move || outdir::install(&tree, &to, &job, &cancel);
             let installed = tokio::task::spawn_blocking(install).await;
             match installed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
@@ -351,7 +360,7 @@ impl<'a> Run<'a> {
     fn known_sha256(&self, delivery: &Delivery) -> Option<String> {
         let built = self.built.as_ref()?;
         let contents = self.contents.as_ref()?;
-        (delivery.file == built.iso).then(|| contents.sha256.clone())
+        (Some(&delivery.file) == built.iso.as_ref()).then(|| contents.sha256.clone())
     }
 
     /// Removes what is not needed any more; what is left is a warning, and no fault of the image.
@@ -449,6 +458,7 @@ impl<'a> Run<'a> {
             notes: plan.notes.clone(),
             requested: plan.packages.clone(),
             side_repository: self.side_record(),
+            kickstart: self.kickstart.clone(),
             stages: Vec::new(),
             commands: Vec::new(),
             time: report::TimeRecord::default(),

@@ -106,9 +106,10 @@ async fn query(
         cache: &dnf::cache_folder(&plan.paths.cache),
         release: &plan.release,
         arch: plan.arch,
+        install: &plan.install,
     };
     let repositories: Vec<Repository> = plan.release_repositories().cloned().collect();
-    let config = Dnf::config(&repositories, plan.proxy.as_deref());
+    let config = Dnf::config(&repositories, plan.proxy.as_deref(), &plan.install);
     let prepared = make_folder(dnf.root).and_then(|()| write_private(dnf.config, &config));
     prepared.map_err(|error| error.to_string())?;
     ctx.query(&dnf.query_newest(names))

@@ -2,11 +2,12 @@
 
 use super::{BackendChoice, PlanError};
 use crate::host::Host;
-use crate::spec::{Arch, Backend, Release};
+use crate::spec::{Arch, Backend, ImageType, Release};
 
 /// The backend that the spec asks for, or the one that fits the host.
 pub(super) fn choose(
     wanted: Backend,
+    image: ImageType,
     arch: Arch,
     release: &Release,
     host: &Host,
@@ -27,6 +28,18 @@ pub(super) fn choose(
         })
     };
     let choice = |name, reason: String| Ok(BackendChoice { name, reason });
+    if image != ImageType::Boot {
+        return match wanted {
+            Backend::Native if native_can => choice(wanted, "the spec asks for it".to_owned()),
+            Backend::Auto if native_can => choice(
+                Backend::Native,
+                format!("no other tool makes {image} images here"),
+            ),
+            Backend::Native | Backend::Auto => refuse(&format!("does not make images for {arch}")),
+            Backend::Lorax => refuse(&format!("makes boot images, not {image} images")),
+            _ => refuse("is not supported yet"),
+        };
+    }
     match wanted {
         Backend::Native if !native_can => {
             refuse(&format!("does not make images for {arch}; lorax does"))

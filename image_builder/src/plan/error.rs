@@ -1,14 +1,23 @@
 //! Why no plan can be made of a spec that is right in itself.
 
 use crate::error::{ErrorKind, StageError};
-use crate::spec::{Arch, Backend, CompressionAlgorithm, ImageType, RepositoryId, RootFs};
+use crate::kickstart::KickstartError;
+use crate::spec::{Arch, Backend, CompressionAlgorithm, RepositoryId, RootFs};
 
 /// Why no plan can be made of a spec that is right in itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The image type is not one that this version makes.
-    #[error("this version makes boot images; {0} images are not made yet")]
-    ImageType(ImageType),
+    /// The kickstart cannot be had or used.
+    #[error(transparent)]
+    Kickstart(#[from] KickstartError),
+    /// A repository of the kickstart has no address.
+    #[error("{place}: the repository {name} has no address")]
+    NoAddress {
+        /// Its name.
+        name: String,
+        /// Where the kickstart names it.
+        place: String,
+    },
     /// The backend cannot make this image.
     #[error("the backend {backend} {problem}")]
     Backend {
@@ -56,13 +65,21 @@ impl StageError for PlanError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Arch { .. } => ErrorKind::Host,
+            Self::Kickstart(error) => error.kind(),
             _ => ErrorKind::Usage,
         }
     }
 
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Kickstart(error) if error.is_transient())
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::ImageType(_) => "set `type = boot`".to_owned(),
+            Self::Kickstart(error) => return error.hint(),
+            Self::NoAddress { .. } => {
+                "give it one, as in `repo --name=extra --baseurl=https://...`".to_owned()
+            }
             Self::Backend { .. } => {
                 "set `backend` to auto, native or lorax; `fbs doctor` shows which work here"
                     .to_owned()

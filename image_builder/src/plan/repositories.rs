@@ -3,19 +3,28 @@
 use std::path::Path;
 
 use super::PlanError;
+use crate::kickstart::{RepoUrl, Settings};
 use crate::repository::{Repository, Source};
 use crate::spec::{Arch, BuildSpec, Release, RepositoryId, RepositoryKind, Shared, defaults};
 
 /// The release's repository, and those of its updates where the spec asks for them.
 pub(super) fn repositories(
     spec: &BuildSpec,
+    settings: &Settings,
     current_dir: &Path,
-    shared: &Shared,
     release: &Release,
     arch: Arch,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Repository>, PlanError> {
-    let mut kinds = vec![RepositoryKind::Release];
+    let shared = spec.shared();
+    let mut repositories = of_kickstart(settings)?;
+    // A kickstart with repositories stands for itself; what the spec adds is added.
+    let own = RepositoryId::new(release.clone(), RepositoryKind::Release);
+    let needed = repositories.is_empty() || shared.repositories.contains_key(&own);
+    let mut kinds = Vec::new();
+    if needed {
+        kinds.push(RepositoryKind::Release);
+    }
     if shared.updates == Some(true) {
         kinds.push(RepositoryKind::Updates);
     }
@@ -24,7 +33,12 @@ pub(super) fn repositories(
     }
     let base = spec.base_dir.as_deref().unwrap_or(current_dir);
     let gpg = Signatures::of(shared, release, base);
-    let mut repositories = Vec::new();
+    for repository in &mut repositories {
+        gpg.apply(repository, true);
+        if !repository.gpg_check {
+            notes.push(unchecked(&repository.id));
+        }
+    }
     for kind in kinds {
         let id = RepositoryId::new(release.clone(), kind);
         let mut sources = Vec::new();
@@ -60,11 +74,54 @@ pub(super) fn repositories(
             return Err(PlanError::NoKey(id));
         }
         if !repository.gpg_check {
-            notes.push(format!("the signatures of {id}'s packages are not checked"));
+            notes.push(unchecked(&repository.id));
         }
         repositories.push(repository);
     }
     Ok(repositories)
+}
+
+fn unchecked(id: &str) -> String {
+    format!("the signatures of {id}'s packages are not checked")
+}
+
+/// `url` and `repo` of the kickstart.
+fn of_kickstart(settings: &Settings) -> Result<Vec<Repository>, PlanError> {
+    let mut repositories: Vec<Repository> = Vec::new();
+    if let Some(url) = &settings.url {
+        let mut repository = Repository::new("url", vec![source(&url.value.url)]);
+        repository.proxy.clone_from(&url.value.proxy);
+        repository.verify_tls = !url.value.noverifyssl;
+        repositories.push(repository);
+    }
+    for placed in &settings.repos {
+        let repo = &placed.value;
+        let Some(url) = &repo.url else {
+            return Err(PlanError::NoAddress {
+                name: repo.name.clone(),
+                place: placed.place.to_string(),
+            });
+        };
+        let mut repository = Repository::new(&repo.name, vec![source(url)]);
+        repository.cost = repo.cost;
+        repository.exclude.clone_from(&repo.excludepkgs);
+        repository.include.clone_from(&repo.includepkgs);
+        repository.proxy.clone_from(&repo.proxy);
+        repository.groups = !repo.ignoregroups;
+        repository.verify_tls = !repo.noverifyssl;
+        // Of two with one name the last counts, as in the installer.
+        repositories.retain(|other| other.id != repository.id);
+        repositories.push(repository);
+    }
+    Ok(repositories)
+}
+
+fn source(url: &RepoUrl) -> Source {
+    match url {
+        RepoUrl::Base(url) => Source::BaseUrl(url.clone()),
+        RepoUrl::Mirrorlist(url) => Source::MirrorList(url.clone()),
+        RepoUrl::Metalink(url) => Source::Metalink(url.clone()),
+    }
 }
 
 /// What the spec and the host say about signatures.

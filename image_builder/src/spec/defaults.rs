@@ -38,6 +38,15 @@ pub fn timeout() -> Timeout {
     FOUR_HOURS
 }
 
+/// How long a script of a kickstart may run: half an hour.
+pub fn post_timeout() -> Timeout {
+    const HALF_AN_HOUR: Timeout = match Timeout::from_secs(30 * 60) {
+        Some(timeout) => timeout,
+        None => panic!("checked when this is compiled"),
+    };
+    HALF_AN_HOUR
+}
+
 /// The compression of the root file system: zstd at the tool's own level.
 pub fn compression() -> Compression {
     Compression::default()

@@ -220,6 +220,7 @@ pub const KEYS: &[Key] = &[
         "keep downloaded packages in this folder"),
     key("logfile", LIVE, Kind::File, 2012, "only the job's log", "/srv/fbs/live.log",
         "also write the log of the tool to this file"),
+    key("post_timeout", LIVE, Kind::Timeout, 2026, "30m", "10m", "end a %post script of the kickstart after this time"),
     key("bugurl", DVD, Kind::Link, 2012, "https://bugzilla.redhat.com", "https://bugzilla.redhat.com",
         "where the installer sends its users with bugs"),
     key("nosource", DVD, Kind::Flag, 2012, "yes", "yes", "leave the source packages out"),
