@@ -16,6 +16,8 @@ pub mod layout;
 pub mod root;
 pub mod root_image;
 pub mod sandbox;
+pub mod script;
+pub mod system;
 pub mod tree;
 
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use crate::error::{ErrorKind, StageError};
 use crate::process::CommandError;
 use crate::spec::RootFs;
+pub use script::ScriptError;
 
 /// Why an image could not be made of packages.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,29 @@ pub enum ComposeError {
     /// dracut made no initramfs, or not the one that was asked for.
     #[error("{0}")]
     Initramfs(String),
+    /// Something that the kickstart asks for was not done.
+    #[error("{place}: {what}: {problem}")]
+    Kickstart {
+        /// File and line.
+        place: String,
+        /// The command or script.
+        what: String,
+        /// Why.
+        problem: String,
+    },
+    /// A script of the kickstart failed, or left what it must not.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// The installed root is larger than the kickstart lets it be.
+    #[error("{place}: part / has {allowed_mib} MiB, and the root takes {taken_mib} MiB")]
+    RootSize {
+        /// File and line.
+        place: String,
+        /// What the kickstart gives it.
+        allowed_mib: u64,
+        /// What it takes.
+        taken_mib: u64,
+    },
     /// A program ended well and its result is not there.
     #[error("{} was to be made and is not there", .path.display())]
     MissingArtifact {
@@ -83,6 +109,7 @@ impl StageError for ComposeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Command(error) => error.kind(),
+            Self::Script(error) => error.kind(),
             Self::UnknownPackages(_)
             | Self::Unsolvable(_)
             | Self::Signature(_)
@@ -90,6 +117,8 @@ impl StageError for ComposeError {
             | Self::NoKernel
             | Self::RootFs { .. }
             | Self::Initramfs(_)
+            | Self::Kickstart { .. }
+            | Self::RootSize { .. }
             | Self::MissingArtifact { .. } => ErrorKind::Failed,
             Self::Download(_) => ErrorKind::Network,
             Self::NoSpace { .. } => ErrorKind::Host,
@@ -121,6 +150,8 @@ impl StageError for ComposeError {
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
             Self::RootFs { .. } => "set `rootfs = squashfs`",
             Self::NoKernel => "add `kernel` to `packages`",
+            Self::Script(error) => return error.hint(),
+            Self::RootSize { .. } => "give it more with `part / --size`, or install less",
             Self::Command(error) => return error.hint(),
             _ => return None,
         };
