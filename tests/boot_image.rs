@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fbs_suite::command::{Program, head};
 use fbs_suite::delivery::{sha256, strings};
-use fbs_suite::{Delivery, Finished, Folders, binaries, need, release, turn};
+use fbs_suite::{Delivery, Finished, Folders, binaries, need, python, release, turn};
 use mini_release::{Repository, Server};
 use serde_json::Value;
 
@@ -54,7 +54,37 @@ fn the_example_builds_and_boots_by_bios_and_uefi() {
     );
     let check = Program::new("checkisomd5").arg(&iso).run();
     check.assert_exit(0);
+    lists_are_read_by_those_whose_formats_they_are(&delivery);
     folders.assert_nothing_left();
+}
+
+fn lists_are_read_by_those_whose_formats_they_are(delivery: &Delivery) {
+    let sums = Program::new("sha256sum").args(["-c", "CHECKSUM"]);
+    let name = delivery.iso().unwrap();
+    let name = name.file_name().unwrap().to_string_lossy().into_owned();
+    let sums = sums.folder(&delivery.folder).run();
+    assert_eq!(sums.assert_exit(0).stdout, [format!("{name}: OK")]);
+    let productmd = "import sys, productmd.images\n\
+        images = productmd.images.Images()\n\
+        images.load(sys.argv[1])\n\
+        (image,) = images['Everything']['x86_64']\n\
+        print(image.path, image.type, image.bootable, image.volume_id)\n";
+    let read = Program::new(python::interpreter())
+        .args(["-c", productmd])
+        .arg(delivery.folder.join("images.json"));
+    let read = read.run();
+    let told = format!("{name} boot True Fedora-99-x86_64");
+    assert_eq!(read.assert_exit(0).stdout, [told]);
+    let sbom = name.replace(".iso", ".spdx.json");
+    let spdx = Program::new(python::programs().join("pyspdxtools"))
+        .arg("-i")
+        .arg(delivery.folder.join(&sbom));
+    spdx.run().assert_exit(0);
+    let sbom = fs::read_to_string(delivery.folder.join(sbom)).unwrap();
+    let sbom: Value = serde_json::from_str(&sbom).unwrap();
+    // The image itself is one of them.
+    let listed = sbom["packages"].as_array().unwrap().len() - 1;
+    assert_eq!(listed, delivery.packages().len());
 }
 
 /// One JSON object an event, numbered without gaps, and each start with its end.

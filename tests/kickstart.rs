@@ -5,28 +5,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use fbs_suite::command::{Finished, Program};
-use fbs_suite::{Folders, binaries};
+use fbs_suite::{Folders, binaries, python};
 use serde_json::Value;
 
 /// The folder with the tests' own kickstarts and scripts.
 fn own() -> PathBuf {
     binaries::workspace().join("tests/kickstarts")
-}
-
-/// The Python of the environment that `make-venv` makes.
-fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let venv = binaries::profile_folder().join("kickstart-venv");
-        Program::new(own().join("make-venv"))
-            .arg(&venv)
-            .run()
-            .assert_exit(0);
-        venv.join("bin/python")
-    })
 }
 
 fn kickstart(folders: &Folders, args: &[&str]) -> Finished {
@@ -49,8 +35,8 @@ fn kickstarts(folder: &Path) -> Vec<PathBuf> {
 fn compare(version: &str, originals: &[PathBuf]) -> usize {
     let folders = Folders::new();
     let mut paths = Vec::new();
-    for original in originals {
-        let flat = folders.top().join(original.file_name().unwrap());
+    for (number, original) in originals.iter().enumerate() {
+        let flat = folders.top().join(format!("{number}.ks"));
         kickstart(
             &folders,
             &[
@@ -63,7 +49,7 @@ fn compare(version: &str, originals: &[PathBuf]) -> usize {
         .assert_exit(0);
         paths.extend([original.clone(), flat]);
     }
-    let compared = Program::new(python())
+    let compared = Program::new(python::interpreter())
         .arg(own().join("compare.py"))
         .arg(version)
         .args(paths)
@@ -110,7 +96,7 @@ fn those_of_fedora_flatten_as_with_ksflatten() {
 
 #[test]
 fn over_ftp() {
-    let mut server = Program::new(python())
+    let mut server = Program::new(python::interpreter())
         .arg(own().join("ftp_server.py"))
         .arg(own())
         .start();

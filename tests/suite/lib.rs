@@ -11,6 +11,7 @@
 //! | [`folders`] | work, staging, tree and cache of one test, and its spec |
 //! | [`command`] | a program with a time limit, as text or as a stream of events |
 //! | [`delivery`] | what a build handed over |
+//! | [`python`] | the Python tools that ours is compared with |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
@@ -21,6 +22,7 @@ pub mod fake;
 pub mod folders;
 pub mod need;
 pub mod processes;
+pub mod python;
 pub mod release;
 pub mod tools;
 pub mod turn;

@@ -105,6 +105,9 @@ fn delivered(report: &BuildReport) {
     for file in &report.files {
         let what = match file.name.rsplit('.').next() {
             Some("iso") => "image",
+            _ if file.name == "CHECKSUM" => "checksums",
+            _ if file.name == "images.json" => "metadata",
+            _ if file.name.ends_with(".spdx.json") => "packages",
             Some("png") => "screenshot",
             _ if file.name.ends_with(".serial.log") => "console",
             _ => "log",

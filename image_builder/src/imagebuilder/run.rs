@@ -328,17 +328,14 @@ impl<'a> Run<'a> {
             .map_err(refused)?;
         report.delivered_to = Some(folder.clone());
         let files = delivery::files(self.plan, iso, &self.verdicts, &self.logs);
-        for delivery in &files {
-            let put = self.staging.put(&folder, delivery, &cancel).await;
-            let to = put.map_err(refused)?;
-            if let Some(record) = delivery::record(delivery, self.known_sha256(delivery)).await {
-                self.ctx.events.emit(EventKind::Artifact {
-                    path: to,
-                    size: record.size,
-                    sha256: record.sha256.clone(),
-                });
-                report.files.push(record);
-            }
+        self.put_all(&files, &folder, report, &cancel)
+            .await
+            .map_err(refused)?;
+        if let (Some(_), Some(contents)) = (iso, &self.contents) {
+            let lists = delivery::lists(self.plan, contents, &report.files).map_err(refused)?;
+            self.put_all(&lists, &folder, report, &cancel)
+                .await
+                .map_err(refused)?;
         }
         let finished = self.built.as_ref().filter(|_| self.contents.is_some());
         let tree = finished.and_then(|built| built.tree.clone());
@@ -352,6 +349,28 @@ impl<'a> Run<'a> {
                     return Err(self.name_the_cause(ImageBuilderError::Cancelled));
                 }
                 Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands files over, each with its line in the report.
+    async fn put_all(
+        &self,
+        files: &[Delivery],
+        folder: &std::path::Path,
+        report: &mut BuildReport,
+        cancel: &CancellationToken,
+    ) -> Result<(), TransferError> {
+        for delivery in files {
+            let to = self.staging.put(folder, delivery, cancel).await?;
+            if let Some(record) = delivery::record(delivery, self.known_sha256(delivery)).await {
+                self.ctx.events.emit(EventKind::Artifact {
+                    path: to,
+                    size: record.size,
+                    sha256: record.sha256.clone(),
+                });
+                report.files.push(record);
             }
         }
         Ok(())

@@ -39,6 +39,17 @@ pub enum ImplantedMd5 {
 }
 
 impl ImplantedMd5 {
+    /// The checksum, as hex, if there is one.
+    #[must_use]
+    pub fn md5(&self) -> Option<&str> {
+        match self {
+            Self::Absent => None,
+            Self::Intact { md5 } | Self::Mismatch { md5 } | Self::Unchecked { md5, .. } => {
+                Some(md5)
+            }
+        }
+    }
+
     /// Checks the image against its own checksum.
     pub(super) async fn check(ctx: &BuildContext, image: &IsoImage) -> Result<Self, InspectError> {
         let Some(md5) = image.volume.implanted_md5.clone() else {

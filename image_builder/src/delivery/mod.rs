@@ -1,5 +1,9 @@
 //! What a build hands over, and under which names.
 
+mod checksum;
+mod images_json;
+mod sbom;
+
 use std::io::Write;
 
 use crate::builders::Built;
@@ -10,7 +14,7 @@ use crate::plan::BuildPlan;
 use crate::redact;
 use crate::report::{BuildReport, FileRecord};
 use crate::transfer::{Delivery, Transfer, TransferError};
-use crate::verify::BootVerdict;
+use crate::verify::{BootVerdict, IsoContents};
 
 /// The report's name in the staging folder.
 pub const REPORT: &str = "build-report.json";
@@ -52,6 +56,50 @@ pub fn files(
         });
     }
     files
+}
+
+/// The lists that go with an image, written into the work directory: `CHECKSUM` of all images among
+/// the `delivered`, `images.json` and an SPDX bill of materials of the first of them.
+///
+/// # Errors
+///
+/// [`TransferError::Put`] for one that cannot be written.
+pub fn lists(
+    plan: &BuildPlan,
+    contents: &IsoContents,
+    delivered: &[FileRecord],
+) -> Result<Vec<Delivery>, TransferError> {
+    let is_image = |file: &&FileRecord| file.name.ends_with(".iso");
+    let images: Vec<FileRecord> = delivered.iter().filter(is_image).cloned().collect();
+    let Some(image) = images.first() else {
+        return Ok(Vec::new());
+    };
+    let pretty = |value: serde_json::Value| format!("{value:#}\n");
+    let packages = contents.packages.packages();
+    let texts = [
+        ("CHECKSUM".to_owned(), checksum::text(&images)),
+        (
+            "images.json".to_owned(),
+            pretty(images_json::json(plan, image, contents)),
+        ),
+        (
+            format!("{}.spdx.json", plan.name),
+            pretty(sbom::json(plan, image, packages)),
+        ),
+    ];
+    let folder = plan.paths.work.join("lists");
+    let write = |(name, text): (String, String)| {
+        let file = folder.join(&name);
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(|source| TransferError::Put {
+                file: file.clone(),
+                to: file.clone(),
+                source,
+            })?;
+        Ok(Delivery { file, name })
+    };
+    texts.into_iter().map(write).collect()
 }
 
 /// A delivered file's line in the report, with its checksum if that is known; nothing when the file
