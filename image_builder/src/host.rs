@@ -82,6 +82,54 @@ const UNSQUASHFS: Requirement = need(
 );
 const RPM: Requirement = need(&["rpm"], "to read the image's package list", "rpm", "rpm");
 const LORAX: Requirement = need(&["lorax"], "the backend itself", "", "lorax");
+const LIVEMEDIA_CREATOR: Requirement = need(
+    &["livemedia-creator"],
+    "the backend itself",
+    "",
+    "lorax-lmc-novirt",
+);
+const ANACONDA: Requirement = need(
+    &["anaconda"],
+    "to install the packages",
+    "",
+    "lorax-lmc-novirt",
+);
+const LIVECD_CREATOR: Requirement =
+    need(&["livecd-creator"], "the backend itself", "", "livecd-tools");
+const KIWI: Requirement = need(&["kiwi-ng"], "the backend itself", "kiwi", "kiwi-cli");
+const IMAGE_BUILDER: Requirement = need(
+    &["image-builder"],
+    "the backend itself",
+    "",
+    "image-builder",
+);
+const PUNGI: Requirement = need(&["pungi"], "the backend itself", "", "pungi");
+/// Not what the backend `pungi` needs, but taken for it.
+const PUNGI_KOJI: Requirement = need(&["pungi-koji"], "to make composes", "", "pungi");
+const UNSHARE: Requirement = need(
+    &["unshare"],
+    "to keep its mounts from the host",
+    "util-linux",
+    "util-linux-core",
+);
+const SETPRIV: Requirement = need(
+    &["setpriv"],
+    "to end it with its build",
+    "util-linux",
+    "util-linux",
+);
+const FLOCK: Requirement = need(
+    &["flock"],
+    "to run one of it at a time",
+    "util-linux",
+    "util-linux-core",
+);
+const DEBUGFS: Requirement = need(
+    &["debugfs"],
+    "to read the root in the image back",
+    "e2fsprogs",
+    "e2fsprogs",
+);
 const QEMU: Requirement = need(
     &["qemu-system-x86_64"],
     "to boot the image",
@@ -150,7 +198,15 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
             needs
         }
         Backend::Lorax => vec![LORAX],
-        _ => Vec::new(),
+        Backend::LivemediaCreator => {
+            vec![LIVEMEDIA_CREATOR, ANACONDA, UNSHARE, SETPRIV, FLOCK, DEBUGFS]
+        }
+        Backend::LivecdCreator => vec![LIVECD_CREATOR, UNSHARE, SETPRIV, DEBUGFS],
+        Backend::Kiwi => vec![KIWI, DNF, UNSHARE, SETPRIV, MKSQUASHFS, DEBUGFS],
+        Backend::ImageBuilder => vec![IMAGE_BUILDER, UNSHARE, SETPRIV],
+        Backend::Pungi => vec![PUNGI, UNSHARE, SETPRIV],
+        // A plan has chosen one.
+        Backend::Auto => Vec::new(),
     };
     needs.extend(read_back);
     needs
@@ -249,7 +305,8 @@ impl Host {
         };
         let everything = [
             DNF, BWRAP, MKSQUASHFS, MKFS_EROFS, MKIMAGE, MKFS_VFAT, MTOOLS, XORRISO, ISOMD5SUM,
-            UNSQUASHFS, RPM, LORAX, QEMU, OVMF, GRUB_PC, GRUB_X64, GRUB_IA32, GRUB_AA64,
+            UNSQUASHFS, RPM, LORAX, LIVEMEDIA_CREATOR, ANACONDA, LIVECD_CREATOR, KIWI,
+            IMAGE_BUILDER, PUNGI, PUNGI_KOJI, UNSHARE, SETPRIV, FLOCK, DEBUGFS, QEMU, OVMF, GRUB_PC, GRUB_X64, GRUB_IA32, GRUB_AA64,
         ];
         let found: BTreeMap<String, PathBuf> = everything
             .iter()

@@ -26,7 +26,7 @@ const COMMON: [&str; 7] = [
 #[must_use]
 pub fn beside(root: &Path, command: Invocation) -> Invocation {
     let below = |name: &str| root.join(name).to_string_lossy().into_owned();
-    wrap(
+    bubble(
         command,
         [
             vec!["--dev-bind".into(), "/".into(), "/".into()],
@@ -43,7 +43,7 @@ pub fn beside(root: &Path, command: Invocation) -> Invocation {
 pub fn inside(root: &Path, shared: &Path, command: Invocation) -> Invocation {
     let root = root.to_string_lossy().into_owned();
     let shared = shared.to_string_lossy().into_owned();
-    wrap(
+    bubble(
         command,
         [
             vec!["--bind".into(), root, "/".into()],
@@ -67,17 +67,51 @@ pub fn inside(root: &Path, shared: &Path, command: Invocation) -> Invocation {
     )
 }
 
+/// `command`, one of the distribution's image tools, seeing the host as it is, in a mount and a pid
+/// namespace of its own. Such a tool mounts what it works on, has devices, chroots and the SELinux
+/// of the host to itself, and starts services; bubblewrap would take away what those need
+/// (no-new-privileges forbids SELinux's transitions). What it mounts is never seen by the host,
+/// and when it, its `unshare` or we are killed, the kernel ends all that it started.
+#[must_use]
+pub fn apart(command: Invocation) -> Invocation {
+    wrap(
+        Invocation::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare"])
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]),
+        command,
+    )
+}
+
+/// [`apart`], with `tmp` as its `/tmp`, and one at a time on the host: the others wait for `lock`.
+#[must_use]
+pub fn apart_in_turn(lock: &Path, tmp: &Path, command: Invocation) -> Invocation {
+    let turn = Invocation::new("flock")
+        .args(["--no-fork", "--verbose"])
+        .path(lock)
+        .args(["sh", "-c", OWN_TMP, "sh"])
+        .path(tmp);
+    apart(wrap(turn, command))
+}
+
+/// Runs what stands behind `--` with the folder in front of it as `/tmp`.
+const OWN_TMP: &str = r#"mount --bind "$1" /tmp && shift 2 && exec "$@""#;
+
 /// Where [`inside`] shows the shared folder.
 pub const SHARED: &str = "/run/fbs";
 
-fn wrap<const N: usize>(command: Invocation, mounts: [Vec<String>; N]) -> Invocation {
-    let mut wrapped = Invocation::new("bwrap").args(COMMON).args(mounts.concat());
-    wrapped = wrapped.arg("--").arg(command.program).args(command.args);
-    wrapped.env = command.env;
-    wrapped.cwd = command.cwd;
-    wrapped.timeout = command.timeout;
-    wrapped.accepts = command.accepts;
-    wrapped
+fn bubble<const N: usize>(command: Invocation, mounts: [Vec<String>; N]) -> Invocation {
+    let sandbox = Invocation::new("bwrap").args(COMMON).args(mounts.concat());
+    wrap(sandbox, command)
+}
+
+/// `command` behind the options of `sandbox`, which runs it.
+fn wrap(sandbox: Invocation, command: Invocation) -> Invocation {
+    let wrapped = sandbox.arg("--").arg(command.program).args(command.args);
+    Invocation {
+        program: wrapped.program,
+        args: wrapped.args,
+        ..command
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +129,23 @@ mod tests {
             "HOME=/w/home bwrap --unshare-pid --unshare-ipc --unshare-uts --unshare-net \
              --die-with-parent --cap-add ALL --dev-bind / / --proc /w/root/proc \
              --ro-bind /sys /w/root/sys --dev /w/root/dev --tmpfs /w/root/run -- dnf"
+        );
+    }
+
+    #[test]
+    fn a_tool_has_mounts_and_processes_of_its_own() {
+        let tool = Invocation::new("livecd-creator").args(["-c", "a.ks"]);
+        assert_eq!(
+            apart(tool.clone().cwd("/w")).to_string(),
+            "cd /w && setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child \
+             --mount-proc -- livecd-creator -c a.ks"
+        );
+        assert_eq!(
+            apart_in_turn(Path::new("/run/lock/l"), Path::new("/w/tmp"), tool).to_string(),
+            "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc -- \
+             flock --no-fork --verbose /run/lock/l sh -c \
+             'mount --bind \"$1\" /tmp && shift 2 && exec \"$@\"' sh /w/tmp -- \
+             livecd-creator -c a.ks"
         );
     }
 
