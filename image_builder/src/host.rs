@@ -94,8 +94,12 @@ const ANACONDA: Requirement = need(
     "",
     "lorax-lmc-novirt",
 );
-const LIVECD_CREATOR: Requirement =
-    need(&["livecd-creator"], "the backend itself", "", "livecd-tools");
+const LIVECD_CREATOR: Requirement = need(
+    &["livecd-creator"],
+    "the backend itself",
+    "",
+    "livecd-tools",
+);
 const KIWI: Requirement = need(&["kiwi-ng"], "the backend itself", "kiwi", "kiwi-cli");
 const IMAGE_BUILDER: Requirement = need(
     &["image-builder"],
@@ -199,7 +203,14 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
         }
         Backend::Lorax => vec![LORAX],
         Backend::LivemediaCreator => {
-            vec![LIVEMEDIA_CREATOR, ANACONDA, UNSHARE, SETPRIV, FLOCK, DEBUGFS]
+            vec![
+                LIVEMEDIA_CREATOR,
+                ANACONDA,
+                UNSHARE,
+                SETPRIV,
+                FLOCK,
+                DEBUGFS,
+            ]
         }
         Backend::LivecdCreator => vec![LIVECD_CREATOR, UNSHARE, SETPRIV, DEBUGFS],
         Backend::Kiwi => vec![KIWI, DNF, UNSHARE, SETPRIV, MKSQUASHFS, DEBUGFS],
@@ -304,9 +315,35 @@ impl Host {
                 .to_owned()
         };
         let everything = [
-            DNF, BWRAP, MKSQUASHFS, MKFS_EROFS, MKIMAGE, MKFS_VFAT, MTOOLS, XORRISO, ISOMD5SUM,
-            UNSQUASHFS, RPM, LORAX, LIVEMEDIA_CREATOR, ANACONDA, LIVECD_CREATOR, KIWI,
-            IMAGE_BUILDER, PUNGI, PUNGI_KOJI, UNSHARE, SETPRIV, FLOCK, DEBUGFS, QEMU, OVMF, GRUB_PC, GRUB_X64, GRUB_IA32, GRUB_AA64,
+            DNF,
+            BWRAP,
+            MKSQUASHFS,
+            MKFS_EROFS,
+            MKIMAGE,
+            MKFS_VFAT,
+            MTOOLS,
+            XORRISO,
+            ISOMD5SUM,
+            UNSQUASHFS,
+            RPM,
+            LORAX,
+            LIVEMEDIA_CREATOR,
+            ANACONDA,
+            LIVECD_CREATOR,
+            KIWI,
+            IMAGE_BUILDER,
+            PUNGI,
+            PUNGI_KOJI,
+            UNSHARE,
+            SETPRIV,
+            FLOCK,
+            DEBUGFS,
+            QEMU,
+            OVMF,
+            GRUB_PC,
+            GRUB_X64,
+            GRUB_IA32,
+            GRUB_AA64,
         ];
         let found: BTreeMap<String, PathBuf> = everything
             .iter()

@@ -166,12 +166,13 @@ impl BuildPlan {
         let arch = spec.common.arch.or(host.arch).unwrap_or(Arch::X86_64);
         let named = Named::of(spec);
         let version = named.version.clone().unwrap_or_else(|| release.to_string());
+        let described = image::description(spec, &options.current_dir).is_some();
         let backend = backend::choose(&backend::Wanted {
             spec,
             arch,
             release: &release,
             host,
-            description: image::description(spec, &options.current_dir).is_some(),
+            described,
         })?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
         let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
@@ -187,7 +188,11 @@ impl BuildPlan {
             spec,
             &kickstart.settings,
             initramfs,
-            (backend.name, arch),
+            packages::Maker {
+                backend: backend.name,
+                arch,
+                described,
+            },
             &mut notes,
         )?;
         let mut repositories = repositories::repositories(

@@ -21,6 +21,7 @@ pub mod tree;
 use std::path::PathBuf;
 
 use crate::error::{ErrorKind, StageError};
+use crate::kickstart::KickstartError;
 use crate::process::CommandError;
 use crate::spec::RootFs;
 
@@ -30,6 +31,17 @@ pub enum ComposeError {
     /// A program failed, was ended, or could not be started.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// A tool of the distribution failed, or did although it says that it did not.
+    #[error("{tool} failed:\n  {}", .lines.join("\n  "))]
+    Tool {
+        /// Its name.
+        tool: &'static str,
+        /// What it said that tells why.
+        lines: Vec<String>,
+    },
+    /// What a tool is to read cannot be written as a kickstart.
+    #[error(transparent)]
+    Kickstart(#[from] KickstartError),
     /// No repository has these.
     #[error("no repository has {}", .0.join(", "))]
     UnknownPackages(Vec<String>),
@@ -83,7 +95,9 @@ impl StageError for ComposeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Command(error) => error.kind(),
-            Self::UnknownPackages(_)
+            Self::Kickstart(error) => error.kind(),
+            Self::Tool { .. }
+            | Self::UnknownPackages(_)
             | Self::Unsolvable(_)
             | Self::Signature(_)
             | Self::Scriptlet(_)
@@ -122,6 +136,8 @@ impl StageError for ComposeError {
             Self::RootFs { .. } => "set `rootfs = squashfs`",
             Self::NoKernel => "add `kernel` to `packages`",
             Self::Command(error) => return error.hint(),
+            Self::Kickstart(error) => return error.hint(),
+            Self::Tool { .. } => "its logs are delivered beside the job's",
             _ => return None,
         };
         Some(hint.to_owned())

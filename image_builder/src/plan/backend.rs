@@ -11,7 +11,7 @@ pub(super) struct Wanted<'a> {
     pub(super) release: &'a Release,
     pub(super) host: &'a Host,
     /// Whether the spec names a kiwi description.
-    pub(super) description: bool,
+    pub(super) described: bool,
 }
 
 /// The backends for an image type, those of the distribution in the order in which they are
@@ -176,7 +176,7 @@ fn problem(backend: Backend, wanted: &Wanted<'_>) -> Option<String> {
     let selection = spec.shared().selection();
     let group = selection.iter().find(|name| name.name().starts_with('@'));
     match (backend, group) {
-        (Backend::Kiwi, Some(group)) if wanted.description => Some(format!(
+        (Backend::Kiwi, Some(group)) if wanted.described => Some(format!(
             "adds packages to a description, and {} is a group",
             group.name()
         )),
@@ -232,7 +232,7 @@ mod tests {
             release: spec.package_release(),
             spec: &spec,
             host,
-            description: false,
+            described: false,
         })
     }
 
@@ -252,7 +252,13 @@ mod tests {
     #[test]
     fn auto_takes_the_tool_of_the_release_where_it_is() {
         for (image, installed, release, backend, reason) in [
-            ("boot", "lorax", "43", "lorax", "lorax is installed and this is Fedora 43"),
+            (
+                "boot",
+                "lorax",
+                "43",
+                "lorax",
+                "lorax is installed and this is Fedora 43",
+            ),
             (
                 "boot",
                 "lorax",
@@ -260,7 +266,13 @@ mod tests {
                 "native",
                 "lorax is installed, but this is not Fedora 43",
             ),
-            ("boot", "image-builder", "43", "native", "lorax is not installed"),
+            (
+                "boot",
+                "image-builder",
+                "43",
+                "native",
+                "lorax is not installed",
+            ),
             (
                 "live",
                 "livemedia-creator",
@@ -294,7 +306,10 @@ mod tests {
             let mut host = with(&[installed]);
             host.version = release.to_owned();
             let choice = on(&host, &spec(image, "")).unwrap();
-            assert_eq!((choice.name.as_str(), choice.reason.as_str()), (backend, reason));
+            assert_eq!(
+                (choice.name.as_str(), choice.reason.as_str()),
+                (backend, reason)
+            );
         }
         let mut old = with(&["pungi", "pungi-koji"]);
         old.version = "20".to_owned();
@@ -306,10 +321,16 @@ mod tests {
     fn other_architectures_have_other_makers() {
         let mut host = complete();
         host.arch = Some(Arch::Ppc64le);
-        for (image, backend) in [("boot", Backend::Lorax), ("live", Backend::LivemediaCreator)] {
+        for (image, backend) in [
+            ("boot", Backend::Lorax),
+            ("live", Backend::LivemediaCreator),
+        ] {
             let choice = on(&host, &spec(image, "arch=ppc64le")).unwrap();
             assert_eq!(choice.name, backend);
-            assert_eq!(choice.reason, "the native engine does not make images for ppc64le");
+            assert_eq!(
+                choice.reason,
+                "the native engine does not make images for ppc64le"
+            );
         }
         let error = on(&host, &spec("dvd", "arch=ppc64le")).unwrap_err();
         assert_eq!(

@@ -12,7 +12,10 @@ pub(super) fn note(spec: &BuildSpec, backend: Backend, side: bool, notes: &mut V
         ("compression", shared.compression.is_some()),
         ("label", live.is_some_and(|live| live.label.is_some())),
         ("title", live.is_some_and(|live| live.title.is_some())),
-        ("post_timeout", live.is_some_and(|live| live.post_timeout.is_some())),
+        (
+            "post_timeout",
+            live.is_some_and(|live| live.post_timeout.is_some()),
+        ),
     ];
     let unknown: &[&str] = match backend {
         // The boot menu is made of product and release.

@@ -47,19 +47,32 @@ fn live_packages(backend: Backend, arch: Arch) -> Vec<&'static str> {
         .collect()
 }
 
+/// Who makes the image, for what.
+#[derive(Clone, Copy)]
+pub(super) struct Maker {
+    pub(super) backend: Backend,
+    pub(super) arch: Arch,
+    /// Whether the spec names a kiwi description, which has packages of its own.
+    pub(super) described: bool,
+}
+
 /// The packages that dnf or the backend is asked for.
 pub(super) fn packages(
     spec: &BuildSpec,
     settings: &Settings,
     initramfs: Compression,
-    (backend, arch): (Backend, Arch),
+    maker: Maker,
     notes: &mut Vec<String>,
 ) -> Result<Vec<String>, PlanError> {
-    let mut packages = match (spec.image_type(), &settings.packages) {
-        (ImageType::Boot, _) => selection(spec)?,
-        // A description has its own.
-        (ImageType::Live, None) if backend == Backend::Kiwi => selection(spec)?,
-        (ImageType::Live | ImageType::Dvd, picked) => of_kickstart(picked.as_ref()),
+    let Maker {
+        backend,
+        arch,
+        described,
+    } = maker;
+    let mut packages = match spec.image_type() {
+        ImageType::Boot => selection(spec)?,
+        ImageType::Live if described => return selection(spec),
+        ImageType::Live | ImageType::Dvd => of_kickstart(settings.packages.as_ref()),
     };
     let config = spec.live.as_ref().and_then(|live| live.config.as_ref());
     let needed: Vec<&str> = match (backend, spec.image_type()) {
@@ -67,9 +80,7 @@ pub(super) fn packages(
         (Backend::Native, ImageType::Boot | ImageType::Live) => boot_packages(initramfs).collect(),
         // It reads no kickstart and takes no packages.
         (Backend::ImageBuilder, _) => return Ok(packages),
-        (Backend::Kiwi, ImageType::Live) if config.is_none() || settings.packages.is_some() => {
-            live_packages(backend, arch)
-        }
+        (Backend::Kiwi, ImageType::Live) => live_packages(backend, arch),
         (Backend::LivemediaCreator | Backend::LivecdCreator, ImageType::Live)
             if config.is_none() =>
         {
