@@ -457,7 +457,10 @@ mod tests {
                 "arch = aarch64\n",
                 "the image is for aarch64, and this host is x86_64",
             ),
-            ("backend = kiwi\n", "the backend kiwi is not supported yet"),
+            (
+                "backend = kiwi\n",
+                "the backend kiwi makes live images, not boot images",
+            ),
             (
                 "backend = pungi\n",
                 "the backend pungi makes DVDs, not boot images",

@@ -98,7 +98,8 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         .arg("--shared-cache-dir")
         .path(&tool.cache())
         .args(["--target-arch", plan.arch.as_str(), "--type", "iso"]);
-    if let Some(profile) = live(plan).and_then(|live| live.profile.as_deref()) {
+    let profile = live(plan).and_then(|live| live.profile.as_deref());
+    if let Some(profile) = profile.filter(|_| given(plan).is_some()) {
         kiwi = kiwi.args(["--profile", profile]);
     }
     kiwi = kiwi.args(["system", "build", "--description"]);
@@ -226,7 +227,7 @@ mod tests {
         let line = invocation(&plan).to_string();
         let (environment, line) = line.split_once(" setpriv ").unwrap();
         assert!(
-            environment.contains("http_proxy=http://u:***@p:1"),
+            environment.contains("http_proxy='http://u:***@p:1'"),
             "{environment}"
         );
         let (_, line) = line.split_once(" --type iso ").unwrap();

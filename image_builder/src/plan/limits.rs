@@ -12,6 +12,7 @@ pub(super) fn note(spec: &BuildSpec, backend: Backend, side: bool, notes: &mut V
         ("compression", shared.compression.is_some()),
         ("label", live.is_some_and(|live| live.label.is_some())),
         ("title", live.is_some_and(|live| live.title.is_some())),
+        ("profile", live.is_some_and(|live| live.profile.is_some())),
         (
             "post_timeout",
             live.is_some_and(|live| live.post_timeout.is_some()),
@@ -19,11 +20,13 @@ pub(super) fn note(spec: &BuildSpec, backend: Backend, side: bool, notes: &mut V
     ];
     let unknown: &[&str] = match backend {
         // The boot menu is made of product and release.
-        Backend::LivemediaCreator => &["title", "post_timeout"],
-        Backend::LivecdCreator | Backend::Kiwi => &["post_timeout"],
-        Backend::ImageBuilder => &["rootfs", "compression", "label", "title"],
+        Backend::LivemediaCreator => &["title", "profile", "post_timeout"],
+        Backend::LivecdCreator => &["profile", "post_timeout"],
+        Backend::Kiwi => &["post_timeout"],
+        Backend::ImageBuilder => &["rootfs", "compression", "label", "title", "profile"],
         Backend::Pungi => &["rootfs", "compression"],
-        Backend::Auto | Backend::Native | Backend::Lorax => &[],
+        Backend::Native => &["profile"],
+        Backend::Auto | Backend::Lorax => &[],
     };
     let ignored: Vec<&str> = given
         .into_iter()

@@ -8,16 +8,21 @@ use crate::kickstart::{Password, Settings};
 use crate::plan::BuildPlan;
 use crate::report::NotApplied;
 
-/// `config.xml`. kiwi brings an older schema up to its own; this one has both dnf.
+/// `config.xml`. kiwi brings an older schema up to its own: so dnf 4 is asked for in the last one
+/// of kiwi 9, and dnf5 in the first one that has it.
 pub(super) fn text(plan: &BuildPlan) -> String {
     let settings = &plan.kickstart.settings;
     let title = live(plan).map_or(plan.title.as_str(), |live| &live.title);
+    let (schema, dnf) = match plan.dnf {
+        DnfVersion::Dnf4 => ("7.5", "dnf"),
+        DnfVersion::Dnf5 => ("8.0", "dnf5"),
+    };
     let mut xml = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
         xml,
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
-         <image schemaversion=\"8.0\" name=\"{name}\" displayname=\"{title}\">\n\
+         <image schemaversion=\"{schema}\" name=\"{name}\" displayname=\"{title}\">\n\
          \x20 <description type=\"system\">\n\
          \x20   <author>On-Demand Fedora Build Service</author>\n\
          \x20   <contact>{bugs}</contact>\n\
@@ -41,10 +46,6 @@ pub(super) fn text(plan: &BuildPlan) -> String {
         title = escaped(title),
         bugs = crate::spec::defaults::BUG_URL,
         version = escaped(&plan.version),
-        dnf = match plan.dnf {
-            DnfVersion::Dnf4 => "dnf4",
-            DnfVersion::Dnf5 => "dnf5",
-        },
         locale = escaped(&locale(settings)),
         keymap = escaped(&keymap(settings)),
         zone = escaped(&zone(settings)),
@@ -270,7 +271,7 @@ mod tests {
             "lang de_DE.UTF-8\nkeyboard --vckeymap=de\ntimezone Europe/Berlin --utc\n\
              rootpw --iscrypted $6$x\nbootloader --timeout=9 --append=\"quiet\"\n\
              user --name=liveuser --password=p --groups=wheel,video\nservices --enabled=a\n\
-             %packages\n@^workstation\n@core\nvim\n-nano\n%end\n%post\n%end\n",
+             %packages\n@^workstation\n@core\nvim\n-nano\n%end\n%post\ntrue\n%end\n",
         );
         plan.name = "N".to_owned();
         assert_eq!(
