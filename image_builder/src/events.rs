@@ -27,6 +27,8 @@ pub enum Stage {
     Packages,
     /// Installing the packages into a new root.
     Root,
+    /// Setting up the root and running scripts in it, as the kickstart wants it.
+    Kickstart,
     /// Making the initramfs in the root.
     Initramfs,
     /// Packing the root into a compressed read-only file system.
@@ -54,6 +56,7 @@ impl Stage {
             Stage::SideRepository => "making the side repository",
             Stage::Packages => "fetching the packages",
             Stage::Root => "installing the root",
+            Stage::Kickstart => "carrying out the kickstart",
             Stage::Initramfs => "making the initramfs",
             Stage::RootImage => "packing the root",
             Stage::Iso => "writing the ISO",
@@ -73,6 +76,7 @@ impl Stage {
             Stage::SideRepository => "side_repository",
             Stage::Packages => "packages",
             Stage::Root => "root",
+            Stage::Kickstart => "kickstart",
             Stage::Initramfs => "initramfs",
             Stage::RootImage => "root_image",
             Stage::Iso => "iso",

@@ -13,7 +13,7 @@ use super::{Bootiso, BuildError, Built, Live};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::{make_folder, require, write_private};
-use crate::compose::sandbox;
+use crate::compose::namespace;
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::http;
@@ -121,7 +121,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         .arg("--cache")
         .path(&tool.cache())
         .args(["--progress", "verbose", "--with-buildlog"]);
-    sandbox::apart(with_proxy(plan, command))
+    namespace::apart(with_proxy(plan, command))
 }
 
 /// The file for `--force-repo-dir`: the plan's repositories, by architecture, with the text of

@@ -16,10 +16,10 @@ use super::{BuildError, Built, Live};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::{make_folder, write_private};
-use crate::compose::sandbox;
+use crate::compose::namespace;
 use crate::context::BuildContext;
 use crate::events::Stage;
-use crate::plan::{BuildPlan, ImagePlan, LivePlan, SIDE_REPOSITORY, Step};
+use crate::plan::{BuildPlan, SIDE_REPOSITORY, Step};
 use crate::process::Invocation;
 use crate::report::KickstartRecord;
 use crate::repository::{Repository, Source};
@@ -68,16 +68,9 @@ fn tool(plan: &BuildPlan) -> Tool<'_> {
     Tool { plan, ways: &WAYS }
 }
 
-fn live(plan: &BuildPlan) -> Option<&LivePlan> {
-    match &plan.image {
-        ImagePlan::Live(live) => Some(live),
-        ImagePlan::Boot | ImagePlan::Dvd(_) => None,
-    }
-}
-
 /// The folder of a description that is there already.
 fn given(plan: &BuildPlan) -> Option<&Path> {
-    live(plan)?.description.as_deref()
+    plan.image.live()?.description.as_deref()
 }
 
 /// The folder of the description that is written.
@@ -98,7 +91,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         .arg("--shared-cache-dir")
         .path(&tool.cache())
         .args(["--target-arch", plan.arch.as_str(), "--type", "iso"]);
-    let profile = live(plan).and_then(|live| live.profile.as_deref());
+    let profile = plan.image.live().and_then(|live| live.profile.as_deref());
     if let Some(profile) = profile.filter(|_| given(plan).is_some()) {
         kiwi = kiwi.args(["--profile", profile]);
     }
@@ -107,7 +100,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         Some(folder) => additions(plan, kiwi.path(folder)),
         None => kiwi.path(&written(plan)),
     };
-    sandbox::apart(with_proxy(
+    namespace::apart(with_proxy(
         plan,
         kiwi.arg("--target-dir").path(&tool.output()),
     ))

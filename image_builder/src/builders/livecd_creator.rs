@@ -11,10 +11,10 @@ use super::{BuildError, Built, Live, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::{make_folder, require, write_private};
-use crate::compose::sandbox;
+use crate::compose::namespace;
 use crate::context::BuildContext;
 use crate::events::Stage;
-use crate::plan::{BuildPlan, ImagePlan, Step};
+use crate::plan::{BuildPlan, Step};
 use crate::process::Invocation;
 use crate::spec::{Arch, CompressionAlgorithm};
 
@@ -71,10 +71,7 @@ fn tool(plan: &BuildPlan) -> Tool<'_> {
 #[must_use]
 pub fn invocation(plan: &BuildPlan) -> Invocation {
     let tool = tool(plan);
-    let title = match &plan.image {
-        ImagePlan::Live(live) => &live.title,
-        ImagePlan::Boot | ImagePlan::Dvd(_) => &plan.title,
-    };
+    let title = plan.image.live().map_or(&plan.title, |live| &live.title);
     let mut livecd = Invocation::new(WAYS.name)
         .arg("-c")
         .path(&tool.path("live.ks"))
@@ -96,7 +93,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         // The Mac's boot files need hfsplus-tools, which few hosts have.
         livecd = livecd.arg("--nomacboot");
     }
-    sandbox::apart(livecd.arg("--verbose"))
+    namespace::apart(livecd.arg("--verbose"))
 }
 
 fn compression(plan: &BuildPlan) -> String {

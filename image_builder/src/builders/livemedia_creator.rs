@@ -14,7 +14,7 @@ use super::{BuildError, Built, Live, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::{make_folder, require};
-use crate::compose::sandbox;
+use crate::compose::namespace;
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::kickstart::{InstallUrl, Kickstart, KickstartError};
@@ -133,7 +133,7 @@ pub fn invocation(plan: &BuildPlan) -> Invocation {
         .path(&tool.tmp())
         .arg("--resultdir")
         .path(&tool.output());
-    sandbox::apart_in_turn(Path::new(LOCK), &own_tmp(&tool), lmc)
+    namespace::apart_in_turn(Path::new(LOCK), &own_tmp(&tool), lmc)
 }
 
 /// The ISO's name in the result folder.

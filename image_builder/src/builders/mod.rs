@@ -148,6 +148,7 @@ impl Builder {
     pub fn of(image: ImageType, backend: Backend) -> Option<Self> {
         Some(match (image, backend) {
             (ImageType::Boot, Backend::Native) => Self::Boot(Box::new(native::Native)),
+            (ImageType::Live, Backend::Native) => Self::Live(Box::new(native::Native)),
             (ImageType::Boot, Backend::Lorax) => Self::Boot(Box::new(lorax::Lorax)),
             (ImageType::Boot, Backend::ImageBuilder) => {
                 Self::Boot(Box::new(image_builder_cli::ImageBuilderCli))

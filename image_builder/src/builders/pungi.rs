@@ -13,7 +13,7 @@ use super::{BuildError, Built, Dvd, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::require;
-use crate::compose::sandbox;
+use crate::compose::namespace;
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::plan::{BuildPlan, DvdPlan, ImagePlan, Step};
@@ -114,7 +114,7 @@ fn invocation(plan: &BuildPlan, dvd: &DvdPlan) -> Invocation {
     };
     let pungi = pungi.arg("-c").path(&kickstart(&tool));
     // It keeps some of its work in the current folder.
-    sandbox::apart(pungi.cwd(&plan.paths.work))
+    namespace::apart(pungi.cwd(&plan.paths.work))
 }
 
 /// Where pungi puts the tree and the ISOs of an architecture.

@@ -10,7 +10,7 @@ use crate::compose::dnf::is_scriptlet_failure;
 use crate::compose::files::{make_folder, require};
 use crate::context::{BuildContext, CancellationToken, Line};
 use crate::events::{Stage, Unit};
-use crate::plan::{BuildPlan, ImagePlan};
+use crate::plan::BuildPlan;
 use crate::process::{CommandError, Discard, Invocation};
 
 /// A tool's ways.
@@ -163,12 +163,11 @@ impl Tool<'_> {
 
     /// The spec's `logfile`. That it cannot be written is no fault of the image.
     fn copy_log(&self, ctx: &BuildContext) {
-        let ImagePlan::Live(live) = &self.plan.image else {
+        let live = self.plan.image.live();
+        let Some(to) = live.and_then(|live| live.log.as_ref()) else {
             return;
         };
-        let (Some(to), from) = (&live.log, self.log()) else {
-            return;
-        };
+        let from = self.log();
         if !from.is_file() {
             return;
         }

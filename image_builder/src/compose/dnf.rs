@@ -92,6 +92,12 @@ impl Dnf<'_> {
         self.install(packages, "--downloadonly")
     }
 
+    /// Solves `packages` and goes no further, for what that says of them.
+    #[must_use]
+    pub fn dry_run(&self, packages: &[String]) -> Invocation {
+        self.install(packages, "--assumeno").probe()
+    }
+
     /// Installs `packages` from the cache, in a sandbox without network.
     #[must_use]
     pub fn transaction(&self, packages: &[String]) -> Invocation {

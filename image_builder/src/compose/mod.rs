@@ -13,9 +13,12 @@ pub mod groups;
 pub mod initramfs;
 pub mod iso;
 pub mod layout;
+pub mod namespace;
 pub mod root;
 pub mod root_image;
 pub mod sandbox;
+pub mod script;
+pub mod system;
 pub mod tree;
 
 use std::path::PathBuf;
@@ -24,6 +27,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::process::CommandError;
 use crate::spec::RootFs;
+pub use script::ScriptError;
 
 /// Why an image could not be made of packages.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,29 @@ pub enum ComposeError {
     /// dracut made no initramfs, or not the one that was asked for.
     #[error("{0}")]
     Initramfs(String),
+    /// Something that the kickstart asks for was not done.
+    #[error("{place}: {what}: {problem}")]
+    Kickstart {
+        /// File and line.
+        place: String,
+        /// The command or script.
+        what: String,
+        /// Why.
+        problem: String,
+    },
+    /// A script of the kickstart failed, or left what it must not.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// The installed root is larger than the kickstart lets it be.
+    #[error("{place}: part / has {allowed_mib} MiB, and the root takes {taken_mib} MiB")]
+    RootSize {
+        /// File and line.
+        place: String,
+        /// What the kickstart gives it.
+        allowed_mib: u64,
+        /// What it takes.
+        taken_mib: u64,
+    },
     /// A program ended well and its result is not there.
     #[error("{} was to be made and is not there", .path.display())]
     MissingArtifact {
@@ -96,6 +123,7 @@ impl StageError for ComposeError {
         match self {
             Self::Command(error) => error.kind(),
             Self::Kickstart(error) => error.kind(),
+            Self::Script(error) => error.kind(),
             Self::Tool { .. }
             | Self::UnknownPackages(_)
             | Self::Unsolvable(_)
@@ -104,6 +132,8 @@ impl StageError for ComposeError {
             | Self::NoKernel
             | Self::RootFs { .. }
             | Self::Initramfs(_)
+            | Self::Kickstart { .. }
+            | Self::RootSize { .. }
             | Self::MissingArtifact { .. } => ErrorKind::Failed,
             Self::Download(_) => ErrorKind::Network,
             Self::NoSpace { .. } => ErrorKind::Host,
@@ -135,6 +165,8 @@ impl StageError for ComposeError {
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
             Self::RootFs { .. } => "set `rootfs = squashfs`",
             Self::NoKernel => "add `kernel` to `packages`",
+            Self::Script(error) => return error.hint(),
+            Self::RootSize { .. } => "give it more with `part / --size`, or install less",
             Self::Command(error) => return error.hint(),
             Self::Kickstart(error) => return error.hint(),
             Self::Tool { .. } => "its logs are delivered beside the job's",

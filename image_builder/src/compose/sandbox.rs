@@ -1,4 +1,5 @@
-//! Namespaces for what runs as root on behalf of a package: scriptlets, file triggers, dracut.
+//! Namespaces for what runs as root on behalf of a package or a kickstart: scriptlets, file
+//! triggers, dracut, `%post`.
 //!
 //! [bubblewrap](https://github.com/containers/bubblewrap) gives each command its own mount, pid
 //! and network namespace. Nothing that it mounts is ever seen by the host, so nothing can be left
@@ -9,24 +10,64 @@ use std::path::Path;
 use crate::process::Invocation;
 
 /// Options that every sandbox has.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 5] = [
     "--unshare-pid",
     "--unshare-ipc",
     "--unshare-uts",
     "--unshare-net",
     "--die-with-parent",
-    // As root bubblewrap drops every capability unless told otherwise; installing packages needs
-    // chown, mknod and chroot.
-    "--cap-add",
-    "ALL",
 ];
+
+/// As root bubblewrap drops every capability unless told otherwise; installing packages needs
+/// chown, mknod and chroot.
+const PACKAGES: &[&str] = &["ALL"];
+
+/// What a script of a kickstart may: whatever it takes to change files and owners below its root,
+/// and nothing that reaches beyond it, as mounting, making devices and loading modules would
+/// ([capabilities(7)](https://man7.org/linux/man-pages/man7/capabilities.7.html)).
+const SCRIPTS: &[&str] = &[
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+    "CAP_AUDIT_WRITE",
+];
+
+/// What of `/proc` changes the host when root writes to it, whatever the capabilities are.
+const OF_THE_HOST: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// A `/proc` of its own, in which the host's switches cannot be moved.
+fn proc() -> Vec<String> {
+    let locked = OF_THE_HOST
+        .iter()
+        .flat_map(|path| ["--ro-bind-try", path, path]);
+    ["--proc", "/proc"]
+        .into_iter()
+        .chain(locked)
+        .map(str::to_owned)
+        .collect()
+}
 
 /// `command`, seeing the host's files, with `/proc`, `/sys`, `/dev` and `/run` of its own below
 /// `root`: for a package manager of the host that installs into `root` and runs scriptlets there.
 #[must_use]
 pub fn beside(root: &Path, command: Invocation) -> Invocation {
     let below = |name: &str| root.join(name).to_string_lossy().into_owned();
-    bubble(
+    wrap(
+        PACKAGES,
         command,
         [
             vec!["--dev-bind".into(), "/".into(), "/".into()],
@@ -38,16 +79,18 @@ pub fn beside(root: &Path, command: Invocation) -> Invocation {
     )
 }
 
-/// `command` of the root itself, seeing nothing of the host but `shared` (at the same path).
+/// `command` of the root itself, seeing nothing of the host but `shared` (at [`SHARED`]), without
+/// the rights that would reach beyond the root: a kickstart's script may have changed it.
 #[must_use]
 pub fn inside(root: &Path, shared: &Path, command: Invocation) -> Invocation {
     let root = root.to_string_lossy().into_owned();
     let shared = shared.to_string_lossy().into_owned();
-    bubble(
+    wrap(
+        SCRIPTS,
         command,
         [
             vec!["--bind".into(), root, "/".into()],
-            vec!["--proc".into(), "/proc".into()],
+            proc(),
             vec!["--ro-bind".into(), "/sys".into(), "/sys".into()],
             vec!["--dev".into(), "/dev".into()],
             vec!["--tmpfs".into(), "/run".into()],
@@ -56,62 +99,72 @@ pub fn inside(root: &Path, shared: &Path, command: Invocation) -> Invocation {
             // Below /run, so that the mount point is not left in the root.
             vec!["--bind".into(), shared, SHARED.into()],
             vec!["--clearenv".into()],
-            vec![
-                "--setenv".into(),
-                "PATH".into(),
-                "/usr/sbin:/usr/bin:/sbin:/bin".into(),
-            ],
+            vec!["--setenv".into(), "PATH".into(), PATH.into()],
             vec!["--setenv".into(), "LC_ALL".into(), "C.UTF-8".into()],
             vec!["--setenv".into(), "HOME".into(), "/root".into()],
         ],
     )
 }
 
-/// `command`, one of the distribution's image tools, seeing the host as it is, in a mount and a pid
-/// namespace of its own. Such a tool mounts what it works on, has devices, chroots and the SELinux
-/// of the host to itself, and starts services; bubblewrap would take away what those need
-/// (no-new-privileges forbids SELinux's transitions). What it mounts is never seen by the host,
-/// and when it, its `unshare` or we are killed, the kernel ends all that it started.
+/// A script that runs beside the root: it sees the host's files, of which it can change only those
+/// below `writable`, and nothing of what runs on the host. It starts in `folder`, and sees `shared`
+/// where [`inside`] shows it.
 #[must_use]
-pub fn apart(command: Invocation) -> Invocation {
+pub fn script_beside(
+    writable: &[&Path],
+    folder: &Path,
+    shared: &Path,
+    command: Invocation,
+) -> Invocation {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(|w| (*w).to_owned()).collect() };
+    let bound = |path: &&Path| vec!["--bind".to_owned(), text(path), text(path)];
     wrap(
-        Invocation::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare"])
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]),
+        SCRIPTS,
         command,
+        [
+            words(&["--ro-bind", "/", "/"]),
+            proc(),
+            words(&["--dev", "/dev"]),
+            words(&["--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]),
+            writable.iter().flat_map(bound).collect(),
+            vec!["--bind".into(), text(shared), SHARED.into()],
+            vec!["--chdir".into(), text(folder)],
+            words(&["--clearenv", "--setenv", "PATH", PATH]),
+            words(&["--setenv", "LC_ALL", "C.UTF-8", "--setenv", "HOME", "/root"]),
+        ],
     )
 }
-
-/// [`apart`], with `tmp` as its `/tmp`, and one at a time on the host: the others wait for `lock`.
-#[must_use]
-pub fn apart_in_turn(lock: &Path, tmp: &Path, command: Invocation) -> Invocation {
-    let turn = Invocation::new("flock")
-        .args(["--no-fork", "--verbose"])
-        .path(lock)
-        .args(["sh", "-c", OWN_TMP, "sh"])
-        .path(tmp);
-    apart(wrap(turn, command))
-}
-
-/// Runs what stands behind `--` with the folder in front of it as `/tmp`.
-const OWN_TMP: &str = r#"mount --bind "$1" /tmp && shift 2 && exec "$@""#;
 
 /// Where [`inside`] shows the shared folder.
 pub const SHARED: &str = "/run/fbs";
 
-fn bubble<const N: usize>(command: Invocation, mounts: [Vec<String>; N]) -> Invocation {
-    let sandbox = Invocation::new("bwrap").args(COMMON).args(mounts.concat());
-    wrap(sandbox, command)
-}
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// `command` behind the options of `sandbox`, which runs it.
-fn wrap(sandbox: Invocation, command: Invocation) -> Invocation {
-    let wrapped = sandbox.arg("--").arg(command.program).args(command.args);
-    Invocation {
-        program: wrapped.program,
-        args: wrapped.args,
-        ..command
+fn wrap<const N: usize>(
+    capabilities: &[&str],
+    command: Invocation,
+    mounts: [Vec<String>; N],
+) -> Invocation {
+    let mut wrapped = Invocation::new("bwrap").args(COMMON);
+    for capability in capabilities {
+        wrapped = wrapped.args(["--cap-add", capability]);
     }
+    wrapped = wrapped.args(mounts.concat());
+    // A sandbox that begins with an empty environment is told what is in it.
+    let clears = wrapped.args.iter().any(|arg| arg == "--clearenv");
+    if clears {
+        for (name, value) in &command.env {
+            wrapped = wrapped.args(["--setenv", name, value]);
+        }
+    } else {
+        wrapped.env = command.env;
+    }
+    wrapped = wrapped.arg("--").arg(command.program).args(command.args);
+    wrapped.cwd = command.cwd;
+    wrapped.timeout = command.timeout;
+    wrapped.accepts = command.accepts;
+    wrapped
 }
 
 #[cfg(test)]
@@ -129,23 +182,6 @@ mod tests {
             "HOME=/w/home bwrap --unshare-pid --unshare-ipc --unshare-uts --unshare-net \
              --die-with-parent --cap-add ALL --dev-bind / / --proc /w/root/proc \
              --ro-bind /sys /w/root/sys --dev /w/root/dev --tmpfs /w/root/run -- dnf"
-        );
-    }
-
-    #[test]
-    fn a_tool_has_mounts_and_processes_of_its_own() {
-        let tool = Invocation::new("livecd-creator").args(["-c", "a.ks"]);
-        assert_eq!(
-            apart(tool.clone().cwd("/w")).to_string(),
-            "cd /w && setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child \
-             --mount-proc -- livecd-creator -c a.ks"
-        );
-        assert_eq!(
-            apart_in_turn(Path::new("/run/lock/l"), Path::new("/w/tmp"), tool).to_string(),
-            "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc -- \
-             flock --no-fork --verbose /run/lock/l sh -c \
-             'mount --bind \"$1\" /tmp && shift 2 && exec \"$@\"' sh /w/tmp -- \
-             livecd-creator -c a.ks"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{live, priority, source};
+use super::{priority, source};
 use crate::host::DnfVersion;
 use crate::kickstart::{Password, Settings};
 use crate::plan::BuildPlan;
@@ -12,7 +12,10 @@ use crate::report::NotApplied;
 /// of kiwi 9, and dnf5 in the first one that has it.
 pub(super) fn text(plan: &BuildPlan) -> String {
     let settings = &plan.kickstart.settings;
-    let title = live(plan).map_or(plan.title.as_str(), |live| &live.title);
+    let title = plan
+        .image
+        .live()
+        .map_or(plan.title.as_str(), |live| &live.title);
     let (schema, dnf) = match plan.dnf {
         DnfVersion::Dnf4 => ("7.5", "dnf"),
         DnfVersion::Dnf5 => ("8.0", "dnf5"),
