@@ -45,7 +45,7 @@ pub enum ComposeError {
     },
     /// What a tool is to read cannot be written as a kickstart.
     #[error(transparent)]
-    Kickstart(#[from] KickstartError),
+    KickstartText(#[from] KickstartError),
     /// No repository has these.
     #[error("no repository has {}", .0.join(", "))]
     UnknownPackages(Vec<String>),
@@ -122,7 +122,7 @@ impl StageError for ComposeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Command(error) => error.kind(),
-            Self::Kickstart(error) => error.kind(),
+            Self::KickstartText(error) => error.kind(),
             Self::Script(error) => error.kind(),
             Self::Tool { .. }
             | Self::UnknownPackages(_)
@@ -168,7 +168,7 @@ impl StageError for ComposeError {
             Self::Script(error) => return error.hint(),
             Self::RootSize { .. } => "give it more with `part / --size`, or install less",
             Self::Command(error) => return error.hint(),
-            Self::Kickstart(error) => return error.hint(),
+            Self::KickstartText(error) => return error.hint(),
             Self::Tool { .. } => "its logs are delivered beside the job's",
             _ => return None,
         };
