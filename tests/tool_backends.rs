@@ -156,6 +156,7 @@ fn build(folders: &Folders, backend: &Backend, script: &str) -> Program {
     folders
         .fbs_spec("build", &folders.file("image.conf", spec))
         .set("99_url", repository(folders))
+        .set("live.tmpdir", folders.work())
         .env("PATH", stubs.path())
 }
 
@@ -249,7 +250,6 @@ fn label_title_and_log_go_where_the_spec_wants_them() {
         .set("title", "My Desktop")
         .set("product", "Mine")
         .set("logfile", &log)
-        .set("tmpdir", folders.work())
         .set("cachedir", folders.cache().join("own"))
         .run();
     done.assert_exit(0);
@@ -436,7 +436,7 @@ fn a_tool_does_not_outlive_a_service_that_is_killed() {
     eventually("the tool hangs", Duration::from_secs(20), || hangs.exists());
     assert!(!processes::of(folders.top()).is_empty());
     running.signal(Signal::SIGKILL);
-    running.finish();
+    let _killed = running.finish();
     folders.assert_no_process();
     assert_eq!(processes::mounts(folders.top()), [] as [String; 0]);
 }
@@ -488,7 +488,7 @@ fn kiwi_itself_takes_the_description_that_is_written() {
     let kickstart = folders.file(
         "image.ks",
         "lang de_DE.UTF-8\nkeyboard --vckeymap=de-latin1\ntimezone Europe/Berlin --utc\n\
-         rootpw --plaintext a<b&\"c\n%packages --excludedocs\n@core\n@^minimal-environment\n%end\n",
+         rootpw --plaintext 'a<b&\"c'\n%packages --excludedocs\n@core\n@^minimal-environment\n%end\n",
     );
     let done = build(&folders, &KIWI, &ask)
         .set("config", &kickstart)

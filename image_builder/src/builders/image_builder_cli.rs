@@ -8,7 +8,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::tool::{Tool, Ways, with_proxy};
+use super::tool::{Tool, Ways, move_log, with_proxy};
 use super::{Bootiso, BuildError, Built, Live};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -45,6 +45,7 @@ static WAYS: Ways = Ways {
     tells: |line| {
         line.starts_with("error: ") || line.starts_with("Error: ") || line.contains("⏹ FAILED")
     },
+    gather: |tool| move_log(&tool.output().join(BUILD_LOG), &tool.log()),
 };
 
 #[async_trait]
@@ -84,6 +85,9 @@ fn tool(plan: &BuildPlan) -> Tool<'_> {
 
 /// The name of the images in the output folder.
 const IMAGE: &str = "image";
+
+/// The log of osbuild, there.
+const BUILD_LOG: &str = "image.buildlog";
 
 /// What image-builder calls an image of this type
 /// (<https://github.com/osbuild/images>, `data/distrodefs/fedora/imagetypes.yaml`).
@@ -179,10 +183,7 @@ async fn make(tool: &Tool<'_>, ctx: &BuildContext) -> Result<Built, ComposeError
     // An address may have a password.
     let text = format!("{:#}\n", repositories(plan).await?);
     write_private(&tool.path(&file), &text)?;
-    let ran = tool.run(ctx, &invocation(plan)).await;
-    // The log may be missing where it failed early.
-    let _ = std::fs::rename(tool.output().join(format!("{IMAGE}.buildlog")), tool.log());
-    ran?;
+    tool.run(ctx, &invocation(plan)).await?;
     let iso = tool.output().join(format!("{IMAGE}.iso"));
     require(&iso)?;
     Ok(Built {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways, only_iso, with_proxy};
+use super::tool::{Tool, Ways, nothing_to_gather, only_iso, with_proxy};
 use super::{BuildError, Built, Live};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -47,6 +47,7 @@ static WAYS: Ways = Ways {
     is_fatal: is_scriptlet_failure,
     // "[ ERROR   ]: 11:02:03 | KiwiDescriptionInvalid: ..."
     tells: |line| line.contains("ERROR") || line.contains("Kiwi") && line.contains("Error"),
+    gather: nothing_to_gather,
 };
 
 #[async_trait]

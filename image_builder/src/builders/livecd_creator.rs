@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways};
+use super::tool::{Tool, Ways, nothing_to_gather};
 use super::{BuildError, Built, Live, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -45,6 +45,7 @@ static WAYS: Ways = Ways {
         .iter()
         .any(|words| line.contains(words))
     },
+    gather: nothing_to_gather,
 };
 
 #[async_trait]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways, files};
+use super::tool::{Tool, Ways, files, move_log};
 use super::{BuildError, Built, Live, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -49,6 +49,7 @@ static WAYS: Ways = Ways {
     ],
     is_fatal,
     tells: |line| line.contains("ERROR") || is_fatal(line),
+    gather,
 };
 
 /// What it takes itself for a sign of a failed installation, in the installer's log (`monitor.py`).
@@ -208,9 +209,7 @@ async fn make(tool: &Tool<'_>, ctx: &BuildContext) -> Result<Built, ComposeError
     make_folder(&own_tmp)?;
     let (text, not_applied) = kickstart(plan)?;
     kickstart_file::write(&tool.path("live.ks"), &text)?;
-    let ran = tool.run(ctx, &invocation(plan)).await;
-    gather_logs(tool);
-    ran?;
+    tool.run(ctx, &invocation(plan)).await?;
     let iso = tool.output().join(IMAGE);
     require(&iso)?;
     Ok(Built {
@@ -225,7 +224,7 @@ async fn make(tool: &Tool<'_>, ctx: &BuildContext) -> Result<Built, ComposeError
 
 /// The installer's logs lie in a folder of their own, or, where it was ended, still in its `/tmp`.
 /// One of them has the name of another: `program.log`.
-fn gather_logs(tool: &Tool<'_>) {
+fn gather(tool: &Tool<'_>) {
     let is_log = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with("log") || name.starts_with("anaconda-tb-")
@@ -235,8 +234,7 @@ fn gather_logs(tool: &Tool<'_>) {
     for log in moved.into_iter().chain(left) {
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let to = tool.logs().join(format!("anaconda-{name}"));
-        // A log that cannot be had is not worth an error.
-        let _ = std::fs::rename(&log, to);
+        move_log(&log, &to);
     }
 }
 

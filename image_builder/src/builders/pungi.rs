@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways, files};
+use super::tool::{Tool, Ways, files, nothing_to_gather};
 use super::{BuildError, Built, Dvd, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -41,6 +41,7 @@ static WAYS: Ways = Ways {
     ],
     is_fatal: is_scriptlet_failure,
     tells: |line| line.contains("ERROR") || line.contains("Error: "),
+    gather: nothing_to_gather,
 };
 
 #[async_trait]

@@ -23,6 +23,8 @@ pub(super) struct Ways {
     pub(super) is_fatal: fn(&str) -> bool,
     /// Whether a line of a run that failed tells why.
     pub(super) tells: fn(&str) -> bool,
+    /// Brings logs that it left elsewhere to the others, once it has ended.
+    pub(super) gather: fn(&Tool<'_>),
 }
 
 /// The folders of a tool's run, below the build's work directory.
@@ -111,6 +113,7 @@ impl Tool<'_> {
                 Line::Keep
             })
             .await;
+        (ways.gather)(self);
         let fatal = std::mem::take(&mut *fatal.lock().unwrap_or_else(PoisonError::into_inner));
         match result {
             Ok(_) if fatal.is_empty() => Ok(()),
@@ -177,6 +180,14 @@ impl Tool<'_> {
                 .warn(format!("the logfile {}: {error}", to.display()));
         }
     }
+}
+
+/// For a tool that leaves its logs where they are wanted.
+pub(super) fn nothing_to_gather(_: &Tool<'_>) {}
+
+/// Renames a log. One that cannot be had is not worth an error.
+pub(super) fn move_log(from: &Path, to: &Path) {
+    let _ = std::fs::rename(from, to);
 }
 
 /// How many lines an error message has.
