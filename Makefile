@@ -1,4 +1,5 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
+# make demo-live  the same for a live image, from examples/live.conf
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
 # make fuzz       feed the readers of foreign data with rubbish for a minute each
@@ -49,6 +50,15 @@ ifeq ($(ON_DEBIAN),yes)
 	scripts/demo-koji $(TARGET)/release/fbs $(TARGET)/debug/fbs-test-hub $(MINI) \
 		--staging $(DEMO)/images --workdir $(DEMO)/work
 endif
+
+# The same for a live image.
+.PHONY: demo-live
+demo-live: mini-release
+	$(CARGO) build --quiet --locked --release --package fbs-cli
+	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	$(TARGET)/release/fbs build examples/live.conf \
+		--staging $(DEMO)/images --workdir $(DEMO)/work \
+		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
 
 .PHONY: test
 test: mini-release

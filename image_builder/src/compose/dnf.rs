@@ -398,6 +398,71 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_versions_are_asked_for_and_read() {
+        let line = dnf(DnfVersion::Dnf5)
+            .query_newest(&["bash", "vim"])
+            .to_string();
+        assert!(
+            line.ends_with(
+                " --quiet repoquery --latest-limit=1 \
+                 '--queryformat=%{name}|%{epoch}|%{version}|%{release}|%{arch}\\n' bash vim"
+            ),
+            "{line}"
+        );
+        assert_eq!(
+            newest("vim-minimal|2|9.1|3.fc43|x86_64"),
+            Some(["vim-minimal", "2", "9.1", "3.fc43", "x86_64"])
+        );
+        for line in ["", "Last metadata expiration check: 0:00:01 ago", "a|0|1|2"] {
+            assert_eq!(newest(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_kickstart_reach_dnf() {
+        let install = InstallOptions {
+            weak_dependencies: true,
+            documentation: true,
+            languages: Some(vec!["en".into(), "de".into()]),
+            ignore_missing: true,
+            ignore_broken: true,
+            multilib: true,
+            connection_seconds: Some(5),
+            retries: Some(9),
+            ..InstallOptions::default()
+        };
+        let text = Dnf::config(&[], None, &install);
+        for line in [
+            "install_weak_deps=1",
+            "tsflags=",
+            "timeout=5",
+            "retries=9",
+            "multilib_policy=all",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+        let release = Release::Number(43);
+        assert!(Dnf::macros(&release, &install).contains("\n%_install_langs en:de\n"));
+        for (version, expected) in [
+            (
+                DnfVersion::Dnf4,
+                " --setopt=strict=0 --skip-broken install --downloadonly vim",
+            ),
+            (
+                DnfVersion::Dnf5,
+                " install --downloadonly --skip-unavailable --skip-broken vim",
+            ),
+        ] {
+            let dnf = Dnf {
+                install: &install,
+                ..dnf(version)
+            };
+            let line = dnf.download(&["vim".to_owned()]).to_string();
+            assert!(line.ends_with(expected), "{line}");
+        }
+    }
+
+    #[test]
     fn the_database_moved_with_fedora_36() {
         assert_eq!(database(&Release::Number(35)), "/var/lib/rpm");
         assert_eq!(database(&Release::Number(36)), "/usr/lib/sysimage/rpm");

@@ -91,7 +91,7 @@ pub enum ComposeError {
     },
     /// A script of the kickstart failed, or left what it must not.
     #[error(transparent)]
-    Script(#[from] ScriptError),
+    Script(#[from] Box<ScriptError>),
     /// The installed root is larger than the kickstart lets it be.
     #[error("{place}: part / has {allowed_mib} MiB, and the root takes {taken_mib} MiB")]
     RootSize {

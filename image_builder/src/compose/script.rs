@@ -193,10 +193,8 @@ impl Scripts {
                     ErrorKind::Cancelled => Outcome::Cancelled,
                     _ => Outcome::Failed,
                 };
-                if let ComposeError::Script(ScriptError {
-                    problem: ScriptProblem::Failed { exit, at, .. },
-                    ..
-                }) = &error
+                if let ComposeError::Script(script_error) = &error
+                    && let ScriptProblem::Failed { exit, at, .. } = &script_error.problem
                 {
                     record.exit = Some(*exit);
                     record.failed_at.clone_from(at);
@@ -316,12 +314,12 @@ impl Scripts {
 }
 
 impl ScriptProblem {
-    fn of(self, script: &Script) -> ScriptError {
-        ScriptError {
+    fn of(self, script: &Script) -> Box<ScriptError> {
+        Box::new(ScriptError {
             script: name(script),
             place: script.place.to_string(),
             problem: self,
-        }
+        })
     }
 }
 
