@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways, nothing_to_gather, only_iso, with_proxy};
+use super::tool::{Tool, Ways, left_out, nothing_to_gather, only_iso, with_proxy};
 use super::{BuildError, Built, Live};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -21,7 +21,6 @@ use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::plan::{BuildPlan, SIDE_REPOSITORY, Step};
 use crate::process::Invocation;
-use crate::report::KickstartRecord;
 use crate::repository::{Repository, Source};
 
 /// Makes live images with kiwi.
@@ -175,10 +174,8 @@ async fn make(tool: &Tool<'_>, ctx: &BuildContext) -> Result<Built, ComposeError
         let config = written(plan).join("config.xml");
         // It may have passwords.
         write_private(&config, &description::text(plan))?;
-        kickstart = Some(KickstartRecord {
-            not_applied: description::not_applied(&plan.kickstart.settings),
-            scripts: Vec::new(),
-        });
+        let not_applied = description::not_applied(&plan.kickstart.settings);
+        kickstart = Some(left_out(ctx, not_applied));
     }
     make_folder(&tool.output())?;
     tool.run(ctx, &invocation(plan)).await?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::tool::{Tool, Ways, files, move_log};
+use super::tool::{Tool, Ways, files, left_out, move_log};
 use super::{BuildError, Built, Live, kickstart_file};
 use crate::compose::ComposeError;
 use crate::compose::dnf::is_scriptlet_failure;
@@ -20,7 +20,7 @@ use crate::events::Stage;
 use crate::kickstart::{InstallUrl, Kickstart, KickstartError};
 use crate::plan::{BuildPlan, Step};
 use crate::process::Invocation;
-use crate::report::{KickstartRecord, NotApplied};
+use crate::report::NotApplied;
 use crate::spec::{Arch, CompressionAlgorithm, RootFs};
 
 /// Makes live images with livemedia-creator.
@@ -208,16 +208,14 @@ async fn make(tool: &Tool<'_>, ctx: &BuildContext) -> Result<Built, ComposeError
     let own_tmp = own_tmp(tool);
     make_folder(&own_tmp)?;
     let (text, not_applied) = kickstart(plan)?;
+    let record = left_out(ctx, not_applied);
     kickstart_file::write(&tool.path("live.ks"), &text)?;
     tool.run(ctx, &invocation(plan)).await?;
     let iso = tool.output().join(IMAGE);
     require(&iso)?;
     Ok(Built {
         iso: Some(iso),
-        kickstart: Some(KickstartRecord {
-            not_applied,
-            scripts: Vec::new(),
-        }),
+        kickstart: Some(record),
         ..Built::default()
     })
 }

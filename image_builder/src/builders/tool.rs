@@ -12,6 +12,7 @@ use crate::context::{BuildContext, CancellationToken, Line};
 use crate::events::{Stage, Unit};
 use crate::plan::BuildPlan;
 use crate::process::{CommandError, Discard, Invocation};
+use crate::report::{KickstartRecord, NotApplied};
 
 /// A tool's ways.
 pub(super) struct Ways {
@@ -179,6 +180,23 @@ impl Tool<'_> {
             ctx.events
                 .warn(format!("the logfile {}: {error}", to.display()));
         }
+    }
+}
+
+/// The record of a kickstart of which this was left out, which the log says too.
+pub(super) fn left_out(ctx: &BuildContext, not_applied: Vec<NotApplied>) -> KickstartRecord {
+    for part in &not_applied {
+        let NotApplied {
+            place,
+            what,
+            reason,
+        } = part;
+        ctx.events
+            .warn(format!("{place}: not applied: {what}: {reason}"));
+    }
+    KickstartRecord {
+        not_applied,
+        scripts: Vec::new(),
     }
 }
 

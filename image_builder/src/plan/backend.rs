@@ -182,6 +182,10 @@ fn problem(backend: Backend, wanted: &Wanted<'_>) -> Option<String> {
         )),
         (Backend::ImageBuilder, _) => {
             let live = spec.live.as_ref();
+            if wanted.release.number().is_none() {
+                let release = wanted.release;
+                return Some(format!("knows releases by their number, and not {release}"));
+            }
             if live.is_some_and(|live| live.config.is_some()) {
                 Some("reads no kickstart: what it makes is fixed for each release".to_owned())
             } else if selection.is_empty() {
@@ -383,6 +387,12 @@ mod tests {
                 "backend=image-builder\n[live]\nconfig=a.ks",
                 "the backend image-builder reads no kickstart: what it makes is fixed for each release",
                 live,
+            ),
+            (
+                "boot",
+                "backend=image-builder\n[boot]\nrelease=rawhide",
+                "the backend image-builder knows releases by their number, and not rawhide",
+                "native or lorax",
             ),
             (
                 "live",
