@@ -28,6 +28,7 @@ const NEEDS: &[Need] = &[
     Need::Tool("unshare"),
     Need::Tool("setpriv"),
     Need::Tool("flock"),
+    Need::Tool("fsck.erofs"),
 ];
 
 /// A backend and the stub of its tool.

@@ -134,6 +134,12 @@ const DEBUGFS: Requirement = need(
     "e2fsprogs",
     "e2fsprogs",
 );
+const FSCK_EROFS: Requirement = need(
+    &["fsck.erofs"],
+    "to read the root in the image back",
+    "erofs-utils",
+    "erofs-utils",
+);
 const QEMU: Requirement = need(
     &["qemu-system-x86_64"],
     "to boot the image",
@@ -209,12 +215,16 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
                 UNSHARE,
                 SETPRIV,
                 FLOCK,
-                DEBUGFS,
+                match rootfs {
+                    RootFs::Squashfs => DEBUGFS,
+                    RootFs::Erofs => FSCK_EROFS,
+                },
             ]
         }
         Backend::LivecdCreator => vec![LIVECD_CREATOR, UNSHARE, SETPRIV, DEBUGFS],
         Backend::Kiwi => vec![KIWI, DNF, UNSHARE, SETPRIV, MKSQUASHFS, DEBUGFS],
-        Backend::ImageBuilder => vec![IMAGE_BUILDER, UNSHARE, SETPRIV],
+        // Its roots are EROFS.
+        Backend::ImageBuilder => vec![IMAGE_BUILDER, UNSHARE, SETPRIV, FSCK_EROFS],
         Backend::Pungi => vec![PUNGI, UNSHARE, SETPRIV],
         // A plan has chosen one.
         Backend::Auto => Vec::new(),
@@ -338,6 +348,7 @@ impl Host {
             SETPRIV,
             FLOCK,
             DEBUGFS,
+            FSCK_EROFS,
             QEMU,
             OVMF,
             GRUB_PC,

@@ -44,8 +44,8 @@ pub enum ComposeError {
         lines: Vec<String>,
     },
     /// What a tool is to read cannot be written as a kickstart.
-    #[error(transparent)]
-    KickstartText(#[from] KickstartError),
+    #[error("{0}")]
+    KickstartText(Box<KickstartError>),
     /// No repository has these.
     #[error("no repository has {}", .0.join(", "))]
     UnknownPackages(Vec<String>),
@@ -116,6 +116,12 @@ pub enum ComposeError {
         /// The operating system's words.
         source: std::io::Error,
     },
+}
+
+impl From<KickstartError> for ComposeError {
+    fn from(error: KickstartError) -> Self {
+        Self::KickstartText(Box::new(error))
+    }
 }
 
 impl StageError for ComposeError {

@@ -45,7 +45,7 @@ fn makes(backend: Backend) -> &'static str {
 fn arches(backend: Backend) -> &'static [Arch] {
     use Arch::{Aarch64, I686, Ppc64le, S390x, X86_64};
     match backend {
-        Backend::Auto | Backend::Lorax => &Arch::ALL,
+        Backend::Auto | Backend::Lorax => Arch::ALL,
         Backend::Native => &[X86_64, Aarch64, I686],
         // No ISO of other architectures boots by UEFI or BIOS, which is what it makes.
         Backend::Kiwi => &[X86_64, Aarch64],
