@@ -278,11 +278,13 @@ fn a_script_that_may_fail_and_one_that_leaves_a_daemon_end_well() {
     }
     let _turn = turn::take();
     let folders = Folders::new();
+    let logfile = folders.top().join("live.log");
     let built = build(
         &folders,
         "%packages\n@core\n%end\n%post\nexit 3\n%end\n\
          %post\nsetsid sleep 1000 >/dev/null 2>&1 &\necho $! started\n%end\n",
     )
+    .set("logfile", &logfile)
     .run();
     built.assert_exit(0);
     built.assert_says(&[
@@ -295,6 +297,8 @@ fn a_script_that_may_fail_and_one_that_leaves_a_daemon_end_well() {
     assert_eq!(scripts[0]["outcome"], "failed");
     assert_eq!(scripts[0]["exit"]["code"], 3);
     assert_eq!(scripts[1]["outcome"], "succeeded");
+    let log = fs::read_to_string(logfile).unwrap();
+    assert!(log.contains("failed with exit status 3"), "{log}");
     folders.assert_nothing_left();
 }
 
