@@ -1,6 +1,6 @@
 //! What this machine has: the programs that builds need, and what to install where one is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -239,6 +239,20 @@ pub fn boot_test_requirements(uefi: bool) -> Vec<Requirement> {
     if uefi { vec![QEMU, OVMF] } else { vec![QEMU] }
 }
 
+/// All that is ever asked for, some of it more than once.
+fn everything() -> Vec<Requirement> {
+    let mut needs = boot_test_requirements(true);
+    needs.push(PUNGI_KOJI);
+    for backend in Backend::ALL {
+        for arch in Arch::ALL {
+            for rootfs in RootFs::ALL {
+                needs.extend(requirements(*backend, *arch, *rootfs));
+            }
+        }
+    }
+    needs
+}
+
 /// Which dnf the host has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -324,42 +338,13 @@ impl Host {
                 .trim_matches(['"', '\''])
                 .to_owned()
         };
-        let everything = [
-            DNF,
-            BWRAP,
-            MKSQUASHFS,
-            MKFS_EROFS,
-            MKIMAGE,
-            MKFS_VFAT,
-            MTOOLS,
-            XORRISO,
-            ISOMD5SUM,
-            UNSQUASHFS,
-            RPM,
-            LORAX,
-            LIVEMEDIA_CREATOR,
-            ANACONDA,
-            LIVECD_CREATOR,
-            KIWI,
-            IMAGE_BUILDER,
-            PUNGI,
-            PUNGI_KOJI,
-            UNSHARE,
-            SETPRIV,
-            FLOCK,
-            DEBUGFS,
-            FSCK_EROFS,
-            QEMU,
-            OVMF,
-            GRUB_PC,
-            GRUB_X64,
-            GRUB_IA32,
-            GRUB_AA64,
-        ];
-        let found: BTreeMap<String, PathBuf> = everything
+        let names: BTreeSet<&str> = everything()
             .iter()
-            .flat_map(|need| need.names)
-            .filter_map(|name| Some(((*name).to_owned(), find(name)?)))
+            .flat_map(|need| need.names.iter().copied())
+            .collect();
+        let found: BTreeMap<String, PathBuf> = names
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), find(name)?)))
             .collect();
         let dnf = DNF.names.iter().find_map(|name| found.get(*name));
         Self {
@@ -518,6 +503,21 @@ pub(crate) mod tests {
         host.found.remove("grub2-mkimage");
         assert_eq!(host.mkimage(), "grub-mkimage");
         assert!(host.missing(&[MKIMAGE]).is_empty());
+    }
+
+    #[test]
+    fn fedora_has_a_package_for_all_of_it() {
+        for need in everything() {
+            assert!(!need.fedora.is_empty(), "{:?}", need.names);
+        }
+        let mut host = complete();
+        let needs = requirements(Backend::Kiwi, Arch::X86_64, RootFs::Squashfs);
+        host.found
+            .insert("setpriv".into(), "/usr/bin/setpriv".into());
+        assert_eq!(
+            host.install_command(&host.missing(&needs)).as_deref(),
+            Some("dnf install e2fsprogs kiwi-cli util-linux-core")
+        );
     }
 
     #[test]

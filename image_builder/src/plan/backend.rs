@@ -55,14 +55,15 @@ fn arches(backend: Backend) -> &'static [Arch] {
     }
 }
 
-/// The program that is looked for when nobody says which backend; those without one are taken
-/// only when they are asked for: kiwi and image-builder read no kickstart.
-fn automatic(backend: Backend) -> Option<&'static str> {
+/// The programs that are looked for when nobody says which backend, its own first; those without
+/// one are taken only when they are asked for: kiwi and image-builder read no kickstart.
+fn automatic(backend: Backend) -> Option<&'static [&'static str]> {
     match backend {
-        Backend::Lorax => Some("lorax"),
-        Backend::LivemediaCreator => Some("livemedia-creator"),
-        Backend::LivecdCreator => Some("livecd-creator"),
-        Backend::Pungi => Some("pungi"),
+        Backend::Lorax => Some(&["lorax"]),
+        // It comes with lorax, the installer that it runs does not.
+        Backend::LivemediaCreator => Some(&["livemedia-creator", "anaconda"]),
+        Backend::LivecdCreator => Some(&["livecd-creator"]),
+        Backend::Pungi => Some(&["pungi"]),
         Backend::Auto | Backend::Native | Backend::Kiwi | Backend::ImageBuilder => None,
     }
 }
@@ -114,21 +115,25 @@ fn automatically(wanted: &Wanted<'_>) -> Result<BackendChoice, PlanError> {
     let able: Vec<_> = tools
         .filter(|(name, _)| problem(*name, wanted).is_none())
         .collect();
+    let is_there = |program: &&str| host.program(&[program]).is_some();
     let installed = able
         .iter()
-        .find(|(_, program)| host.program(&[program]).is_some());
+        .find(|(_, programs)| programs.iter().all(|program| is_there(&program)));
     let native = problem(Backend::Native, wanted);
     match (installed, &native) {
-        (Some((name, program)), _) if fits => choice(
+        (Some((name, programs)), _) if fits => choice(
             *name,
-            format!("{program} is installed and this is Fedora {release}"),
+            format!("{} is installed and this is Fedora {release}", programs[0]),
         ),
-        (Some((_, program)), None) => choice(
+        (Some((_, programs)), None) => choice(
             Backend::Native,
-            format!("{program} is installed, but this is not Fedora {release}"),
+            format!(
+                "{} is installed, but this is not Fedora {release}",
+                programs[0]
+            ),
         ),
         (None, None) => {
-            let names: Vec<&str> = able.iter().map(|(_, program)| *program).collect();
+            let names: Vec<&str> = able.iter().map(|(_, programs)| programs[0]).collect();
             let reason = match names.as_slice() {
                 [] => format!("no other tool makes {image} images as the spec wants them"),
                 [name] => format!("{name} is not installed"),
@@ -279,10 +284,18 @@ mod tests {
             ),
             (
                 "live",
-                "livemedia-creator",
+                "livemedia-creator anaconda",
                 "43",
                 "livemedia-creator",
                 "livemedia-creator is installed and this is Fedora 43",
+            ),
+            // lorax has it, and it does not run.
+            (
+                "live",
+                "livemedia-creator",
+                "43",
+                "native",
+                "none of livemedia-creator, livecd-creator is installed",
             ),
             (
                 "live",
@@ -307,7 +320,7 @@ mod tests {
                 "no other tool makes dvd images as the spec wants them",
             ),
         ] {
-            let mut host = with(&[installed]);
+            let mut host = with(&installed.split(' ').collect::<Vec<_>>());
             host.version = release.to_owned();
             let choice = on(&host, &spec(image, "")).unwrap();
             assert_eq!(
