@@ -118,7 +118,7 @@ fn automatically(wanted: &Wanted<'_>) -> Result<BackendChoice, PlanError> {
     let is_there = |program: &&str| host.program(&[program]).is_some();
     let installed = able
         .iter()
-        .find(|(_, programs)| programs.iter().all(|program| is_there(program)));
+        .find(|(_, programs)| programs.iter().all(is_there));
     let native = problem(Backend::Native, wanted);
     match (installed, &native) {
         (Some((name, programs)), _) if fits => choice(
