@@ -79,7 +79,7 @@ pub(crate) struct Overrides {
     /// As --set release=N
     #[arg(long, value_name = "N")]
     pub(crate) release: Option<String>,
-    /// As --set backend=NAME: auto, native or lorax
+    /// As --set backend=NAME: auto, native, lorax, kiwi ...
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
     /// As --set boot_test=FIRMWARE: none, bios, uefi or both

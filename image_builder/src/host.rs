@@ -1,6 +1,6 @@
 //! What this machine has: the programs that builds need, and what to install where one is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -82,6 +82,64 @@ const UNSQUASHFS: Requirement = need(
 );
 const RPM: Requirement = need(&["rpm"], "to read the image's package list", "rpm", "rpm");
 const LORAX: Requirement = need(&["lorax"], "the backend itself", "", "lorax");
+const LIVEMEDIA_CREATOR: Requirement = need(
+    &["livemedia-creator"],
+    "the backend itself",
+    "",
+    "lorax-lmc-novirt",
+);
+const ANACONDA: Requirement = need(
+    &["anaconda"],
+    "to install the packages",
+    "",
+    "lorax-lmc-novirt",
+);
+const LIVECD_CREATOR: Requirement = need(
+    &["livecd-creator"],
+    "the backend itself",
+    "",
+    "livecd-tools",
+);
+const KIWI: Requirement = need(&["kiwi-ng"], "the backend itself", "kiwi", "kiwi-cli");
+const IMAGE_BUILDER: Requirement = need(
+    &["image-builder"],
+    "the backend itself",
+    "",
+    "image-builder",
+);
+const PUNGI: Requirement = need(&["pungi"], "the backend itself", "", "pungi");
+/// Not what the backend `pungi` needs, but taken for it.
+const PUNGI_KOJI: Requirement = need(&["pungi-koji"], "to make composes", "", "pungi");
+const UNSHARE: Requirement = need(
+    &["unshare"],
+    "to keep its mounts from the host",
+    "util-linux",
+    "util-linux-core",
+);
+const SETPRIV: Requirement = need(
+    &["setpriv"],
+    "to end it with its build",
+    "util-linux",
+    "util-linux",
+);
+const FLOCK: Requirement = need(
+    &["flock"],
+    "to run one of it at a time",
+    "util-linux",
+    "util-linux-core",
+);
+const DEBUGFS: Requirement = need(
+    &["debugfs"],
+    "to read the root in the image back",
+    "e2fsprogs",
+    "e2fsprogs",
+);
+const FSCK_EROFS: Requirement = need(
+    &["fsck.erofs"],
+    "to read the root in the image back",
+    "erofs-utils",
+    "erofs-utils",
+);
 const QEMU: Requirement = need(
     &["qemu-system-x86_64"],
     "to boot the image",
@@ -150,7 +208,26 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
             needs
         }
         Backend::Lorax => vec![LORAX],
-        _ => Vec::new(),
+        Backend::LivemediaCreator => {
+            vec![
+                LIVEMEDIA_CREATOR,
+                ANACONDA,
+                UNSHARE,
+                SETPRIV,
+                FLOCK,
+                match rootfs {
+                    RootFs::Squashfs => DEBUGFS,
+                    RootFs::Erofs => FSCK_EROFS,
+                },
+            ]
+        }
+        Backend::LivecdCreator => vec![LIVECD_CREATOR, UNSHARE, SETPRIV, DEBUGFS],
+        Backend::Kiwi => vec![KIWI, DNF, UNSHARE, SETPRIV, MKSQUASHFS, DEBUGFS],
+        // Its roots are EROFS.
+        Backend::ImageBuilder => vec![IMAGE_BUILDER, UNSHARE, SETPRIV, FSCK_EROFS],
+        Backend::Pungi => vec![PUNGI, UNSHARE, SETPRIV],
+        // A plan has chosen one.
+        Backend::Auto => Vec::new(),
     };
     needs.extend(read_back);
     needs
@@ -160,6 +237,20 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
 #[must_use]
 pub fn boot_test_requirements(uefi: bool) -> Vec<Requirement> {
     if uefi { vec![QEMU, OVMF] } else { vec![QEMU] }
+}
+
+/// All that is ever asked for, some of it more than once.
+fn everything() -> Vec<Requirement> {
+    let mut needs = boot_test_requirements(true);
+    needs.push(PUNGI_KOJI);
+    for backend in Backend::ALL {
+        for arch in Arch::ALL {
+            for rootfs in RootFs::ALL {
+                needs.extend(requirements(*backend, *arch, *rootfs));
+            }
+        }
+    }
+    needs
 }
 
 /// Which dnf the host has.
@@ -247,14 +338,13 @@ impl Host {
                 .trim_matches(['"', '\''])
                 .to_owned()
         };
-        let everything = [
-            DNF, BWRAP, MKSQUASHFS, MKFS_EROFS, MKIMAGE, MKFS_VFAT, MTOOLS, XORRISO, ISOMD5SUM,
-            UNSQUASHFS, RPM, LORAX, QEMU, OVMF, GRUB_PC, GRUB_X64, GRUB_IA32, GRUB_AA64,
-        ];
-        let found: BTreeMap<String, PathBuf> = everything
+        let names: BTreeSet<&str> = everything()
             .iter()
-            .flat_map(|need| need.names)
-            .filter_map(|name| Some(((*name).to_owned(), find(name)?)))
+            .flat_map(|need| need.names.iter().copied())
+            .collect();
+        let found: BTreeMap<String, PathBuf> = names
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), find(name)?)))
             .collect();
         let dnf = DNF.names.iter().find_map(|name| found.get(*name));
         Self {
@@ -413,6 +503,21 @@ pub(crate) mod tests {
         host.found.remove("grub2-mkimage");
         assert_eq!(host.mkimage(), "grub-mkimage");
         assert!(host.missing(&[MKIMAGE]).is_empty());
+    }
+
+    #[test]
+    fn fedora_has_a_package_for_all_of_it() {
+        for need in everything() {
+            assert!(!need.fedora.is_empty(), "{:?}", need.names);
+        }
+        let mut host = complete();
+        let needs = requirements(Backend::Kiwi, Arch::X86_64, RootFs::Squashfs);
+        host.found
+            .insert("setpriv".into(), "/usr/bin/setpriv".into());
+        assert_eq!(
+            host.install_command(&host.missing(&needs)).as_deref(),
+            Some("dnf install e2fsprogs kiwi-cli util-linux-core")
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::context::BuildContext;
 use crate::events::Events;
 use crate::host::Host;
 use crate::kickstart::{self, Reader};
-use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions};
+use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description};
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
 use crate::spec::{BuildSpec, ImageType, Trust};
@@ -92,6 +92,9 @@ impl ImageBuilder {
     pub async fn plan(&self) -> Result<BuildPlan, PlanError> {
         let kickstart = match self.spec.image_type() {
             ImageType::Boot => KickstartPlan::default(),
+            ImageType::Live if description(&self.spec, &self.options.current_dir).is_some() => {
+                KickstartPlan::default()
+            }
             ImageType::Live | ImageType::Dvd => {
                 let text = kickstart::of_spec(&self.spec, &self.reader()).await?;
                 KickstartPlan::new(text)?
@@ -146,5 +149,6 @@ fn builder_of(plan: &BuildPlan) -> Result<Builder, PlanError> {
     Builder::of(plan.image_type, plan.backend.name).ok_or_else(|| PlanError::Backend {
         backend: plan.backend.name,
         problem: format!("does not make {} images", plan.image_type),
+        instead: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ mod error;
 mod image;
 mod initramfs;
 mod install;
+mod limits;
 mod names;
 mod options;
 mod packages;
@@ -16,7 +17,7 @@ mod repositories;
 mod side;
 
 pub use error::PlanError;
-pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan};
+pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
 pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
 pub use options::{CACHE_DIR, PlanOptions};
@@ -165,8 +166,14 @@ impl BuildPlan {
         let arch = spec.common.arch.or(host.arch).unwrap_or(Arch::X86_64);
         let named = Named::of(spec);
         let version = named.version.clone().unwrap_or_else(|| release.to_string());
-        let wanted = shared.backend.unwrap_or_default();
-        let backend = backend::choose(wanted, image_type, arch, &release, host)?;
+        let described = image::description(spec, &options.current_dir).is_some();
+        let backend = backend::choose(&backend::Wanted {
+            spec,
+            arch,
+            release: &release,
+            host,
+            described,
+        })?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
         let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
         let initramfs = initramfs::compression(&release, compression);
@@ -181,7 +188,11 @@ impl BuildPlan {
             spec,
             &kickstart.settings,
             initramfs,
-            backend.name,
+            packages::Maker {
+                backend: backend.name,
+                arch,
+                described,
+            },
             &mut notes,
         )?;
         let mut repositories = repositories::repositories(
@@ -193,6 +204,7 @@ impl BuildPlan {
             &mut notes,
         )?;
         let side = SidePlan::of(spec, shared, arch, &release, options)?;
+        limits::note(spec, backend.name, side.is_some(), &mut notes);
         let job = names::job_id(options.now);
         let stamp = options
             .now
@@ -445,7 +457,10 @@ mod tests {
                 "arch = aarch64\n",
                 "the image is for aarch64, and this host is x86_64",
             ),
-            ("backend = kiwi\n", "the backend kiwi is not supported yet"),
+            (
+                "backend = kiwi\n",
+                "the backend kiwi makes live images, not boot images",
+            ),
             (
                 "backend = pungi\n",
                 "the backend pungi makes DVDs, not boot images",

@@ -75,7 +75,13 @@ pub fn met(needs: &[&[Need]]) -> bool {
     let missing = missing.join(", ");
     let all = std::env::var("FBS_TESTS_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!all, "{test} needs {missing}");
+    skipped(&missing);
+    false
+}
+
+/// One line that says which test does not run for want of what no test may insist on.
+pub fn skipped(missing: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`, which the test harness keeps to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {test} (needs {missing})");
-    false
 }

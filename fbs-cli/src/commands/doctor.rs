@@ -1,6 +1,6 @@
 //! `fbs doctor`.
 
-use image_builder::host::{Host, Missing, boot_test_requirements, requirements};
+use image_builder::host::{Host, Missing, Requirement, boot_test_requirements, requirements};
 use image_builder::spec::{Arch, Backend, RootFs};
 use serde_json::json;
 
@@ -10,33 +10,13 @@ use crate::output;
 
 /// What a host can be asked for.
 struct Ability {
-    name: &'static str,
+    name: String,
     missing: Vec<Missing>,
 }
 
 pub(crate) fn run(args: &Doctor) -> Exit {
     let host = Host::probe();
-    let arch = host.arch.unwrap_or(Arch::X86_64);
-    let abilities = [
-        (
-            "native",
-            requirements(Backend::Native, arch, RootFs::Squashfs),
-        ),
-        (
-            "native with erofs",
-            requirements(Backend::Native, arch, RootFs::Erofs),
-        ),
-        (
-            "lorax",
-            requirements(Backend::Lorax, arch, RootFs::Squashfs),
-        ),
-        ("boot test (BIOS)", boot_test_requirements(false)),
-        ("boot test (UEFI)", boot_test_requirements(true)),
-    ]
-    .map(|(name, needs)| Ability {
-        name,
-        missing: host.missing(&needs),
-    });
+    let abilities = abilities(&host);
     if args.json {
         let found: Vec<_> = abilities
             .iter()
@@ -53,16 +33,38 @@ pub(crate) fn run(args: &Doctor) -> Exit {
         output::text(&render(&host, &abilities));
     }
     // A host that can build nothing is what this command is asked about.
-    let works = |name: &str| {
-        abilities
-            .iter()
-            .any(|ability| ability.name == name && ability.missing.is_empty())
+    let works = |backend: &Backend| {
+        let mut named = abilities.iter().filter(|it| it.name == backend.as_str());
+        named.any(|ability| ability.missing.is_empty())
     };
-    if works("native") || works("lorax") {
+    if Backend::ALL.iter().any(works) {
         Exit::Done
     } else {
         Exit::Host
     }
+}
+
+/// Every backend, and the boot tests.
+fn abilities(host: &Host) -> Vec<Ability> {
+    let arch = host.arch.unwrap_or(Arch::X86_64);
+    let needs = |backend| requirements(backend, arch, RootFs::Squashfs);
+    let tools = Backend::ALL.iter().copied();
+    let tools = tools.filter(|backend| !matches!(backend, Backend::Auto | Backend::Native));
+    let erofs = requirements(Backend::Native, arch, RootFs::Erofs);
+    let mut abilities = vec![
+        ("native".to_owned(), needs(Backend::Native)),
+        ("native with erofs".to_owned(), erofs),
+    ];
+    abilities.extend(tools.map(|backend| (backend.to_string(), needs(backend))));
+    abilities.extend([
+        ("boot test (BIOS)".to_owned(), boot_test_requirements(false)),
+        ("boot test (UEFI)".to_owned(), boot_test_requirements(true)),
+    ]);
+    let missing = |(name, needs): (String, Vec<Requirement>)| Ability {
+        missing: host.missing(&needs),
+        name,
+    };
+    abilities.into_iter().map(missing).collect()
 }
 
 fn render(host: &Host, abilities: &[Ability]) -> String {

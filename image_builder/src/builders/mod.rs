@@ -4,8 +4,15 @@
 //! (`build`): [`Bootiso`], [`Live`], [`Dvd`]. A new backend is one file, its `mod` line and one arm
 //! in [`Builder::of`].
 
+pub mod image_builder_cli;
+mod kickstart_file;
+pub mod kiwi;
+pub mod livecd_creator;
+pub mod livemedia_creator;
 pub mod lorax;
 pub mod native;
+pub mod pungi;
+mod tool;
 
 use std::path::PathBuf;
 
@@ -143,6 +150,20 @@ impl Builder {
             (ImageType::Boot, Backend::Native) => Self::Boot(Box::new(native::Native)),
             (ImageType::Live, Backend::Native) => Self::Live(Box::new(native::Native)),
             (ImageType::Boot, Backend::Lorax) => Self::Boot(Box::new(lorax::Lorax)),
+            (ImageType::Boot, Backend::ImageBuilder) => {
+                Self::Boot(Box::new(image_builder_cli::ImageBuilderCli))
+            }
+            (ImageType::Live, Backend::ImageBuilder) => {
+                Self::Live(Box::new(image_builder_cli::ImageBuilderCli))
+            }
+            (ImageType::Live, Backend::LivemediaCreator) => {
+                Self::Live(Box::new(livemedia_creator::LivemediaCreator))
+            }
+            (ImageType::Live, Backend::LivecdCreator) => {
+                Self::Live(Box::new(livecd_creator::LivecdCreator))
+            }
+            (ImageType::Live, Backend::Kiwi) => Self::Live(Box::new(kiwi::Kiwi)),
+            (ImageType::Dvd, Backend::Pungi) => Self::Dvd(Box::new(pungi::Pungi)),
             _ => return None,
         })
     }

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod initramfs;
 pub mod iso;
 pub mod layout;
+pub mod namespace;
 pub mod root;
 pub mod root_image;
 pub mod sandbox;
@@ -23,6 +24,7 @@ pub mod tree;
 use std::path::PathBuf;
 
 use crate::error::{ErrorKind, StageError};
+use crate::kickstart::KickstartError;
 use crate::process::CommandError;
 use crate::spec::RootFs;
 pub use script::ScriptError;
@@ -33,6 +35,17 @@ pub enum ComposeError {
     /// A program failed, was ended, or could not be started.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// A tool of the distribution failed, or did although it says that it did not.
+    #[error("{tool} failed:\n  {}", .lines.join("\n  "))]
+    Tool {
+        /// Its name.
+        tool: &'static str,
+        /// What it said that tells why.
+        lines: Vec<String>,
+    },
+    /// What a tool is to read cannot be written as a kickstart.
+    #[error("{0}")]
+    KickstartText(Box<KickstartError>),
     /// No repository has these.
     #[error("no repository has {}", .0.join(", "))]
     UnknownPackages(Vec<String>),
@@ -105,12 +118,20 @@ pub enum ComposeError {
     },
 }
 
+impl From<KickstartError> for ComposeError {
+    fn from(error: KickstartError) -> Self {
+        Self::KickstartText(Box::new(error))
+    }
+}
+
 impl StageError for ComposeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Command(error) => error.kind(),
+            Self::KickstartText(error) => error.kind(),
             Self::Script(error) => error.kind(),
-            Self::UnknownPackages(_)
+            Self::Tool { .. }
+            | Self::UnknownPackages(_)
             | Self::Unsolvable(_)
             | Self::Signature(_)
             | Self::Scriptlet(_)
@@ -153,6 +174,8 @@ impl StageError for ComposeError {
             Self::Script(error) => return error.hint(),
             Self::RootSize { .. } => "give it more with `part / --size`, or install less",
             Self::Command(error) => return error.hint(),
+            Self::KickstartText(error) => return error.hint(),
+            Self::Tool { .. } => "its logs are delivered beside the job's",
             _ => return None,
         };
         Some(hint.to_owned())

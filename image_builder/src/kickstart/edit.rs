@@ -54,6 +54,42 @@ impl Kickstart {
         Ok(())
     }
 
+    /// Adds a command in front of the first section.
+    ///
+    /// # Errors
+    ///
+    /// [`KickstartError::Edit`] for what is not one command.
+    pub fn add_command(&mut self, text: &str) -> Result<(), KickstartError> {
+        let line = added(text);
+        let words = split(&line.text, Comments::Dropped).map_err(KickstartError::Edit)?;
+        let is_command = words.first().is_some_and(|name| !name.starts_with('%'));
+        if !is_command || text.contains(['\n', '\r']) {
+            return Err(KickstartError::Edit(ValueError::new(
+                format!("{} is not a command", quoted(text)),
+                "expected a name and its arguments",
+            )));
+        }
+        let is_section = |item: &Item| matches!(item, Item::Section(_));
+        let at = self.items.iter().position(is_section);
+        let at = at.unwrap_or(self.items.len());
+        self.end_line_before(at);
+        self.items
+            .insert(at, Item::Command(Command { line, words }));
+        Ok(())
+    }
+
+    /// Takes the commands of these names out, and gives them.
+    pub fn remove_commands(&mut self, names: &[&str]) -> Vec<Command> {
+        let is_named =
+            |item: &mut Item| matches!(item, Item::Command(c) if names.contains(&c.name()));
+        let removed = self.items.extract_if(.., is_named);
+        let commands = removed.filter_map(|item| match item {
+            Item::Command(command) => Some(command),
+            _ => None,
+        });
+        commands.collect()
+    }
+
     /// Adds packages and groups, or leaves them out (`-vim`), in the last `%packages`, or in a new
     /// one at the end. What says the same stays alone; what says the opposite goes.
     pub fn add_packages(&mut self, packages: &[Package]) {
@@ -237,6 +273,22 @@ mod tests {
                 Repo::new(name, RepoUrl::Base("x".into())).is_err(),
                 "{name:?}"
             );
+        }
+    }
+
+    #[test]
+    fn commands_are_added_before_the_sections_and_taken_out() {
+        let mut kickstart = Kickstart::parse("lang C\ntext\n%post\ntext\n%end", "a.ks").unwrap();
+        kickstart.add_command("part / --size=1").unwrap();
+        let removed = kickstart.remove_commands(&["text", "cmdline"]);
+        let removed: Vec<_> = removed.iter().map(|c| c.place().to_string()).collect();
+        assert_eq!(removed, ["a.ks:2"]);
+        assert_eq!(
+            kickstart.to_string(),
+            "lang C\npart / --size=1\n%post\ntext\n%end"
+        );
+        for wrong in ["", "# c", "%post", "lang C\nrootpw x"] {
+            assert!(kickstart.add_command(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -245,6 +245,25 @@ pub struct InstallUrl {
     pub noverifyssl: bool,
 }
 
+/// The command as it stands in a kickstart, passwords of its addresses included.
+impl fmt::Display for InstallUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let option = match self.url {
+            RepoUrl::Base(_) => "--url",
+            RepoUrl::Mirrorlist(_) => "--mirrorlist",
+            RepoUrl::Metalink(_) => "--metalink",
+        };
+        write!(f, "url {option}={}", quote(self.url.address()))?;
+        if let Some(proxy) = &self.proxy {
+            write!(f, " --proxy={}", quote(proxy))?;
+        }
+        if self.noverifyssl {
+            f.write_str(" --noverifyssl")?;
+        }
+        Ok(())
+    }
+}
+
 impl Read for InstallUrl {
     const OPTIONS: Options = Options {
         flags: &["--noverifyssl"],

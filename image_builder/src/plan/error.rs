@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
+use crate::spec::value::one_of;
 use crate::spec::{Arch, Backend, CompressionAlgorithm, RepositoryId, RootFs};
 
 /// Why no plan can be made of a spec that is right in itself.
@@ -25,6 +26,8 @@ pub enum PlanError {
         backend: Backend,
         /// What is wrong with it.
         problem: String,
+        /// Those that can.
+        instead: Vec<Backend>,
     },
     /// An address of Koji is none.
     #[error("{0}")]
@@ -80,9 +83,15 @@ impl StageError for PlanError {
             Self::NoAddress { .. } => {
                 "give it one, as in `repo --name=extra --baseurl=https://...`".to_owned()
             }
-            Self::Backend { .. } => {
-                "set `backend` to auto, native or lorax; `fbs doctor` shows which work here"
-                    .to_owned()
+            Self::Backend { instead, .. } if instead.is_empty() => {
+                "leave `backend` out; `fbs doctor` shows which work here".to_owned()
+            }
+            Self::Backend { instead, .. } => {
+                let names: Vec<_> = instead.iter().map(|backend| backend.as_str()).collect();
+                format!(
+                    "set `backend` to {}; `fbs doctor` shows which work here",
+                    one_of(&names)
+                )
             }
             Self::Koji(_) => "check `koji_hub` and `koji_files`, and FBS_KOJI_HUB and \
                               FBS_KOJI_FILES in the environment"

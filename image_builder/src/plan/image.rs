@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::packages;
 use crate::kickstart::{Kickstart, KickstartError, Settings};
-use crate::spec::{BuildSpec, Compression, ImageType, Stages, defaults};
+use crate::spec::{Backend, BuildSpec, Compression, ImageType, Stages, defaults};
 
 /// What only one kind of image has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +27,10 @@ pub struct LivePlan {
     pub title: String,
     /// A copy of the log of a tool that makes it.
     pub log: Option<PathBuf>,
+    /// The folder of a kiwi description, if `config` is one.
+    pub description: Option<PathBuf>,
+    /// The profile of it.
+    pub profile: Option<String>,
     /// How long a script of the kickstart may run, in seconds.
     pub script_seconds: u64,
 }
@@ -96,6 +100,8 @@ pub(super) fn of(
                     .clone()
                     .unwrap_or_else(|| format!("{product} {version} Live")),
                 log: live.logfile.as_ref().map(here),
+                description: description(spec, current_dir),
+                profile: live.profile.clone(),
                 script_seconds: limit.duration().as_secs(),
             })
         }
@@ -120,6 +126,16 @@ pub(super) fn of(
             })
         }
     }
+}
+
+/// The folder of a kiwi description, where `config` is one and kiwi is to make the image. All
+/// other backends read kickstarts.
+#[must_use]
+pub fn description(spec: &BuildSpec, current_dir: &Path) -> Option<PathBuf> {
+    let config = spec.live.as_ref()?.config.as_ref()?;
+    let folder = current_dir.join(spec.resolve(&config.path()?));
+    let is_kiwi = spec.shared().backend == Some(Backend::Kiwi);
+    (is_kiwi && folder.is_dir()).then_some(folder)
 }
 
 fn as_text<S: serde::Serializer>(stages: &Stages, to: S) -> Result<S::Ok, S::Error> {

@@ -169,11 +169,13 @@ impl Invocation {
         format!("{head} ... {tail}")
     }
 
-    /// The command that bubblewrap is to run.
+    /// The command that a sandbox is to run.
     fn sandboxed(&self) -> Option<Self> {
         let at = self.args.iter().position(|arg| arg == "--")?;
         let (program, args) = self.args[at + 1..].split_first()?;
-        (self.program == "bwrap").then(|| Self::new(program).args(args))
+        let is_sandbox = matches!(self.program.as_str(), "bwrap" | "setpriv" | "flock");
+        let inner = is_sandbox.then(|| Self::new(program).args(args))?;
+        Some(inner.sandboxed().unwrap_or(inner))
     }
 }
 
@@ -238,6 +240,9 @@ mod tests {
         let dracut =
             Invocation::new("bwrap").args(["--dev", "/dev", "--", "dracut", "--kver", "6.1"]);
         assert_eq!(dracut.brief(), "bwrap ... -- dracut --kver 6.1");
+        let nested =
+            Invocation::new("setpriv").args(["unshare", "--", "flock", "l", "--", "tool", "-x"]);
+        assert_eq!(nested.brief(), "setpriv ... -- tool -x");
         let plain = Invocation::new("bwrap").arg("--version");
         assert_eq!(plain.brief(), "bwrap --version");
     }

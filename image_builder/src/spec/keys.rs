@@ -220,6 +220,8 @@ pub const KEYS: &[Key] = &[
         "keep downloaded packages in this folder"),
     key("logfile", LIVE, Kind::File, 2012, "only the job's log", "/srv/fbs/live.log",
         "also write the log of the tool to this file"),
+    key("profile", LIVE, Kind::Word, 2026, "the description's own", "Workstation-Live",
+        "with a kiwi description as `config`: the profile of it that is made"),
     key("post_timeout", LIVE, Kind::Timeout, 2026, "30m", "10m", "end a %post script of the kickstart after this time"),
     key("bugurl", DVD, Kind::Link, 2012, "https://bugzilla.redhat.com", "https://bugzilla.redhat.com",
         "where the installer sends its users with bugs"),

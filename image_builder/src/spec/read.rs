@@ -94,6 +94,7 @@ pub(crate) fn live(from: &mut Reader<'_, '_>) -> LiveSpec {
         tmpdir: from.take_as("tmpdir", text::folder),
         cachedir: from.take_as("cachedir", text::folder),
         logfile: from.take_as("logfile", text::file),
+        profile: from.take_as("profile", text::word),
         post_timeout: from.take("post_timeout"),
         config: from.take("config"),
         shared: shared(from),

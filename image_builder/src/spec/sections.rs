@@ -164,6 +164,8 @@ pub struct LiveSpec {
     pub cachedir: Option<PathBuf>,
     /// `logfile`: keep a log of the tool here.
     pub logfile: Option<PathBuf>,
+    /// `profile`: the profile of a kiwi description.
+    pub profile: Option<String>,
     /// `post_timeout`: how long a `%post` of the kickstart may run.
     pub post_timeout: Option<Timeout>,
     /// `config`: the kickstart.

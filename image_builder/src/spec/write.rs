@@ -304,6 +304,7 @@ fn own_live(live: &LiveSpec) -> Keys {
         .path("tmpdir", live.tmpdir.as_ref())
         .path("cachedir", live.cachedir.as_ref())
         .path("logfile", live.logfile.as_ref())
+        .text("profile", live.profile.as_ref())
         .text("post_timeout", live.post_timeout)
         .text(
             "config",
