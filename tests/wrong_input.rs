@@ -283,7 +283,7 @@ fn a_disk_that_fills_up() {
     }
     let _turn = turn::take();
     // So full that the root still fits, or not even that.
-    for left_mib in [100, 400] {
+    for left_mib in [100, 250] {
         let folders = Folders::new();
         // Large enough at the check; then, in front of dnf, something else takes the space.
         let take = format!(
