@@ -134,7 +134,12 @@ pub fn install(
     result.map_err(fail)
 }
 
-fn move_or_copy(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
+/// Moves a folder, or copies it where the two places are on different disks.
+///
+/// # Errors
+///
+/// The operating system's.
+pub(crate) fn move_or_copy(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     match std::fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_tree(from, to, cancel),
         other => other,

@@ -98,6 +98,31 @@ impl Dnf<'_> {
         sandbox::beside(self.root, self.install(packages, "--cacheonly"))
     }
 
+    /// Writes down in the root's package database, from the cache, what `packages` brings; no file
+    /// is installed and nothing of a package runs. rpm checks the transaction as any other.
+    #[must_use]
+    pub fn record(&self, packages: &[String]) -> Invocation {
+        let install = self.install(packages, "--cacheonly").args([
+            "--setopt=tsflags=justdb,noscripts,notriggers",
+            "--setopt=diskspacecheck=0",
+        ]);
+        sandbox::beside(self.root, install)
+    }
+
+    /// Solves `packages` and does nothing, which dnf takes for a failure.
+    #[must_use]
+    pub fn try_out(&self, packages: &[String]) -> Invocation {
+        self.install(packages, "--assumeno").probe()
+    }
+
+    /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed
+    /// over.
+    #[must_use]
+    pub fn fetch_metadata(&self) -> Invocation {
+        self.base()
+            .args(["--setopt=skip_if_unavailable=1", "makecache"])
+    }
+
     fn install(&self, packages: &[String], how: &str) -> Invocation {
         // "-name" leaves a package out, as in a kickstart.
         let excluded = packages.iter().filter_map(|name| name.strip_prefix('-'));

@@ -432,7 +432,8 @@ impl<'a> Job<'a> {
             root_image: ROOT_IMAGE,
             kernel: KERNEL,
             initramfs: INITRAMFS,
-            boot_iso: BOOT_ISO,
+            boot_iso: Some(BOOT_ISO),
+            variant: None,
         }
     }
 }
