@@ -1,4 +1,5 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
+# make demo-dvd   build an install DVD from examples/dvd.conf and boot it (as root)
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
 # make fuzz       feed the readers of foreign data with rubbish for a minute each
@@ -49,6 +50,16 @@ ifeq ($(ON_DEBIAN),yes)
 	scripts/demo-koji $(TARGET)/release/fbs $(TARGET)/debug/fbs-test-hub $(MINI) \
 		--staging $(DEMO)/images --workdir $(DEMO)/work
 endif
+
+.PHONY: demo-dvd
+demo-dvd: mini-release
+	@echo "fbs itself (the first time this takes some minutes) ..."
+	@$(CARGO) build --quiet --locked --release --package fbs-cli
+	@FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	$(TARGET)/release/fbs build examples/dvd.conf \
+		--staging $(DEMO)/images --workdir $(DEMO)/work \
+		--set destdir=$(abspath $(DEMO))/dvd --set force=yes \
+		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
 
 .PHONY: test
 test: mini-release
