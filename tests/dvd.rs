@@ -351,7 +351,7 @@ fn with_source(folders: &Folders) -> PathBuf {
     let data = data.args(["-c", "head -c 3M /dev/urandom >data"]);
     data.run().assert_exit(0);
     let rpmbuild = Program::new("rpmbuild")
-        .env("HOME", folders.top())
+        .env("HOME", &top)
         .arg("-ba")
         .arg("--define")
         .arg(format!("_topdir {}", top.display()))
