@@ -50,8 +50,16 @@ fn what_this_version_or_this_host_does_not_make() {
     let for_other = format!("the image is for {other}");
     let on_other = format!("{other} machine");
     for (settings, exit, words) in [
-        (&["type=dvd"][..], 2, &["dvd", "type = boot"][..]),
-        (&["type=live"], 2, &["live", "type = boot"]),
+        (
+            &["type=dvd", "backend=lorax"][..],
+            2,
+            &["lorax", "dvd", "native"][..],
+        ),
+        (
+            &["type=live", "backend=lorax"],
+            2,
+            &["lorax", "live", "native"],
+        ),
         (
             &["rootfs=erofs", "compression=xz"],
             2,

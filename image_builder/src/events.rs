@@ -31,6 +31,8 @@ pub enum Stage {
     Packages,
     /// Installing the packages into a new root.
     Root,
+    /// Setting up the root and running scripts in it, as the kickstart wants it.
+    Kickstart,
     /// Making the initramfs in the root.
     Initramfs,
     /// Packing the root into a compressed read-only file system.
@@ -62,6 +64,7 @@ impl Stage {
             Stage::CreateRepo => "making the repository",
             Stage::Packages => "fetching the packages",
             Stage::Root => "installing the root",
+            Stage::Kickstart => "carrying out the kickstart",
             Stage::Initramfs => "making the initramfs",
             Stage::RootImage => "packing the root",
             Stage::Iso => "writing the ISO",
@@ -84,6 +87,7 @@ impl Stage {
             Stage::CreateRepo => "create_repo",
             Stage::Packages => "packages",
             Stage::Root => "root",
+            Stage::Kickstart => "kickstart",
             Stage::Initramfs => "initramfs",
             Stage::RootImage => "root_image",
             Stage::Iso => "iso",

@@ -108,6 +108,7 @@ pub mod transfer;
 pub mod util;
 pub mod verify;
 pub mod workdir;
+pub mod worker;
 
 /// The examples of the README are compiled.
 #[cfg(doctest)]

@@ -81,6 +81,27 @@ fn the_example_of_a_report_is_one_and_every_field_of_it_is_documented() {
     }
 }
 
+#[test]
+fn the_examples_of_parts_of_a_report_are_such_parts() {
+    fn same<T: serde::de::DeserializeOwned + serde::Serialize>(section: &str) {
+        let text = document("docs/report.md");
+        let (_, rest) = text.split_once(&format!("### `{section}`")).unwrap();
+        let example = json_blocks(rest).next().unwrap();
+        let report: Value = serde_json::from_str(example).unwrap();
+        let written = report[section].clone();
+        let part: T =
+            serde_json::from_value(written.clone()).unwrap_or_else(|e| panic!("{section}: {e}"));
+        assert_eq!(serde_json::to_value(part).unwrap(), written, "{section}");
+        let mut fields = BTreeSet::new();
+        collect(&written, &mut fields);
+        for field in fields {
+            assert!(text.contains(&format!("`{field}`")), "{section}: {field}");
+        }
+    }
+    same::<report::SideRecord>("side_repository");
+    same::<report::KickstartRecord>("kickstart");
+}
+
 /// Every key of `value`, but those of the user's spec.
 fn collect(value: &Value, fields: &mut BTreeSet<String>) {
     match value {

@@ -358,6 +358,19 @@ mod tests {
     }
 
     #[test]
+    fn the_side_repository_comes_as_a_file_with_its_priority() {
+        let with_side = plan("nvr = bash-5.3-1.fc43\n");
+        let line = invocation(&with_side).to_string();
+        assert!(
+            line.contains(" --repo /w/fbs-side.repo ") && line.contains(" -s http://r/os "),
+            "{line}"
+        );
+        let section = with_side.repositories[0].section();
+        assert!(section.starts_with("[fbs-side]\n"), "{section}");
+        assert!(section.contains("\npriority=1\ngpgcheck=0\n"), "{section}");
+    }
+
+    #[test]
     fn its_words_are_understood() {
         let failed = |line: &str| crate::process::CommandError::Failed {
             command: "lorax".into(),

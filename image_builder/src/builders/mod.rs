@@ -144,6 +144,7 @@ impl Builder {
         Some(match (image, backend) {
             (ImageType::Boot, Backend::Native) => Self::Boot(Box::new(native::Native)),
             (ImageType::Dvd, Backend::Native) => Self::Dvd(Box::new(native::Native)),
+            (ImageType::Live, Backend::Native) => Self::Live(Box::new(native::Native)),
             (ImageType::Boot, Backend::Lorax) => Self::Boot(Box::new(lorax::Lorax)),
             _ => return None,
         })

@@ -92,6 +92,12 @@ impl Dnf<'_> {
         self.install(packages, "--downloadonly")
     }
 
+    /// Solves `packages` and goes no further, for what that says of them.
+    #[must_use]
+    pub fn dry_run(&self, packages: &[String]) -> Invocation {
+        self.install(packages, "--assumeno").probe()
+    }
+
     /// Installs `packages` from the cache, in a sandbox without network.
     #[must_use]
     pub fn transaction(&self, packages: &[String]) -> Invocation {
@@ -107,12 +113,6 @@ impl Dnf<'_> {
             "--setopt=diskspacecheck=0",
         ]);
         sandbox::beside(self.root, install)
-    }
-
-    /// Solves `packages` and does nothing, which dnf takes for a failure.
-    #[must_use]
-    pub fn try_out(&self, packages: &[String]) -> Invocation {
-        self.install(packages, "--assumeno").probe()
     }
 
     /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed
@@ -414,6 +414,71 @@ mod tests {
              gpgkey=file:///k/one file:///k/two\n"
         ));
         assert!(text.contains("\nbaseurl=file:///w/side\npriority=1\ngpgcheck=0\n"));
+    }
+
+    #[test]
+    fn the_newest_versions_are_asked_for_and_read() {
+        let line = dnf(DnfVersion::Dnf5)
+            .query_newest(&["bash", "vim"])
+            .to_string();
+        assert!(
+            line.ends_with(
+                " --quiet repoquery --latest-limit=1 \
+                 '--queryformat=%{name}|%{epoch}|%{version}|%{release}|%{arch}\\n' bash vim"
+            ),
+            "{line}"
+        );
+        assert_eq!(
+            newest("vim-minimal|2|9.1|3.fc43|x86_64"),
+            Some(["vim-minimal", "2", "9.1", "3.fc43", "x86_64"])
+        );
+        for line in ["", "Last metadata expiration check: 0:00:01 ago", "a|0|1|2"] {
+            assert_eq!(newest(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_kickstart_reach_dnf() {
+        let install = InstallOptions {
+            weak_dependencies: true,
+            documentation: true,
+            languages: Some(vec!["en".into(), "de".into()]),
+            ignore_missing: true,
+            ignore_broken: true,
+            multilib: true,
+            connection_seconds: Some(5),
+            retries: Some(9),
+            ..InstallOptions::default()
+        };
+        let text = Dnf::config(&[], None, &install);
+        for line in [
+            "install_weak_deps=1",
+            "tsflags=",
+            "timeout=5",
+            "retries=9",
+            "multilib_policy=all",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+        let release = Release::Number(43);
+        assert!(Dnf::macros(&release, &install).contains("\n%_install_langs en:de\n"));
+        for (version, expected) in [
+            (
+                DnfVersion::Dnf4,
+                " --setopt=strict=0 --skip-broken install --downloadonly vim",
+            ),
+            (
+                DnfVersion::Dnf5,
+                " install --downloadonly --skip-unavailable --skip-broken vim",
+            ),
+        ] {
+            let dnf = Dnf {
+                install: &install,
+                ..dnf(version)
+            };
+            let line = dnf.download(&["vim".to_owned()]).to_string();
+            assert!(line.ends_with(expected), "{line}");
+        }
     }
 
     #[test]

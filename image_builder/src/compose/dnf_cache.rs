@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::ComposeError;
+use super::{ComposeError, DvdError};
 use crate::repo_create::RpmHeader;
 use crate::repository::{Repository, Source};
 
@@ -190,7 +190,7 @@ pub(crate) fn find(
         }
     }
     let each = found.into_iter().zip(wanted);
-    each.map(|(path, one)| path.ok_or_else(|| ComposeError::NotInCache(one.file_name.clone())))
+    each.map(|(path, one)| path.ok_or_else(|| DvdError::NotInCache(one.file_name.clone()).into()))
         .collect()
 }
 

@@ -10,6 +10,7 @@ pub mod bootloader;
 pub mod dnf;
 pub(crate) mod dnf_cache;
 pub mod dvd;
+mod dvd_error;
 pub(crate) mod files;
 pub mod groups;
 pub mod initramfs;
@@ -18,15 +19,17 @@ pub mod layout;
 pub mod root;
 pub mod root_image;
 pub mod sandbox;
+pub mod script;
+pub mod system;
 pub mod tree;
 
 use std::path::PathBuf;
 
-use crate::destdir::DestdirError;
 use crate::error::{ErrorKind, StageError};
 use crate::process::CommandError;
-use crate::repo_create::RepoError;
 use crate::spec::RootFs;
+pub use dvd_error::DvdError;
+pub use script::ScriptError;
 
 /// Why an image could not be made of packages.
 #[derive(Debug, thiserror::Error)]
@@ -67,34 +70,32 @@ pub enum ComposeError {
     /// dracut made no initramfs, or not the one that was asked for.
     #[error("{0}")]
     Initramfs(String),
-    /// No source repository has these.
-    #[error("no source repository has {}", .0.join(", "))]
-    MissingSources(Vec<String>),
-    /// A package that dnf has downloaded is not where it keeps packages.
-    #[error("dnf has fetched {0}, and it is in none of its folders")]
-    NotInCache(String),
-    /// The repodata of a DVD is that of other packages.
-    #[error("the repodata of {} is not that of the packages there", .0.display())]
-    OldRepodata(PathBuf),
-    /// The installer on a DVD looks for another DVD.
-    #[error("the installer in {} was made for the volume {found}, and the DVD is {wanted}", .path.display())]
-    Label {
-        /// The installer's image.
-        path: PathBuf,
-        /// The label that it has.
-        found: String,
-        /// The label that it should have.
-        wanted: String,
+    /// The parts of a DVD cannot be had, or do not belong together.
+    #[error(transparent)]
+    Dvd(#[from] Box<DvdError>),
+    /// Something that the kickstart asks for was not done.
+    #[error("{place}: {what}: {problem}")]
+    Kickstart {
+        /// File and line.
+        place: String,
+        /// The command or script.
+        what: String,
+        /// Why.
+        problem: String,
     },
-    /// Repodata could not be written, or source packages not be fetched.
+    /// A script of the kickstart failed, or left what it must not.
     #[error(transparent)]
-    Repodata(Box<RepoError>),
-    /// The DVD's folders cannot be used.
-    #[error(transparent)]
-    Destdir(#[from] DestdirError),
-    /// The build was stopped between two programs.
-    #[error("it was cancelled")]
-    Cancelled,
+    Script(#[from] Box<ScriptError>),
+    /// The installed root is larger than the kickstart lets it be.
+    #[error("{place}: part / has {allowed_mib} MiB, and the root takes {taken_mib} MiB")]
+    RootSize {
+        /// File and line.
+        place: String,
+        /// What the kickstart gives it.
+        allowed_mib: u64,
+        /// What it takes.
+        taken_mib: u64,
+    },
     /// A program ended well and its result is not there.
     #[error("{} was to be made and is not there", .path.display())]
     MissingArtifact {
@@ -111,33 +112,21 @@ pub enum ComposeError {
     },
 }
 
-impl From<RepoError> for ComposeError {
-    fn from(error: RepoError) -> Self {
-        match error {
-            RepoError::Cancelled => Self::Cancelled,
-            error => Self::Repodata(Box::new(error)),
-        }
-    }
-}
-
 impl StageError for ComposeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Command(error) => error.kind(),
-            Self::Repodata(error) => error.kind(),
-            Self::Destdir(error) => error.kind(),
-            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Dvd(error) => error.kind(),
+            Self::Script(error) => error.kind(),
             Self::UnknownPackages(_)
-            | Self::MissingSources(_)
-            | Self::NotInCache(_)
-            | Self::OldRepodata(_)
-            | Self::Label { .. }
             | Self::Unsolvable(_)
             | Self::Signature(_)
             | Self::Scriptlet(_)
             | Self::NoKernel
             | Self::RootFs { .. }
             | Self::Initramfs(_)
+            | Self::Kickstart { .. }
+            | Self::RootSize { .. }
             | Self::MissingArtifact { .. } => ErrorKind::Failed,
             Self::Download(_) => ErrorKind::Network,
             Self::NoSpace { .. } => ErrorKind::Host,
@@ -150,8 +139,7 @@ impl StageError for ComposeError {
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Repodata(error) => error.is_transient(),
-            Self::Destdir(error) => error.is_transient(),
+            Self::Dvd(error) => error.is_transient(),
             _ => matches!(self, Self::Download(_)),
         }
     }
@@ -172,15 +160,10 @@ impl StageError for ComposeError {
             }
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
             Self::RootFs { .. } => "set `rootfs = squashfs`",
-            Self::MissingSources(_) => {
-                "set `nosource = yes` to leave source packages out; `fbs plan` shows the source \
-                 repositories"
-            }
-            Self::OldRepodata(_) => "run the stages -C and -I: `stage = -C -I`",
-            Self::Label { .. } => "run the stages -B and -I: `stage = -B -I`",
-            Self::Repodata(error) => return error.hint(),
-            Self::Destdir(error) => return error.hint(),
+            Self::Dvd(error) => return error.hint(),
             Self::NoKernel => "add `kernel` to `packages`",
+            Self::Script(error) => return error.hint(),
+            Self::RootSize { .. } => "give it more with `part / --size`, or install less",
             Self::Command(error) => return error.hint(),
             _ => return None,
         };

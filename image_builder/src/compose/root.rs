@@ -136,6 +136,47 @@ pub fn below(root: &Path, name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Where `name` of the root can be written: its folder is there, nothing is at its place any more,
+/// and no symbolic link of a package leads elsewhere.
+///
+/// # Errors
+///
+/// The operating system's; a symbolic link among the folders.
+pub fn vacant(root: &Path, name: &str) -> io::Result<PathBuf> {
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let folder = below(root, folder).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link is in the way")
+    })?;
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(file);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(path),
+    }
+}
+
+/// What the files of `root` take on the disk, in bytes.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn size(root: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut total = 0;
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            total += metadata.blocks() * 512;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(total)
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),

@@ -268,6 +268,7 @@ impl<'a> Run<'a> {
             self.ctx.events.error(error.to_string());
             report.error = Some(error.record());
         }
+        self.copy_log(log);
         report.outcome = outcome(&result);
         self.ctx.events.emit(EventKind::JobFinished {
             outcome: report.outcome,
@@ -388,6 +389,20 @@ impl<'a> Run<'a> {
             .await;
         if let Err(error) = cleared {
             self.ctx.events.warn(format!("{error}; remove it yourself"));
+        }
+    }
+
+    /// The native engine's log of a live image goes where the spec wants a tool's.
+    fn copy_log(&self, log: &JobLog) {
+        let wanted = self.plan.image.live().and_then(|live| live.log.as_ref());
+        let Some(to) = wanted.filter(|_| self.plan.backend.name == Backend::Native) else {
+            return;
+        };
+        if let Err(error) = std::fs::copy(log.path(), to) {
+            let to = to.display();
+            self.ctx
+                .events
+                .warn(format!("the log was not written to {to}: {error}"));
         }
     }
 

@@ -23,7 +23,7 @@ pub enum ImagePlan {
 }
 
 /// What only a live image has.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LivePlan {
     /// The name in the boot menu.
     pub title: String,
@@ -62,6 +62,15 @@ pub struct DvdPlan {
 }
 
 impl ImagePlan {
+    /// What only a live image has.
+    #[must_use]
+    pub fn live(&self) -> Option<&LivePlan> {
+        match self {
+            Self::Live(live) => Some(live),
+            Self::Boot | Self::Dvd(_) => None,
+        }
+    }
+
     /// The variant of a DVD; other images have none.
     pub(super) fn flavor(&self) -> &str {
         match self {

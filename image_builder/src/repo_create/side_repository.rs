@@ -344,3 +344,44 @@ fn download(chosen: &ChosenRpm) -> Download {
         sha256: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, StageError};
+    use crate::koji::{MockKoji, Nvr};
+    use crate::spec::Arch;
+
+    #[tokio::test]
+    async fn builds_that_nobody_knows_are_named_at_once_and_nothing_is_made() {
+        let mut koji = MockKoji::new();
+        koji.expect_get_builds()
+            .times(1)
+            .returning(|asked| Ok(vec![None; asked.len()]));
+        koji.expect_list_rpms_of().returning(|_| Ok(Vec::new()));
+        let folder = tempfile::tempdir().unwrap();
+        let options = RepoCreateOptions {
+            koji: KojiConfig::new(None, None).unwrap(),
+            bodhi: None,
+            proxy: None,
+            cache: folder.path().join("cache"),
+            choose: ChooseOptions::new(Arch::X86_64),
+            keyring: None,
+        };
+        let repo_create = RepoCreate::new(options, BuildContext::default())
+            .unwrap()
+            .with_koji(Arc::new(koji));
+        let build = |name: &str| BuildRef::from(name.parse::<Nvr>().unwrap());
+        let request = SideRequest {
+            builds: vec![build("nosuch-1-1"), build("neither-2-2")],
+            ..SideRequest::default()
+        };
+        let side = folder.path().join("side");
+        let error = repo_create.make_repo(&request, &side).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        for name in ["nosuch-1-1", "neither-2-2"] {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert!(!side.exists() && !folder.path().join("cache/rpms").exists());
+    }
+}

@@ -42,7 +42,7 @@ pub(super) struct Job<'a> {
     config: PathBuf,
     home: PathBuf,
     cache: PathBuf,
-    platform: Platform,
+    pub(super) platform: Platform,
 }
 
 impl<'a> Job<'a> {
@@ -166,15 +166,35 @@ impl<'a> Job<'a> {
         }
         let events = ctx.events.clone();
         let download = self.dnf().download(&self.packages);
-        ctx.run_watched(&download, move |line| {
-            if let Some((done, total)) = dnf::download_progress(line) {
-                events.progress(Stage::Packages, done, total, Unit::Packages);
+        let result = ctx
+            .run_watched(&download, move |line| {
+                if let Some((done, total)) = dnf::download_progress(line) {
+                    events.progress(Stage::Packages, done, total, Unit::Packages);
+                }
+                Line::Keep
+            })
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.all_unknown(ctx, explain(error, &self.cache)).await),
+        }
+    }
+
+    /// dnf 4 stops at groups that it does not know, and says nothing of packages then.
+    async fn all_unknown(&self, ctx: &BuildContext, error: ComposeError) -> ComposeError {
+        let ComposeError::UnknownPackages(mut names) = error else {
+            return error;
+        };
+        if names.iter().any(|name| name.starts_with('@')) {
+            let packages = self.packages.iter().filter(|name| !name.starts_with('@'));
+            let asked = self.dnf().dry_run(&packages.cloned().collect::<Vec<_>>());
+            if let Err(error) = ctx.run_watched(&asked, |_| Line::Drop).await
+                && let ComposeError::UnknownPackages(more) = explain(error, &self.cache)
+            {
+                names.extend(more);
             }
-            Line::Keep
-        })
-        .await
-        .map_err(|error| explain(error, &self.cache))?;
-        Ok(())
+        }
+        ComposeError::UnknownPackages(names)
     }
 
     /// The repositories with their keys on this host: the transaction has no network to fetch

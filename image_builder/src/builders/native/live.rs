@@ -1,1 +1,223 @@
-//! Live images, natively.
+//! Live images, natively: the root of a boot image, set up by a kickstart.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::job::{Job, MenuText};
+use super::{MENU_SECONDS, Native, stage};
+use crate::builders::{BuildError, Built, Live};
+use crate::compose::dnf;
+use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
+use crate::compose::script::{self, Scripts};
+use crate::compose::system::{self, Task, carry_out};
+use crate::compose::{ComposeError, iso, root};
+use crate::context::BuildContext;
+use crate::events::Stage;
+use crate::kickstart::{Script, Settings};
+use crate::plan::{BuildPlan, LivePlan, Step};
+use crate::report::KickstartRecord;
+
+#[async_trait]
+impl Live for Native {
+    fn steps(&self, plan: &BuildPlan) -> Vec<Step> {
+        let image = Image::new(plan);
+        let mut steps = image.job.root_steps();
+        steps.push(Step {
+            stage: Stage::Kickstart,
+            commands: image.commands(),
+        });
+        steps.extend(image.job.image_steps());
+        steps
+    }
+
+    async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+        let mut image = Image::new(plan);
+        let mut record = KickstartRecord::default();
+        let built = image.build(ctx, &mut record).await;
+        let logs = image.logs();
+        match built {
+            Ok(built) => Ok(Built {
+                logs,
+                kickstart: Some(record),
+                ..built
+            }),
+            Err(error) => Err(BuildError {
+                logs,
+                kickstart: Some(Box::new(record)),
+                ..error
+            }),
+        }
+    }
+}
+
+/// One live image.
+struct Image<'a> {
+    job: Job<'a>,
+    live: LivePlan,
+    settings: &'a Settings,
+    tasks: Vec<Task>,
+    scripts: Scripts,
+}
+
+impl<'a> Image<'a> {
+    fn new(plan: &'a BuildPlan) -> Self {
+        let job = Job::new(plan, &plan.packages);
+        // No plan chooses this builder for another kind of image.
+        let live = plan.image.live().cloned().unwrap_or_default();
+        let settings = &plan.kickstart.settings;
+        let work = job.layout.job();
+        let scripts = Scripts {
+            root: job.root.clone(),
+            live_root: job.layout.iso_tree(),
+            folder: plan.spec.base_dir.clone().unwrap_or_else(|| "/".into()),
+            shared: work.join("scripts"),
+            logs: work.join("script-logs"),
+            limit: Duration::from_secs(live.script_seconds),
+            essential: vec![
+                dnf::database(&plan.release)
+                    .trim_start_matches('/')
+                    .to_owned(),
+                "usr/lib/modules".to_owned(),
+                "usr/bin".to_owned(),
+            ],
+            reserved: reserved(&job),
+        };
+        Self {
+            tasks: system::tasks(settings, &plan.repositories),
+            job,
+            live,
+            settings,
+            scripts,
+        }
+    }
+
+    /// The scripts that run, each with its number.
+    fn posts(&self) -> impl Iterator<Item = (usize, &'a Script)> {
+        let posts = self
+            .settings
+            .scripts
+            .iter()
+            .filter(|script| script::runs(script));
+        posts.enumerate().map(|(index, script)| (index + 1, script))
+    }
+
+    fn commands(&self) -> Vec<crate::process::Invocation> {
+        let mut commands = system::commands(&self.tasks, &self.job.root, &self.scripts.shared);
+        commands.extend(
+            self.posts()
+                .map(|(number, post)| self.scripts.invocation(post, number)),
+        );
+        commands
+    }
+
+    async fn build(
+        &mut self,
+        ctx: &BuildContext,
+        record: &mut KickstartRecord,
+    ) -> Result<Built, BuildError> {
+        stage(ctx, Stage::Packages, self.job.fetch_packages(ctx)).await?;
+        stage(ctx, Stage::Root, self.job.install_root(ctx)).await?;
+        stage(ctx, Stage::Kickstart, self.carry_out(ctx, record)).await?;
+        let job = &self.job;
+        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
+        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        let bootloader = self.settings.bootloader.as_ref();
+        let menu = MenuText {
+            title: &self.live.title,
+            timeout: bootloader
+                .and_then(|bootloader| bootloader.timeout)
+                .unwrap_or(MENU_SECONDS),
+            kernel_args: bootloader.and_then(|bootloader| bootloader.append.as_deref()),
+        };
+        stage(ctx, Stage::Iso, async {
+            job.write_boot_files(ctx, &kernel, &menu)?;
+            let clearing = job.clear_root();
+            let built = job.write_iso(ctx).await;
+            let _ = clearing.await;
+            built
+        })
+        .await
+    }
+
+    /// Sets the root up, runs the scripts, and looks at what they left.
+    async fn carry_out(
+        &self,
+        ctx: &BuildContext,
+        record: &mut KickstartRecord,
+    ) -> Result<(), ComposeError> {
+        for task in &self.tasks {
+            let told = carry_out(ctx, task, &self.job.root, &self.scripts.shared).await?;
+            if let Some(not_applied) = told {
+                ctx.events.warn(format!(
+                    "{}: not applied: {}: {}",
+                    not_applied.place, not_applied.what, not_applied.reason
+                ));
+                record.not_applied.push(not_applied);
+            }
+        }
+        for (number, post) in self.posts() {
+            ctx.events
+                .info(format!("Script:: {} of {}", post.kind, post.place));
+            let (ended, result) = self.scripts.run(ctx, post, number).await;
+            record.scripts.push(ended);
+            result?;
+        }
+        self.check_size().await
+    }
+
+    /// The root is no larger than `part /` lets it be.
+    async fn check_size(&self) -> Result<(), ComposeError> {
+        let Some(part) = self.settings.root_partition() else {
+            return Ok(());
+        };
+        let Some(allowed_mib) = part.size_mib else {
+            return Ok(());
+        };
+        let path = self.job.root.clone();
+        let counted = tokio::task::spawn_blocking(move || root::size(&path)).await;
+        let taken = counted
+            .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+            .map_err(|source| ComposeError::Io {
+                path: self.job.root.clone(),
+                source,
+            })?;
+        let taken_mib = taken.div_ceil(1024 * 1024);
+        match taken_mib > allowed_mib {
+            true => Err(ComposeError::RootSize {
+                place: part.place.to_string(),
+                allowed_mib,
+                taken_mib,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// The logs of scripts that are not in the root.
+    fn logs(&self) -> Vec<std::path::PathBuf> {
+        let entries = self.scripts.logs.read_dir().into_iter().flatten();
+        let mut logs: Vec<_> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .collect();
+        logs.sort();
+        logs
+    }
+}
+
+/// Where the image's own files go.
+fn reserved(job: &Job<'_>) -> Vec<String> {
+    let efi = format!("EFI/BOOT/{}", job.platform.efi_file);
+    [
+        KERNEL,
+        INITRAMFS,
+        ROOT_IMAGE,
+        iso::ELTORITO,
+        "boot/grub2/grub.cfg",
+        "EFI/BOOT/grub.cfg",
+        ".discinfo",
+        efi.as_str(),
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}

@@ -11,7 +11,7 @@ use crate::builders::{Built, explain};
 use crate::compose::files::{make_folder, place, require, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::tree::{TreeFile, TreeInfo, Variant};
-use crate::compose::{ComposeError, dvd, iso};
+use crate::compose::{ComposeError, DvdError, dvd, iso};
 use crate::context::{BuildContext, Line};
 use crate::digest;
 use crate::events::{Stage, Unit};
@@ -104,17 +104,18 @@ impl Job<'_> {
         let boot = self.folders.boot_iso();
         let found = label(&boot).map_err(at(&boot))?;
         if found != self.plan.volume_id {
-            return Err(ComposeError::Label {
+            return Err(DvdError::Label {
                 path: boot,
                 found,
                 wanted: self.plan.volume_id.clone(),
-            });
+            }
+            .into());
         }
         let os = self.folders.os();
         let folder = os.clone();
         match blocking(move || Ok(CreateRepo::is_current(&folder)?)).await? {
             true => Ok(()),
-            false => Err(ComposeError::OldRepodata(os)),
+            false => Err(DvdError::OldRepodata(os).into()),
         }
     }
 

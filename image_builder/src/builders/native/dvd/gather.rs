@@ -11,10 +11,10 @@ use super::comps;
 use super::replace::{Fresh, at};
 use crate::builders::explain;
 use crate::builders::native::groups;
-use crate::compose::ComposeError;
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
 use crate::compose::files::{make_folder, place, write, write_private};
+use crate::compose::{ComposeError, DvdError};
 use crate::context::{BuildContext, CancellationToken, Line};
 use crate::events::{Stage, Unit};
 use crate::process::Invocation;
@@ -238,7 +238,7 @@ impl Job<'_> {
             .cloned()
             .collect();
         // A trial that fails otherwise leaves the names that are known already.
-        let trial = ctx.run(&dnf.try_out(&known)).await;
+        let trial = ctx.run(&dnf.dry_run(&known)).await;
         if let Err(error) = trial
             && let Some(dnf::Complaint::Unknown(names)) = dnf::complaint(error.tail())
         {
@@ -264,7 +264,7 @@ fn lay_out(
     let mut bytes = 0;
     for file in files {
         if cancel.is_cancelled() {
-            return Err(ComposeError::Cancelled);
+            return Err(DvdError::Cancelled.into());
         }
         let name = file.file_name().unwrap_or_default();
         let letter = name.to_string_lossy().chars().take(1).collect::<String>();

@@ -86,10 +86,7 @@ impl Job<'_> {
     /// What an installer reads of itself, as lorax writes it
     /// (<https://github.com/weldr/lorax/blob/master/src/pylorax/buildstamp.py>).
     fn write_buildstamp(&self, root: &std::path::Path) -> Result<(), ComposeError> {
-        // A package may have put a link there.
-        let Some(path) = root::below(root, ".buildstamp") else {
-            return Ok(());
-        };
+        let path = root::vacant(root, ".buildstamp").map_err(at(root))?;
         let BuildPlan {
             product,
             version,

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::compose::ComposeError;
 use crate::compose::files::make_folder;
+use crate::compose::{ComposeError, DvdError};
 
 /// A file or folder that will stand at a place: beside it until it is whole, and gone if it is not
 /// installed.
@@ -69,7 +69,7 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> ComposeError {
     let path = path.to_owned();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ComposeError::NoSpace { path },
-        io::ErrorKind::Interrupted => ComposeError::Cancelled,
+        io::ErrorKind::Interrupted => DvdError::Cancelled.into(),
         _ => ComposeError::Io { path, source },
     }
 }

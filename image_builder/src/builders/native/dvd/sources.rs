@@ -9,9 +9,9 @@ use super::Job;
 use super::gather::{Gathered, blocking};
 use super::replace::Fresh;
 use crate::builders::explain;
-use crate::compose::ComposeError;
 use crate::compose::dnf_cache::CachedRepository;
 use crate::compose::files::{make_folder, place};
+use crate::compose::{ComposeError, DvdError};
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::http;
@@ -64,7 +64,7 @@ impl Job<'_> {
             .map(|name| (*name).to_owned())
             .collect();
         if !missing.is_empty() {
-            return Err(ComposeError::MissingSources(missing));
+            return Err(DvdError::MissingSources(missing).into());
         }
         let found = self.fetch(ctx, &offers).await?;
         let count = found.len();
