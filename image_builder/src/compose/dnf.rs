@@ -482,6 +482,24 @@ mod tests {
     }
 
     #[test]
+    fn a_solution_is_written_down_without_running_anything() {
+        let packages = ["@core".to_owned()];
+        for (version, program) in [(DnfVersion::Dnf4, "dnf"), (DnfVersion::Dnf5, "dnf5")] {
+            let line = dnf(version).record(&packages).to_string();
+            assert!(line.contains(" --unshare-net "), "{line}");
+            assert!(line.contains(&format!(" -- {program} -y ")), "{line}");
+            let end = " install --cacheonly @core --setopt=tsflags=justdb,noscripts,notriggers \
+                       --setopt=diskspacecheck=0";
+            assert!(line.ends_with(end), "{line}");
+        }
+        let line = dnf(DnfVersion::Dnf4).fetch_metadata().to_string();
+        assert!(
+            line.ends_with(" --setopt=skip_if_unavailable=1 makecache"),
+            "{line}"
+        );
+    }
+
+    #[test]
     fn the_database_moved_with_fedora_36() {
         assert_eq!(database(&Release::Number(35)), "/var/lib/rpm");
         assert_eq!(database(&Release::Number(36)), "/usr/lib/sysimage/rpm");

@@ -135,3 +135,74 @@ impl Dvd for Native {
         Ok(Built { packages, ..built })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tests::complete;
+    use crate::plan::{KickstartPlan, PlanError, PlanOptions};
+    use crate::spec::{BuildSpec, Format};
+
+    fn plan(keys: &str) -> Result<BuildPlan, PlanError> {
+        let text = format!("[DEFAULT]\ntype=dvd\nrelease=43\narch=x86_64\n[dvd]\n{keys}\n");
+        let spec = BuildSpec::parse(&text, Format::Ini, "dvd.conf").unwrap();
+        let options = PlanOptions::new("2026-11-21T09:42:24Z".parse().unwrap(), "/", "/c");
+        BuildPlan::new(&spec, &KickstartPlan::default(), &complete(), &options)
+    }
+
+    fn stages(keys: &str) -> Vec<Stage> {
+        let steps = Dvd::steps(&Native, &plan(keys).unwrap());
+        steps.into_iter().map(|step| step.stage).collect()
+    }
+
+    #[test]
+    fn only_the_stages_that_are_asked_for_have_commands() {
+        const INSTALLER: [Stage; 5] = [
+            Stage::Packages,
+            Stage::Root,
+            Stage::Initramfs,
+            Stage::RootImage,
+            Stage::Iso,
+        ];
+        let all = [&[Stage::Gather][..], &INSTALLER, &[Stage::CreateIso]].concat();
+        assert_eq!(stages(""), all);
+        assert_eq!(stages("stage=-G -C"), [Stage::Gather]);
+        assert_eq!(stages("stage=-B"), INSTALLER);
+        assert_eq!(stages("stage=-I"), [Stage::CreateIso]);
+        assert_eq!(stages("stage=-C"), []);
+    }
+
+    #[test]
+    fn sources_are_gathered_for_their_iso() {
+        let lines = |keys: &str| {
+            let steps = Dvd::steps(&Native, &plan(keys).unwrap());
+            let commands = steps.iter().flat_map(|step| &step.commands);
+            commands
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert!(!lines("").contains("makecache"));
+        let with_iso = lines("sourceisos=yes\ndestdir=/d");
+        assert!(with_iso.contains("makecache"), "{with_iso}");
+        assert!(
+            with_iso.contains("SRPMS=/d/43/Server/source/SRPMS"),
+            "{with_iso}"
+        );
+        assert!(matches!(
+            plan("sourceisos=yes\nnosource=yes"),
+            Err(PlanError::NoSources)
+        ));
+    }
+
+    #[test]
+    fn the_installer_is_small_whatever_the_kickstart_installs() {
+        let plan = plan("packages=@everything").unwrap();
+        let job = Job::new(&plan).unwrap();
+        let root = &job.installer_steps()[1].commands[0].to_string();
+        assert!(
+            root.ends_with("install --cacheonly @core kernel dracut-live zstd"),
+            "{root}"
+        );
+    }
+}
