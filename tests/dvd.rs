@@ -463,9 +463,12 @@ fn what_no_repository_has_is_named_at_once() {
     let _turn = turn::take();
     let folders = Folders::new();
     let wrong = "nosuch;@no-group;@^no-environment;no-such-*";
-    let done = build(&folders, &[("packages", wrong)]).run();
+    let kickstart = folders.file("wrong.ks", "%packages\n@none --optional\n%end\n");
+    let keys = [("packages", wrong), ("config", kickstart.to_str().unwrap())];
+    let done = build(&folders, &keys).run();
     done.assert_exit(1).assert_one_error().assert_says(&[
         "gathering the packages: no repository has ",
+        "@none",
         "@no-group",
         "@no-environment",
         "nosuch",

@@ -232,21 +232,22 @@ impl Job<'_> {
         mut unknown: Vec<String>,
     ) -> ComposeError {
         let plain = |name: &str| name.replace("@^", "@");
-        let known: Vec<String> = packages
-            .iter()
-            .filter(|name| !unknown.iter().any(|other| plain(other) == plain(name)))
-            .cloned()
-            .collect();
-        // A trial that fails otherwise leaves the names that are known already.
-        let trial = ctx.run(&dnf.dry_run(&known)).await;
-        if let Err(error) = trial
-            && let Some(dnf::Complaint::Unknown(names)) = dnf::complaint(error.tail())
-        {
-            for name in names {
-                if !unknown.contains(&name) {
-                    unknown.push(name);
-                }
+        loop {
+            let is_known = |name: &&String| !unknown.iter().any(|one| plain(one) == plain(name));
+            let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
+            // A trial that fails otherwise leaves the names that are known already.
+            let told = match ctx.run(&dnf.dry_run(&known)).await {
+                Err(error) => dnf::complaint(error.tail()),
+                Ok(_) => None,
+            };
+            let Some(dnf::Complaint::Unknown(mut names)) = told else {
+                break;
+            };
+            names.retain(|name| !unknown.contains(name));
+            if names.is_empty() {
+                break;
             }
+            unknown.append(&mut names);
         }
         ComposeError::UnknownPackages(unknown)
     }
