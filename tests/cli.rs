@@ -281,3 +281,61 @@ fn fbs_http_is_well_and_has_nothing_else() {
     server.signal(Signal::SIGTERM);
     server.finish().assert_exit(0);
 }
+
+#[test]
+fn the_service_configuration_holds_where_nothing_else_is_said() {
+    let folders = Folders::new();
+    let config = folders.file(
+        "fbs.toml",
+        "[koji]\nhub = \"http://koji.test/kojihub\"\n[cache]\ndir = \"/srv/fbs-cache\"\n",
+    );
+    let spec = folders.file(
+        "boot.conf",
+        "[DEFAULT]\ntype = boot\nrelease = 99\nbid = 7\n",
+    );
+    let plan = |config: &std::path::Path| {
+        Program::new(binaries::fbs())
+            .args(["plan", "--json"])
+            .arg(&spec)
+            .args(["--set", "99_url=http://127.0.0.1:1/os"])
+            .env("FBS_CONFIG", config)
+    };
+    let koji = |done: fbs_suite::Finished| {
+        let plan = done.assert_exit(0).json();
+        plan["side"]["koji"]["hub"].as_str().unwrap().to_owned()
+    };
+    let found = plan(&config).run();
+    assert_eq!(found.json()["paths"]["cache"], "/srv/fbs-cache");
+    assert_eq!(koji(found), "http://koji.test/kojihub");
+    let environment = plan(&config).env("FBS_KOJI_HUB", "http://env.test/kojihub");
+    assert_eq!(koji(environment.run()), "http://env.test/kojihub");
+    let flag = plan(&config).args(["--koji-hub", "http://flag.test/kojihub"]);
+    assert_eq!(koji(flag.run()), "http://flag.test/kojihub");
+
+    let check = |config: &std::path::Path| {
+        folders
+            .fbs("check")
+            .arg("--service")
+            .env("FBS_CONFIG", config)
+            .run()
+    };
+    check(&config)
+        .assert_exit(0)
+        .assert_says(&["http://koji.test/kojihub"]);
+    let wrong = folders.file("wrong.toml", "[koji]\nhub = \"koji.test\"\n");
+    let words = ["wrong.toml", "koji.test", "http"];
+    check(&wrong)
+        .assert_exit(1)
+        .assert_one_error()
+        .assert_says(&words);
+    plan(&wrong)
+        .run()
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&words);
+    let absent = folders.top().join("absent.toml");
+    plan(&absent)
+        .run()
+        .assert_exit(2)
+        .assert_says(&["absent.toml"]);
+}

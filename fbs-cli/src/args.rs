@@ -20,6 +20,7 @@ Exit codes:
 
 Environment:
   FBS_CACHE_DIR    caches shared by all builds (default /var/cache/fbs)
+  FBS_CONFIG       the service's configuration (default /etc/fbs/fbs.toml, if it is there)
   FBS_KOJI_HUB     the Koji hub (default Fedora's)
   FBS_KOJI_FILES   the folder above packages/ with its files (default Fedora's)
   FBS_BODHI        the Bodhi (default Fedora's)";
@@ -65,6 +66,13 @@ pub(crate) enum Command {
 pub(crate) struct SpecArgs {
     /// The build spec: INI, or TOML or JSON by its ending
     pub(crate) conf: PathBuf,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+}
+
+/// What is to be otherwise than a spec says.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Overrides {
     /// Set KEY, or KEY of SECTION, to VALUE whatever the spec says
     #[arg(long, value_name = "[SECTION.]KEY=VALUE")]
     pub(crate) set: Vec<Override>,
@@ -214,8 +222,15 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
+    /// The build spec: INI, or TOML or JSON by its ending
+    #[arg(required_unless_present = "service")]
+    pub(crate) conf: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) spec: SpecArgs,
+    pub(crate) overrides: Overrides,
+    /// Check the configuration of the service instead: the file in FBS_CONFIG, else
+    /// /etc/fbs/fbs.toml
+    #[arg(long, exclusive = true)]
+    pub(crate) service: bool,
     /// Print the mistakes as JSON
     #[arg(long)]
     pub(crate) json: bool,

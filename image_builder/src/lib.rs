@@ -103,6 +103,7 @@ pub mod redact;
 pub mod repo_create;
 pub mod report;
 pub mod repository;
+pub mod service_config;
 pub mod spec;
 pub mod transfer;
 pub mod util;

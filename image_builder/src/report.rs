@@ -102,7 +102,7 @@ pub struct MemoryRecord {
 /// What became of a kickstart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct KickstartRecord {
-    /// What was not carried out, in the order of the text.
+    /// What was not carried out.
     pub not_applied: Vec<NotApplied>,
     /// The scripts that ran, in their order.
     pub scripts: Vec<ScriptRecord>,

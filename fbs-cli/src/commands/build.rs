@@ -5,18 +5,24 @@ use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
 use image_builder::report::BuildReport;
 use image_builder::verify::{BuildProof, Evidence, Landed};
 
-use super::{cancelled_by_signals, spec};
+use super::{cancelled_by_signals, service, spec};
 use crate::args::Build;
 use crate::display;
 use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Build) -> Exit {
-    let built = match spec::load(&args.spec) {
+    let built = match spec::load(&args.spec.conf, &args.spec.overrides) {
         Ok(built) => built,
-        Err(error) => return spec::report(&args.spec, &error),
+        Err(error) => return spec::report(&args.spec.conf, &error),
     };
-    let builder = ImageBuilder::new(built).with_cancel(cancelled_by_signals());
+    let options = match service::options() {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    let builder = ImageBuilder::new(built)
+        .with_options(options)
+        .with_cancel(cancelled_by_signals());
     // Nothing is shown before the plan stands: its errors speak for themselves.
     let plan = match builder.plan().await {
         Ok(plan) => plan,

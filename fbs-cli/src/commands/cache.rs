@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use image_builder::plan::PlanOptions;
 use image_builder::repo_create::{CacheUsage, RepoError, RpmCache};
 use serde_json::json;
 
+use super::service;
 use crate::args::CacheCommand;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::quantity::ByteSize;
 
 pub(crate) async fn run(command: &CacheCommand) -> Exit {
-    let options = PlanOptions::from_environment();
+    let options = match service::options() {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
     let folder = options.current_dir.join(options.cache_dir);
     let result = match command {
         CacheCommand::Ls { json } => list(folder, *json),

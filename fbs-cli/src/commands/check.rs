@@ -1,54 +1,75 @@
 //! `fbs check`.
 
+use image_builder::error::{ErrorKind, StageError};
 use image_builder::imagebuilder::ImageBuilder;
+use image_builder::plan::PlanError;
 use serde_json::json;
 
-use super::spec;
+use super::{service, spec};
 use crate::args::Check;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Check) -> Exit {
-    let checked = spec::load(&args.spec);
-    let mistakes = checked
-        .as_ref()
-        .err()
-        .map(image_builder::spec::SpecError::mistakes);
+    let Some(conf) = &args.conf else {
+        return service::check();
+    };
+    let options = match service::options() {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    let checked = spec::load(conf, &args.overrides);
+    let planned = match &checked {
+        Ok(built) => {
+            let builder = ImageBuilder::new(built.clone()).with_options(options);
+            Some(builder.plan().await)
+        }
+        Err(_) => None,
+    };
+    // What is wrong with the kickstart is wrong with what is to be built. Everything else is right
+    // in itself: another host or a later version may well build it.
+    let kickstart = match &planned {
+        Some(Err(PlanError::Kickstart(error))) if error.kind() == ErrorKind::Usage => Some(error),
+        _ => None,
+    };
     if args.json {
-        let mistakes: Vec<String> = mistakes
+        let mistakes: Vec<String> = checked
+            .as_ref()
+            .err()
+            .map(image_builder::spec::SpecError::mistakes)
             .unwrap_or_default()
             .iter()
             .map(ToString::to_string)
             .collect();
-        let error = checked.as_ref().err().map(ToString::to_string);
+        let wrong = checked.as_ref().err().map(ToString::to_string);
+        let error = wrong.or_else(|| kickstart.map(ToString::to_string));
         output::json_pretty(&json!({
-            "spec": args.spec.conf,
-            "valid": checked.is_ok(),
+            "spec": conf,
+            "valid": error.is_none(),
             "error": error,
             "mistakes": mistakes,
         }));
     }
-    match &checked {
-        Ok(built) => {
-            match ImageBuilder::new(built.clone()).plan().await {
-                Ok(plan) => eprintln!("{}: fine, for a {}", args.spec.conf.display(), plan.title),
-                // Right in itself: another host or a later version may well build it.
-                Err(error) => {
-                    eprintln!("{}: fine", args.spec.conf.display());
-                    eprintln!("note: it cannot be built here: {error}");
-                }
-            }
-            Exit::Done
-        }
-        Err(error) => {
-            let usage = spec::report(&args.spec, error);
-            // A check that finds mistakes has done its work and failed; one that cannot read the
-            // spec was called wrongly.
-            if error.mistakes().is_empty() {
-                usage
-            } else {
-                Exit::Failed
-            }
-        }
+    if let Err(error) = &checked {
+        let usage = spec::report(conf, error);
+        // A check that finds mistakes has done its work and failed; one that cannot read the
+        // spec was called wrongly.
+        return match error.mistakes() {
+            [] => usage,
+            _ => Exit::Failed,
+        };
     }
+    if let Some(error) = kickstart {
+        exit::error(error);
+        return Exit::Failed;
+    }
+    match planned {
+        Some(Err(error)) => {
+            eprintln!("{}: fine", conf.display());
+            eprintln!("note: it cannot be built here: {error}");
+        }
+        Some(Ok(plan)) => eprintln!("{}: fine, for a {}", conf.display(), plan.title),
+        None => {}
+    }
+    Exit::Done
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod kickstart;
 mod new;
 mod plan;
+mod service;
 mod siderepo;
 mod spec;
 mod verify;

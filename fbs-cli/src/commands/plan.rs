@@ -8,17 +8,21 @@ use image_builder::plan::{BuildPlan, DvdPlan, ImagePlan};
 use image_builder::redact;
 use image_builder::spec::Backend;
 
-use super::spec;
+use super::{service, spec};
 use crate::args::Plan;
 use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Plan) -> Exit {
-    let built = match spec::load(&args.spec) {
+    let built = match spec::load(&args.spec.conf, &args.spec.overrides) {
         Ok(built) => built,
-        Err(error) => return spec::report(&args.spec, &error),
+        Err(error) => return spec::report(&args.spec.conf, &error),
     };
-    let plan = match ImageBuilder::new(built).plan().await {
+    let options = match service::options() {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    let plan = match ImageBuilder::new(built).with_options(options).plan().await {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };

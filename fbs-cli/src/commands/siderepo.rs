@@ -13,7 +13,7 @@ use image_builder::spec::Arch;
 use serde_json::json;
 use std::time::Instant;
 
-use super::cancelled_by_signals;
+use super::{cancelled_by_signals, service};
 use crate::args::SideRepo;
 use crate::display;
 use crate::exit::{self, Exit};
@@ -27,7 +27,11 @@ pub(crate) async fn run(args: &SideRepo) -> Exit {
         eprintln!("hint: name some with --nvr, --bid, --tag or --update");
         return Exit::Usage;
     }
-    let options = match options(args) {
+    let environment = match service::options() {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    let options = match options(args, environment) {
         Ok(options) => options,
         Err(error) => return exit::error(&error),
     };
@@ -56,8 +60,7 @@ fn request(args: &SideRepo) -> SideRequest {
     }
 }
 
-fn options(args: &SideRepo) -> Result<RepoCreateOptions, SideRepoError> {
-    let environment = PlanOptions::from_environment();
+fn options(args: &SideRepo, environment: PlanOptions) -> Result<RepoCreateOptions, SideRepoError> {
     let (hub, files) = (&args.koji.koji_hub, &args.koji.koji_files);
     // A hub and its files go together.
     let koji = match hub {

@@ -4,16 +4,16 @@ use std::path::{Component, Path, PathBuf};
 
 use image_builder::spec::{BuildSpec, Override, SpecError};
 
-use crate::args::SpecArgs;
+use crate::args::Overrides;
 use crate::exit::{self, Exit};
 
 /// The spec with what the command line sets.
-pub(crate) fn load(args: &SpecArgs) -> Result<BuildSpec, SpecError> {
-    BuildSpec::load_with(&args.conf, &overrides(args))
+pub(crate) fn load(conf: &Path, overrides: &Overrides) -> Result<BuildSpec, SpecError> {
+    BuildSpec::load_with(conf, &given(overrides))
 }
 
 /// Prints what is wrong with a spec, every mistake on a line of its own.
-pub(crate) fn report(args: &SpecArgs, error: &SpecError) -> Exit {
+pub(crate) fn report(conf: &Path, error: &SpecError) -> Exit {
     match error.mistakes() {
         [] => exit::say(error),
         mistakes => {
@@ -21,7 +21,7 @@ pub(crate) fn report(args: &SpecArgs, error: &SpecError) -> Exit {
                 1 => "a mistake".to_owned(),
                 n => format!("{n} mistakes"),
             };
-            exit::say(format_args!("{} has {count}:", args.conf.display()));
+            exit::say(format_args!("{} has {count}:", conf.display()));
             for mistake in mistakes {
                 eprintln!("  {mistake}");
             }
@@ -30,7 +30,7 @@ pub(crate) fn report(args: &SpecArgs, error: &SpecError) -> Exit {
     Exit::Usage
 }
 
-fn overrides(args: &SpecArgs) -> Vec<Override> {
+fn given(args: &Overrides) -> Vec<Override> {
     let words = [
         ("release", args.release.clone()),
         ("backend", args.backend.clone()),

@@ -127,6 +127,8 @@ pub fn script_beside(
             proc(),
             words(&["--dev", "/dev"]),
             words(&["--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]),
+            // It may lie below what was just covered.
+            vec!["--ro-bind".into(), text(folder), text(folder)],
             writable.iter().flat_map(bound).collect(),
             vec!["--bind".into(), text(shared), SHARED.into()],
             vec!["--chdir".into(), text(folder)],

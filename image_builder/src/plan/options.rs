@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::service_config::ServiceConfig;
+
 /// What a plan needs to know beside spec and host.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
@@ -43,13 +45,31 @@ impl PlanOptions {
     /// `FBS_KOJI_HUB`, `FBS_KOJI_FILES` and `FBS_BODHI`.
     #[must_use]
     pub fn from_environment() -> Self {
+        Self::of(&ServiceConfig::default())
+    }
+
+    /// As the environment says, and where it says nothing as the configuration of the service.
+    #[must_use]
+    pub fn of(config: &ServiceConfig) -> Self {
         let cache_dir = std::env::var_os("FBS_CACHE_DIR").filter(|dir| !dir.is_empty());
         let current_dir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let cache_dir = cache_dir.map_or_else(|| PathBuf::from(CACHE_DIR), PathBuf::from);
+        let cache_dir = cache_dir
+            .map(PathBuf::from)
+            .or_else(|| config.cache.dir.clone())
+            .unwrap_or_else(|| PathBuf::from(CACHE_DIR));
+        let (hub, files) = (address("FBS_KOJI_HUB"), address("FBS_KOJI_FILES"));
+        // A hub and its files go together.
+        let (koji_hub, koji_files) = match hub {
+            Some(_) => (hub, files),
+            None => (
+                config.koji.hub.clone(),
+                files.or_else(|| config.koji.files.clone()),
+            ),
+        };
         Self {
-            koji_hub: address("FBS_KOJI_HUB"),
-            koji_files: address("FBS_KOJI_FILES"),
-            bodhi: address("FBS_BODHI"),
+            koji_hub,
+            koji_files,
+            bodhi: address("FBS_BODHI").or_else(|| config.bodhi.url.clone()),
             ..Self::new(Timestamp::now(), current_dir, cache_dir)
         }
     }

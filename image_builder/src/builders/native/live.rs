@@ -70,7 +70,11 @@ impl<'a> Image<'a> {
         let scripts = Scripts {
             root: job.root.clone(),
             live_root: job.layout.iso_tree(),
-            folder: plan.spec.base_dir.clone().unwrap_or_else(|| "/".into()),
+            // A spec without a file has no folder.
+            folder: match &plan.spec.base_dir {
+                Some(folder) if folder.parent().is_some() => folder.clone(),
+                _ => work.join("scripts"),
+            },
             shared: work.join("scripts"),
             logs: work.join("script-logs"),
             limit: Duration::from_secs(live.script_seconds),
