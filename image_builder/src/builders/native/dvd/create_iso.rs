@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Job;
 use super::gather::blocking;
 use super::replace::{Fresh, at};
+use crate::builders::native::job::no_space;
 use crate::builders::{Built, explain};
 use crate::compose::files::{make_folder, place, require, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
@@ -179,15 +180,17 @@ impl Job<'_> {
         let fresh = Fresh::of(iso)?;
         for command in [command(fresh.path()), dvd::implant_checksum(fresh.path())] {
             let events = ctx.events.clone();
-            ctx.run_watched(&command, move |line| match iso::progress(line) {
-                Some(percent) => {
-                    events.progress(Stage::CreateIso, percent, 100, Unit::Percent);
-                    Line::Drop
-                }
-                None => Line::Keep,
-            })
-            .await
-            .map_err(|error| explain(error, iso.parent().unwrap_or(iso)))?;
+            let result = ctx
+                .run_watched(&command, move |line| match iso::progress(line) {
+                    Some(percent) => {
+                        events.progress(Stage::CreateIso, percent, 100, Unit::Percent);
+                        Line::Drop
+                    }
+                    None => Line::Keep,
+                })
+                .await;
+            let folder = iso.parent().unwrap_or(iso);
+            no_space(result, folder).map_err(|error| explain(error, folder))?;
             require(fresh.path())?;
         }
         fresh.install()
