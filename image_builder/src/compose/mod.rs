@@ -156,8 +156,8 @@ impl StageError for ComposeError {
             Self::Download(_) => "the mirror may be out of date or down; try again later",
             Self::Signature(_) => "check `gpgkey`, or set `gpgcheck = no` for unsigned packages",
             Self::NoSpace { .. } => {
-                "free some space, or name a `workdir` or `destdir` on a larger disk (a boot image needs about \
-                 3 GiB)"
+                "free some space, or name a `workdir` or `destdir` on a larger disk \
+                 (a boot image needs about 3 GiB)"
             }
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
             Self::RootFs { .. } => "set `rootfs = squashfs`",
