@@ -1,5 +1,6 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
 # make demo-live  the same for a live image, from examples/live.conf
+# make demo-dvd   the same for an install DVD, from examples/dvd.conf
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
 # make fuzz       feed the readers of foreign data with rubbish for a minute each
@@ -58,6 +59,16 @@ demo-live: mini-release
 	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
 	$(TARGET)/release/fbs build examples/live.conf \
 		--staging $(DEMO)/images --workdir $(DEMO)/work \
+		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
+
+# And for an install DVD; its tree stays in target/demo/dvd.
+.PHONY: demo-dvd
+demo-dvd: mini-release
+	$(CARGO) build --quiet --locked --release --package fbs-cli
+	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	$(TARGET)/release/fbs build examples/dvd.conf \
+		--staging $(DEMO)/images --workdir $(DEMO)/work \
+		--set destdir=$(abspath $(DEMO))/dvd --set force=yes \
 		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
 
 .PHONY: test

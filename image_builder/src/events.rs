@@ -23,6 +23,10 @@ pub enum Stage {
     Check,
     /// Fetching Koji builds, verifying them, and making a repository of them.
     SideRepository,
+    /// Gathering the packages of a DVD, with all that they require.
+    Gather,
+    /// Making a repository of them.
+    CreateRepo,
     /// Solving the package set and downloading what is not cached.
     Packages,
     /// Installing the packages into a new root.
@@ -35,6 +39,8 @@ pub enum Stage {
     RootImage,
     /// Boot loaders, ISO file, tree metadata, implanted checksum.
     Iso,
+    /// Making the DVD of the installer and the packages.
+    CreateIso,
     /// One of the distribution's own tools doing all of the above.
     Tool,
     /// Reading the finished image back: packages, sizes, checksums.
@@ -54,12 +60,15 @@ impl Stage {
         match self {
             Stage::Check => "checking the host and the repositories",
             Stage::SideRepository => "making the side repository",
+            Stage::Gather => "gathering the packages",
+            Stage::CreateRepo => "making the repository",
             Stage::Packages => "fetching the packages",
             Stage::Root => "installing the root",
             Stage::Kickstart => "carrying out the kickstart",
             Stage::Initramfs => "making the initramfs",
             Stage::RootImage => "packing the root",
             Stage::Iso => "writing the ISO",
+            Stage::CreateIso => "writing the DVD",
             Stage::Tool => "running the build tool",
             Stage::Verify => "reading the image back",
             Stage::BootTest => "booting the image",
@@ -74,12 +83,15 @@ impl Stage {
         match self {
             Stage::Check => "check",
             Stage::SideRepository => "side_repository",
+            Stage::Gather => "gather",
+            Stage::CreateRepo => "create_repo",
             Stage::Packages => "packages",
             Stage::Root => "root",
             Stage::Kickstart => "kickstart",
             Stage::Initramfs => "initramfs",
             Stage::RootImage => "root_image",
             Stage::Iso => "iso",
+            Stage::CreateIso => "create_iso",
             Stage::Tool => "tool",
             Stage::Verify => "verify",
             Stage::BootTest => "boot_test",

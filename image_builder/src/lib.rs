@@ -85,6 +85,7 @@ pub mod compose;
 pub mod context;
 mod copy;
 pub mod delivery;
+pub mod destdir;
 pub mod digest;
 pub mod error;
 pub mod events;

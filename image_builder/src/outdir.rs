@@ -134,9 +134,17 @@ pub fn install(
     result.map_err(fail)
 }
 
-fn move_or_copy(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
+/// Moves a file or a folder, or copies it where the two places are on different disks.
+///
+/// # Errors
+///
+/// The operating system's.
+pub(crate) fn move_or_copy(from: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     match std::fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_tree(from, to, cancel),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => match from.is_dir() {
+            true => copy_tree(from, to, cancel),
+            false => copy::file(from, to, cancel),
+        },
         other => other,
     }
 }

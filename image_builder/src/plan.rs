@@ -15,6 +15,7 @@ mod options;
 mod packages;
 mod repositories;
 mod side;
+mod sources;
 
 pub use error::PlanError;
 pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
@@ -29,6 +30,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
 use self::image::Named;
+use crate::destdir::Destdir;
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
 use crate::process::Invocation;
@@ -230,7 +232,10 @@ impl BuildPlan {
             needs.extend(boot_test_requirements(boot_test != BootTest::Bios));
         }
         let install = InstallOptions::of(image_type, &kickstart.settings, &mut notes);
-        let image = image::of(spec, &version, initramfs, &work, &options.current_dir);
+        let mut image = image::of(spec, &version, initramfs, &work, &options.current_dir);
+        if let ImagePlan::Dvd(dvd) = &mut image {
+            dvd.find_sources(&repositories, &mut notes)?;
+        }
         let volume_id = match (&named.label, image_type) {
             (Some(label), _) => label.clone(),
             (None, ImageType::Boot) => volume_id(&named.product, &version, arch.basearch()),
@@ -290,6 +295,16 @@ impl BuildPlan {
             backend,
             job,
         })
+    }
+
+    /// The image's file name where it is delivered: a DVD has the one that pungi gives it, which
+    /// its list of checksums names.
+    #[must_use]
+    pub fn image_file(&self) -> String {
+        match &self.image {
+            ImagePlan::Dvd(dvd) => Destdir::of(self, dvd).dvd_name(),
+            ImagePlan::Boot | ImagePlan::Live(_) => format!("{}.iso", self.name),
+        }
     }
 
     /// The repositories that exist before the build.

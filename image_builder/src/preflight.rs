@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::context::BuildContext;
+use crate::destdir::{self, DestdirError};
 use crate::error::{ErrorKind, StageError};
 use crate::host::{Host, Missing};
 use crate::http;
@@ -55,6 +56,9 @@ pub enum PreflightError {
     /// The folder for the tree cannot be used.
     #[error(transparent)]
     Outdir(#[from] OutdirError),
+    /// The folder for a DVD cannot be used.
+    #[error(transparent)]
+    Destdir(#[from] DestdirError),
     /// A repository does not answer as one.
     #[error("the repository {id} at {url} {problem}")]
     Repository {
@@ -87,6 +91,7 @@ impl StageError for PreflightError {
             | Self::Space { .. }
             | Self::Folder { .. } => ErrorKind::Host,
             Self::Outdir(_) | Self::Proxy(_) => ErrorKind::Usage,
+            Self::Destdir(error) => error.kind(),
             Self::Repository { .. } => ErrorKind::Network,
             Self::Staging(error) => error.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
@@ -120,6 +125,7 @@ impl StageError for PreflightError {
                     .to_owned()
             }
             Self::Outdir(error) => return error.hint(),
+            Self::Destdir(error) => return error.hint(),
             Self::Repository { id, .. } => {
                 format!("check `{id}_url` and `{id}_mirror` in the spec, and `proxy`")
             }
@@ -160,6 +166,7 @@ pub async fn check(
     if let Some(tree) = &plan.paths.tree {
         outdir::check(tree)?;
     }
+    destdir::check(plan)?;
     check_erofs(plan, ctx).await?;
     check_space(&plan.paths.work_parent, WORK_MIB)?;
     check_space(&plan.paths.cache, CACHE_MIB)?;

@@ -110,6 +110,7 @@ fn delivered(report: &BuildReport) {
             _ if file.name.ends_with(".spdx.json") => "packages",
             Some("png") => "screenshot",
             _ if file.name.ends_with(".serial.log") => "console",
+            _ if file.name.ends_with("-CHECKSUM") => "checksums",
             _ => "log",
         };
         eprintln!("{what:<12}{}", folder.join(&file.name).display());

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use image_builder::destdir::Destdir;
 use image_builder::imagebuilder::ImageBuilder;
-use image_builder::plan::BuildPlan;
+use image_builder::plan::{BuildPlan, DvdPlan, ImagePlan};
 use image_builder::redact;
 use image_builder::spec::Backend;
 
@@ -42,6 +43,21 @@ pub(crate) async fn run(args: &Plan) -> Exit {
     Exit::Done
 }
 
+fn render_dvd(plan: &BuildPlan, dvd: &DvdPlan, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "  installer     {}", dvd.installer.join(" "))?;
+    for repository in &dvd.source_repositories {
+        for source in &repository.sources {
+            writeln!(out, "  sources       {} {}", repository.id, source.url())?;
+        }
+    }
+    writeln!(out, "  stages        {}", dvd.stages)?;
+    let tree = Destdir::of(plan, dvd).arch();
+    match dvd.keep {
+        true => writeln!(out, "  tree          {}", tree.display()),
+        false => writeln!(out, "  tree          not kept (no destdir)"),
+    }
+}
+
 fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
     let title = plan
         .title
@@ -78,9 +94,13 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
     writeln!(out, "  time limit    {} s", plan.timeout_seconds)?;
     writeln!(out, "  work folder   {}", plan.paths.work.display())?;
     writeln!(out, "  cache         {}", plan.paths.cache.display())?;
-    match &plan.paths.tree {
-        Some(tree) => writeln!(out, "  tree          {}", tree.display())?,
-        None => writeln!(out, "  tree          not kept (no outdir)")?,
+    if let ImagePlan::Dvd(dvd) = &plan.image {
+        render_dvd(plan, dvd, out)?;
+    } else {
+        match &plan.paths.tree {
+            Some(tree) => writeln!(out, "  tree          {}", tree.display())?,
+            None => writeln!(out, "  tree          not kept (no outdir)")?,
+        }
     }
     writeln!(
         out,

@@ -38,6 +38,8 @@ pub struct Built {
     pub iso_sha256: Option<String>,
     /// Further images and lists that are delivered beside it.
     pub extra: Vec<PathBuf>,
+    /// The packages that lie on a DVD, as name-epoch:version-release.arch.
+    pub packages: Vec<String>,
     /// What became of its kickstart.
     pub kickstart: Option<KickstartRecord>,
     /// Logs of the tool that made it.
@@ -148,6 +150,7 @@ impl Builder {
     pub fn of(image: ImageType, backend: Backend) -> Option<Self> {
         Some(match (image, backend) {
             (ImageType::Boot, Backend::Native) => Self::Boot(Box::new(native::Native)),
+            (ImageType::Dvd, Backend::Native) => Self::Dvd(Box::new(native::Native)),
             (ImageType::Live, Backend::Native) => Self::Live(Box::new(native::Native)),
             (ImageType::Boot, Backend::Lorax) => Self::Boot(Box::new(lorax::Lorax)),
             (ImageType::Boot, Backend::ImageBuilder) => {

@@ -1,5 +1,6 @@
 //! The native engine as a backend: the steps of [`crate::compose`] in their order.
 
+mod dvd;
 mod groups;
 mod job;
 mod live;

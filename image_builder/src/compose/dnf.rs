@@ -104,6 +104,25 @@ impl Dnf<'_> {
         sandbox::beside(self.root, self.install(packages, "--cacheonly"))
     }
 
+    /// Writes down in the root's package database, from the cache, what `packages` brings; no file
+    /// is installed and nothing of a package runs. rpm checks the transaction as any other.
+    #[must_use]
+    pub fn record(&self, packages: &[String]) -> Invocation {
+        let install = self.install(packages, "--cacheonly").args([
+            "--setopt=tsflags=justdb,noscripts,notriggers",
+            "--setopt=diskspacecheck=0",
+        ]);
+        sandbox::beside(self.root, install)
+    }
+
+    /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed
+    /// over.
+    #[must_use]
+    pub fn fetch_metadata(&self) -> Invocation {
+        self.base()
+            .args(["--setopt=skip_if_unavailable=1", "makecache"])
+    }
+
     fn install(&self, packages: &[String], how: &str) -> Invocation {
         // "-name" leaves a package out, as in a kickstart.
         let excluded = packages.iter().filter_map(|name| name.strip_prefix('-'));
@@ -460,6 +479,24 @@ mod tests {
             let line = dnf.download(&["vim".to_owned()]).to_string();
             assert!(line.ends_with(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn a_solution_is_written_down_without_running_anything() {
+        let packages = ["@core".to_owned()];
+        for (version, program) in [(DnfVersion::Dnf4, "dnf"), (DnfVersion::Dnf5, "dnf5")] {
+            let line = dnf(version).record(&packages).to_string();
+            assert!(line.contains(" --unshare-net "), "{line}");
+            assert!(line.contains(&format!(" -- {program} -y ")), "{line}");
+            let end = " install --cacheonly @core --setopt=tsflags=justdb,noscripts,notriggers \
+                       --setopt=diskspacecheck=0";
+            assert!(line.ends_with(end), "{line}");
+        }
+        let line = dnf(DnfVersion::Dnf4).fetch_metadata().to_string();
+        assert!(
+            line.ends_with(" --setopt=skip_if_unavailable=1 makecache"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -8,6 +8,9 @@
 
 pub mod bootloader;
 pub mod dnf;
+pub(crate) mod dnf_cache;
+pub mod dvd;
+mod dvd_error;
 pub(crate) mod files;
 pub mod groups;
 pub mod initramfs;
@@ -27,6 +30,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::process::CommandError;
 use crate::spec::RootFs;
+pub use dvd_error::DvdError;
 pub use script::ScriptError;
 
 /// Why an image could not be made of packages.
@@ -79,6 +83,9 @@ pub enum ComposeError {
     /// dracut made no initramfs, or not the one that was asked for.
     #[error("{0}")]
     Initramfs(String),
+    /// The parts of a DVD cannot be had, or do not belong together.
+    #[error(transparent)]
+    Dvd(#[from] Box<DvdError>),
     /// Something that the kickstart asks for was not done.
     #[error("{place}: {what}: {problem}")]
     Kickstart {
@@ -129,6 +136,7 @@ impl StageError for ComposeError {
         match self {
             Self::Command(error) => error.kind(),
             Self::KickstartText(error) => error.kind(),
+            Self::Dvd(error) => error.kind(),
             Self::Script(error) => error.kind(),
             Self::Tool { .. }
             | Self::UnknownPackages(_)
@@ -151,7 +159,10 @@ impl StageError for ComposeError {
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Download(_))
+        match self {
+            Self::Dvd(error) => error.is_transient(),
+            _ => matches!(self, Self::Download(_)),
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -166,10 +177,12 @@ impl StageError for ComposeError {
             Self::Download(_) => "the mirror may be out of date or down; try again later",
             Self::Signature(_) => "check `gpgkey`, or set `gpgcheck = no` for unsigned packages",
             Self::NoSpace { .. } => {
-                "free some space, or name a `workdir` on a larger disk (a boot image needs about 3 GiB)"
+                "free some space, or name a `workdir` or `destdir` on a larger disk \
+                 (a boot image needs about 3 GiB)"
             }
             Self::Scriptlet(_) => "the package is broken; the log has what the scriptlet printed",
             Self::RootFs { .. } => "set `rootfs = squashfs`",
+            Self::Dvd(error) => return error.hint(),
             Self::NoKernel => "add `kernel` to `packages`",
             Self::Script(error) => return error.hint(),
             Self::RootSize { .. } => "give it more with `part / --size`, or install less",

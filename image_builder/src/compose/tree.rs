@@ -13,6 +13,15 @@ pub struct TreeFile {
     pub sha256: String,
 }
 
+/// The packages of a tree, where it has some.
+#[derive(Debug, Clone, Copy)]
+pub struct Variant<'a> {
+    /// `Server`.
+    pub name: &'a str,
+    /// Whether the tree is the one on a disc.
+    pub on_disc: bool,
+}
+
 /// What the two files say.
 #[derive(Debug, Clone, Copy)]
 pub struct TreeInfo<'a> {
@@ -30,22 +39,45 @@ pub struct TreeInfo<'a> {
     pub kernel: &'a str,
     /// The initramfs's path in the tree.
     pub initramfs: &'a str,
-    /// The boot ISO's path in the tree.
-    pub boot_iso: &'a str,
+    /// The boot ISO's path in the tree, if it is there.
+    pub boot_iso: Option<&'a str>,
+    /// The packages in the tree.
+    pub variant: Option<Variant<'a>>,
 }
 
 impl TreeInfo<'_> {
     /// `.discinfo`: time, description, architecture, a line each
-    /// (<https://weldr.io/lorax/product-images.html> and anaconda read the third).
+    /// (<https://weldr.io/lorax/product-images.html> and anaconda read the third); of a tree with
+    /// packages also the number of its disc, as pungi writes it.
     #[must_use]
     pub fn discinfo(&self) -> String {
+        let disc = self.variant.map_or("", |variant| match variant.on_disc {
+            true => "1\n",
+            false => "ALL\n",
+        });
         format!(
-            "{}.0\n{} {}\n{}\n",
-            self.timestamp,
+            "{}\n{} {}\n{}\n{disc}",
+            self.media_id(),
             self.product,
             self.version,
             self.arch.basearch()
         )
+    }
+
+    /// `media.repo`: the repository that the tree is, for a disc that is in the drive. dnf knows
+    /// the disc by its `mediaid`, the first line of `.discinfo`.
+    #[must_use]
+    pub fn media_repo(&self) -> String {
+        format!(
+            "[InstallMedia]\nname={} {}\nmediaid={}\nmetadata_expire=-1\ngpgcheck=0\ncost=500\n",
+            self.product,
+            self.version,
+            self.media_id()
+        )
+    }
+
+    fn media_id(&self) -> String {
+        format!("{}.0", self.timestamp)
     }
 
     /// `.treeinfo`, in
@@ -60,7 +92,6 @@ impl TreeInfo<'_> {
             root_image,
             kernel,
             initramfs,
-            boot_iso,
             ..
         } = self;
         let arch = self.arch.basearch();
@@ -69,6 +100,11 @@ impl TreeInfo<'_> {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{} = sha256:{}", file.path, file.sha256);
         }
+        let name = self.variant.map_or("", |variant| variant.name);
+        let packages = self.variant.map_or("", |_| "Packages");
+        let boot_iso = self
+            .boot_iso
+            .map_or(String::new(), |path| format!("boot.iso = {path}\n"));
         let short: String = product
             .chars()
             .filter(char::is_ascii_alphanumeric)
@@ -77,15 +113,26 @@ impl TreeInfo<'_> {
             text,
             "\n[general]\n\
              ; WARNING.0 = This section provides compatibility with pre-productmd treeinfos.\n\
-             arch = {arch}\nfamily = {product}\nname = {product} {version}\npackagedir = \n\
-             platforms = {arch}\ntimestamp = {timestamp}\nvariant = \nversion = {version}\n\
+             arch = {arch}\nfamily = {product}\nname = {product} {version}\n\
+             packagedir = {packages}\nplatforms = {arch}\ntimestamp = {timestamp}\n\
+             variant = {name}\nversion = {version}\n\
              \n[header]\ntype = productmd.treeinfo\nversion = 1.2\n\
-             \n[images-{arch}]\nboot.iso = {boot_iso}\ninitrd = {initramfs}\nkernel = {kernel}\n\
+             \n[images-{arch}]\n{boot_iso}initrd = {initramfs}\nkernel = {kernel}\n\
              \n[release]\nname = {product}\nshort = {short}\nversion = {version}\n\
              \n[stage2]\nmainimage = {root_image}\n\
              \n[tree]\narch = {arch}\nbuild_timestamp = {timestamp}\nplatforms = {arch}\n\
-             variants = \n"
+             variants = {name}\n"
         );
+        if let Some(variant) = self.variant {
+            let _ = write!(
+                text,
+                "\n[variant-{name}]\nid = {name}\nname = {name}\npackages = {packages}\n\
+                 repository = .\ntype = variant\nuid = {name}\n"
+            );
+            if variant.on_disc {
+                text.push_str("\n[media]\ndiscnum = 1\ntotaldiscs = 1\n");
+            }
+        }
         text
     }
 }
@@ -102,7 +149,8 @@ mod tests {
         root_image: "LiveOS/squashfs.img",
         kernel: "images/pxeboot/vmlinuz",
         initramfs: "images/pxeboot/initrd.img",
-        boot_iso: "images/boot.iso",
+        boot_iso: Some("images/boot.iso"),
+        variant: None,
     };
 
     #[test]
@@ -134,5 +182,30 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_disc_with_packages_is_a_variant() {
+        let disc = TreeInfo {
+            boot_iso: None,
+            variant: Some(Variant {
+                name: "Server",
+                on_disc: true,
+            }),
+            ..INFO
+        };
+        let text = disc.treeinfo(&[]);
+        for line in [
+            "variants = Server",
+            "[variant-Server]",
+            "packages = Packages",
+            "repository = .",
+            "[media]",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("boot.iso"), "{text}");
+        assert!(disc.discinfo().ends_with("\nx86_64\n1\n"));
+        assert!(disc.media_repo().contains("\nmediaid=1700000000.0\n"));
     }
 }

@@ -33,7 +33,7 @@ pub fn files(
     if let Some(iso) = image {
         files.push(Delivery {
             file: iso.clone(),
-            name: format!("{}.iso", plan.name),
+            name: plan.image_file(),
         });
     }
     let evidence = verdicts

@@ -1,5 +1,6 @@
 //! One run of a plan, from its checks to the delivered report.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +12,13 @@ use super::{BuildFailure, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
 use crate::context::BuildContext;
 use crate::delivery;
+use crate::destdir::Destdir;
 use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, Stage, seconds};
 use crate::host::Host;
 use crate::job_log::JobLog;
 use crate::outdir::{self, OutdirError};
-use crate::plan::BuildPlan;
+use crate::plan::{BuildPlan, ImagePlan};
 use crate::preflight;
 use crate::repo_create::SideRepository;
 use crate::report::{self, BuildReport, Recorder};
@@ -122,6 +124,7 @@ impl<'a> Run<'a> {
         self.logs.extend(built.logs.iter().cloned());
         self.kickstart.clone_from(&built.kickstart);
         let (iso, sha256) = (built.iso.clone(), built.iso_sha256.clone());
+        let packages = built.packages.clone();
         self.built = Some(built);
         let Some(iso) = iso else {
             return Ok(());
@@ -133,7 +136,9 @@ impl<'a> Run<'a> {
         };
         let read_back = async {
             let contents = verify::inspect(self.ctx, &iso, &options).await?;
-            match flaw(&contents, &self.plan.backend.name) {
+            let flaw =
+                flaw(&contents, &self.plan.backend.name).or_else(|| lacks(&contents, &packages));
+            match flaw {
                 Some(flaw) => Err(ImageBuilderError::Flaw(flaw)),
                 None => Ok(contents),
             }
@@ -146,7 +151,7 @@ impl<'a> Run<'a> {
     /// What of the builds that were asked for is in the image.
     fn proofs(&self) -> Vec<BuildProof> {
         let image = self.contents.as_ref();
-        let packages = image.map_or(&[][..], |contents| contents.packages.packages());
+        let packages = image.map_or(&[][..], IsoContents::delivered_packages);
         self.side.as_ref().map_or_else(Vec::new, |side| {
             verify::prove(
                 &side.choice.builds,
@@ -337,6 +342,11 @@ impl<'a> Run<'a> {
                 .await
                 .map_err(refused)?;
         }
+        if let (ImagePlan::Dvd(dvd), Some(_)) = (&self.plan.image, &self.built)
+            && dvd.keep
+        {
+            report.tree = Some(Destdir::of(self.plan, dvd).arch());
+        }
         let finished = self.built.as_ref().filter(|_| self.contents.is_some());
         let tree = finished.and_then(|built| built.tree.clone());
         if let (Some(tree), Some(outdir)) = (tree, &self.plan.paths.tree) {
@@ -470,10 +480,15 @@ impl<'a> Run<'a> {
 
     fn report(&self) -> BuildReport {
         let plan = self.plan;
-        let packages = self
-            .contents
-            .iter()
-            .flat_map(|contents| contents.packages.packages());
+        let packages = match (&self.contents, &self.built) {
+            (Some(contents), _) => {
+                let packages = contents.delivered_packages().iter();
+                packages.map(verify::Package::nevra).collect()
+            }
+            // Of a DVD that is not finished, what was gathered for it.
+            (None, Some(built)) if built.iso.is_none() => built.packages.clone(),
+            (None, _) => Vec::new(),
+        };
         BuildReport {
             version: report::VERSION,
             generator: concat!("image_builder ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -498,10 +513,10 @@ impl<'a> Run<'a> {
             time: report::TimeRecord::default(),
             memory: report::MemoryRecord::default(),
             image: self.contents.clone().map(|contents| IsoContents {
-                path: PathBuf::from(format!("{}.iso", plan.name)),
+                path: PathBuf::from(plan.image_file()),
                 ..contents
             }),
-            packages: packages.map(verify::Package::nevra).collect(),
+            packages,
             boot_tests: self.verdicts.iter().cloned().map(delivered_names).collect(),
             delivered_to: None,
             tree: None,
@@ -563,6 +578,21 @@ fn flaw(contents: &IsoContents, backend: &Backend) -> Option<String> {
         }
         ImplantedMd5::Absent | ImplantedMd5::Intact { .. } | ImplantedMd5::Unchecked { .. } => None,
     }
+}
+
+/// What of the packages that were to lie on a DVD does not.
+fn lacks(contents: &IsoContents, packages: &[String]) -> Option<String> {
+    let there: BTreeSet<String> = contents
+        .media_packages
+        .iter()
+        .map(verify::Package::nevra)
+        .collect();
+    let missing: Vec<&str> = packages
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !there.contains(*name))
+        .collect();
+    (!missing.is_empty()).then(|| format!("the image lacks packages: {}", missing.join(", ")))
 }
 
 fn outcome<T, E: std::borrow::Borrow<ImageBuilderError>>(result: &Result<T, E>) -> Outcome {

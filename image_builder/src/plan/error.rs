@@ -59,6 +59,9 @@ pub enum PlanError {
     /// Signatures are to be checked, and there is nothing to check them with.
     #[error("the signatures of {0}'s packages are to be checked, and no key is known")]
     NoKey(RepositoryId),
+    /// An ISO of source packages is wanted, and no source packages.
+    #[error("sourceisos = yes makes an ISO of source packages, and nosource = yes leaves them out")]
+    NoSources,
     /// The release has no known address.
     #[error("no address is known for the repository {0}")]
     Repository(RepositoryId),
@@ -102,6 +105,7 @@ impl StageError for PlanError {
                 "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
             }
             Self::ExcludedGroup(_) => "name the packages, as in `-sendmail`".to_owned(),
+            Self::NoSources => "leave one of the two out".to_owned(),
             Self::NoKey(_) => "name the key with `gpgkey`".to_owned(),
             Self::Repository(id) => format!("give `{id}_url` or `{id}_mirror`"),
         })

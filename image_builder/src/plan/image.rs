@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::packages;
 use crate::kickstart::{Kickstart, KickstartError, Settings};
+use crate::redact;
+use crate::repository::Repository;
 use crate::spec::{Backend, BuildSpec, Compression, ImageType, Stages, defaults};
 
 /// What only one kind of image has.
@@ -56,6 +58,9 @@ pub struct DvdPlan {
     pub source_iso: bool,
     /// Where the installer sends its users with bugs.
     pub bug_url: Option<String>,
+    /// Where source packages come from; none if they are not gathered.
+    #[serde(serialize_with = "redact::serialize")]
+    pub source_repositories: Vec<Repository>,
     /// What the installer on it is made of, as dnf takes it.
     pub installer: Vec<String>,
 }
@@ -119,8 +124,10 @@ pub(super) fn of(
                 keep: dvd.destdir.is_some(),
                 force: dvd.force.unwrap_or_default(),
                 stages: dvd.stage.clone().unwrap_or_default(),
-                sources: !dvd.nosource.unwrap_or(true),
+                // An ISO of the sources needs them.
+                sources: !dvd.nosource.unwrap_or(dvd.sourceisos != Some(true)),
                 source_iso: dvd.sourceisos.unwrap_or_default(),
+                source_repositories: Vec::new(),
                 bug_url: dvd.bugurl.clone(),
                 installer: packages::installer(initramfs),
             })

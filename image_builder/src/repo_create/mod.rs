@@ -27,6 +27,7 @@ mod rate;
 mod repodata;
 mod repomd;
 mod rpm_file;
+mod rpm_header;
 mod side_error;
 mod side_folder;
 mod side_repository;
@@ -40,6 +41,7 @@ pub use metadata_file::Compression;
 pub use rate::DownloadProgress;
 pub use repodata::{CreateRepo, RepoSummary};
 pub use rpm_file::{Expected, IntactRpm, RpmCheck, verify};
+pub(crate) use rpm_header::RpmHeader;
 pub use side_error::SideRepoError;
 pub use side_repository::{RepoCreate, RepoCreateOptions, SideRepository, SideRequest, folder_url};
 

@@ -97,6 +97,16 @@ impl Previous {
         })
     }
 
+    /// How many RPMs are known.
+    pub(super) fn len(&self) -> usize {
+        self.packages.len()
+    }
+
+    /// The size of `href`, if it is known.
+    pub(super) fn size(&self, href: &str) -> Option<u64> {
+        self.packages.get(href).map(|known| known.size)
+    }
+
     /// Everything that a reader may ask for.
     #[cfg(fuzzing)]
     pub(super) fn ask_for_all(&self) {

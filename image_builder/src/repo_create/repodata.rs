@@ -143,6 +143,24 @@ impl CreateRepo {
         })
     }
 
+    /// Whether the repodata of `dir` is that of the RPMs there, by their names and sizes. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Io`]
+    pub fn is_current(dir: &Path) -> Result<bool, RepoError> {
+        let previous = Previous::read(dir);
+        let files = folder::rpms(dir)?;
+        for href in &files {
+            let path = dir.join(href);
+            let size = path.metadata().map_err(RepoError::io(&path))?.len();
+            if previous.size(href) != Some(size) {
+                return Ok(false);
+            }
+        }
+        Ok(previous.len() == files.len())
+    }
+
     /// Writes the three files into `target`.
     fn write(
         &self,

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::error::InspectError;
 use super::implanted_md5::ImplantedMd5;
 use super::iso_image::{BootEntry, IsoImage};
-use super::packages::{self, PackageList};
+use super::media;
+use super::packages::{self, Package, PackageList};
 use super::rootfs::{self, RootImage};
 use crate::context::BuildContext;
 use crate::digest::sha256_file;
@@ -78,6 +79,9 @@ pub struct IsoContents {
     pub os_name: Option<String>,
     /// The packages installed in the root image.
     pub packages: PackageList,
+    /// The packages that lie on the disc as files, sorted by name: those of an install DVD.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub media_packages: Vec<Package>,
 }
 
 impl IsoContents {
@@ -85,6 +89,15 @@ impl IsoContents {
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&IsoFile> {
         self.files.iter().find(|file| file.path == path)
+    }
+
+    /// The packages that the image is for: of a DVD those that it carries, else the installed ones.
+    #[must_use]
+    pub fn delivered_packages(&self) -> &[Package] {
+        match self.media_packages.as_slice() {
+            [] => self.packages.packages(),
+            carried => carried,
+        }
     }
 
     /// The packages that lie on the disc as files, as on an install DVD.
@@ -119,9 +132,10 @@ pub async fn inspect(
             sha256,
             files(ctx, &image, options.digests),
             Root::read(ctx, &image, options),
+            media::packages(ctx, &image),
         )
     };
-    let (implanted_md5, sha256, files, root) = tokio::select! {
+    let (implanted_md5, sha256, files, root, media_packages) = tokio::select! {
         biased;
         all = all => all?,
         // A checksum on its thread hears of nothing; what it gives is not waited for.
@@ -139,6 +153,7 @@ pub async fn inspect(
         root_image: root.image,
         os_name: root.os_name,
         packages: root.packages,
+        media_packages,
         path: image.path,
     })
 }

@@ -11,6 +11,7 @@ mod iso;
 mod iso_image;
 mod kvm;
 mod loader;
+mod media;
 mod packages;
 mod proof;
 mod qemu;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::InspectError;
 use crate::context::BuildContext;
 use crate::process::{CommandError, Invocation};
+use crate::repo_create::RpmHeader;
 
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +91,20 @@ impl Package {
             sha256_header: None,
             sigmd5: None,
         })
+    }
+}
+
+impl From<RpmHeader> for Package {
+    fn from(header: RpmHeader) -> Self {
+        Self {
+            name: header.name,
+            epoch: header.epoch.into(),
+            version: header.version,
+            release: header.release,
+            arch: header.arch,
+            sha256_header: Some(header.sha256),
+            sigmd5: header.sigmd5,
+        }
     }
 }
 

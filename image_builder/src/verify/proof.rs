@@ -16,7 +16,8 @@ use crate::spec::RequireLanded;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// The image's package database has the checksum of the very file that Koji built.
+    /// The very file that Koji built lies on the image, or the image's package database has its
+    /// checksum.
     Checksum,
     /// Name, version, release and architecture are the same; the image's list has no more.
     Name,

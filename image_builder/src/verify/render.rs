@@ -44,6 +44,16 @@ fn write_all(out: &mut String, contents: &IsoContents) -> std::fmt::Result {
         writeln!(out)?;
     }
 
+    if !contents.media_packages.is_empty() {
+        writeln!(
+            out,
+            "\npackages on the disc ({})",
+            contents.media_packages.len()
+        )?;
+        for package in &contents.media_packages {
+            writeln!(out, "  {}", package.nevra())?;
+        }
+    }
     match &contents.packages {
         PackageList::Listed { source, packages } => {
             writeln!(
@@ -155,6 +165,7 @@ mod tests {
                 },
             }),
             os_name: Some("Fedora Linux 43".into()),
+            media_packages: Vec::new(),
             packages: PackageList::Listed {
                 source: PackageSource::LoraxLog {
                     path: "root/lorax-packages.log".into(),

@@ -452,7 +452,8 @@ impl<'a> Job<'a> {
             root_image: ROOT_IMAGE,
             kernel: KERNEL,
             initramfs: INITRAMFS,
-            boot_iso: BOOT_ISO,
+            boot_iso: Some(BOOT_ISO),
+            variant: None,
         }
     }
 }
@@ -460,7 +461,7 @@ impl<'a> Job<'a> {
 const BOOT_ISO: &str = "images/boot.iso";
 
 /// A program that died of a full disk does not always say so.
-fn no_space(
+pub(super) fn no_space(
     result: Result<Completed, CommandError>,
     folder: &Path,
 ) -> Result<Completed, CommandError> {

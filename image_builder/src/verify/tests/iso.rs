@@ -182,6 +182,38 @@ async fn reads_a_flat_squashfs_with_a_database() {
 }
 
 #[tokio::test]
+async fn packages_on_the_disc_are_read_from_their_headers() {
+    if !available(&["xorriso", "rpm", "rpmbuild"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    workshop.database("unused").await;
+    let package = workshop.path("rpmbuild/RPMS/noarch/tinything-1.2-3.fc99.noarch.rpm");
+    std::fs::create_dir_all(workshop.path("tree/Packages/t")).unwrap();
+    std::fs::copy(&package, workshop.path("tree/Packages/t/a.rpm")).unwrap();
+    workshop.write("tree/Packages/t/b.rpm", "no package");
+    let iso = workshop.iso().await;
+    let contents = workshop.inspect(&iso).await.unwrap();
+    let [found] = contents.delivered_packages() else {
+        panic!("{:?}", contents.media_packages)
+    };
+    assert_eq!(found.nevra(), "tinything-2:1.2-3.fc99.noarch");
+    // What rpm itself says of the file.
+    let query = Invocation::new("rpm")
+        .args([
+            "-qp",
+            "--nosignature",
+            "--qf",
+            "%{SHA256HEADER} %{SIGMD5}\\n",
+        ])
+        .path(&package);
+    let said = context().query(&query).await.unwrap();
+    let sums = [&found.sha256_header, &found.sigmd5].map(|sum| sum.as_deref().unwrap());
+    assert_eq!(said, [sums.join(" ")]);
+    assert!(render(&contents).contains("\npackages on the disc (1)\n  tinything-2:1.2"));
+}
+
+#[tokio::test]
 async fn reads_ext4_inside_squashfs() {
     let tools = [
         "xorriso",

@@ -1,0 +1,208 @@
+//! Install DVDs, natively: pungi's stages, each on the folders that the one before left.
+
+mod comps;
+mod create_iso;
+mod gather;
+mod installer;
+mod replace;
+mod sources;
+
+use std::fs::File;
+
+use async_trait::async_trait;
+
+use super::{Native, stage};
+use crate::builders::{BuildError, Built, Dvd};
+use crate::compose::{ComposeError, dnf_cache};
+use crate::context::BuildContext;
+use crate::destdir::Destdir;
+use crate::events::Stage;
+use crate::plan::{BuildPlan, DvdPlan, ImagePlan, Step};
+use crate::repo_create::{CreateRepo, RepoError, RpmHeader};
+use crate::spec::Stage as DvdStage;
+
+/// One build: the plan, and the folders of its DVD.
+#[derive(Debug, Clone)]
+struct Job<'a> {
+    plan: &'a BuildPlan,
+    dvd: &'a DvdPlan,
+    folders: Destdir,
+}
+
+impl<'a> Job<'a> {
+    fn new(plan: &'a BuildPlan) -> Option<Self> {
+        match &plan.image {
+            ImagePlan::Dvd(dvd) => Some(Self {
+                plan,
+                dvd,
+                folders: Destdir::of(plan, dvd),
+            }),
+            ImagePlan::Boot | ImagePlan::Live(_) => None,
+        }
+    }
+
+    /// The packages that lie in the tree, as name-epoch:version-release.arch.
+    async fn on_the_dvd(&self) -> Result<Vec<String>, ComposeError> {
+        let folder = self.folders.packages();
+        gather::blocking(move || {
+            let mut packages = Vec::new();
+            for path in dnf_cache::rpms(&folder)? {
+                let read = File::open(&path).and_then(|mut file| RpmHeader::read(&mut file));
+                match read.map_err(replace::at(&path))? {
+                    Ok(header) => packages.push(header.nevra()),
+                    Err(fault) => return Err(RepoError::Damaged(vec![(path, fault)]).into()),
+                }
+            }
+            packages.sort();
+            Ok(packages)
+        })
+        .await
+    }
+
+    fn runs(&self, stage: DvdStage) -> bool {
+        self.dvd.stages.contains(stage)
+    }
+
+    /// Repodata for the packages, with their groups; and for the source packages.
+    async fn create_repo(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let comps = self.folders.comps();
+        let packages = CreateRepo {
+            comps: comps.is_file().then_some(comps),
+            ..CreateRepo::new(self.folders.os())
+        };
+        packages.run(ctx).await?;
+        if self.dvd.sources {
+            CreateRepo::new(self.folders.srpms()).run(ctx).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Dvd for Native {
+    fn steps(&self, plan: &BuildPlan) -> Vec<Step> {
+        let Some(job) = Job::new(plan) else {
+            return Vec::new();
+        };
+        let mut steps = Vec::new();
+        if job.runs(DvdStage::Gather) {
+            steps.push(Step {
+                stage: Stage::Gather,
+                commands: job.gather_commands(),
+            });
+        }
+        if job.runs(DvdStage::BuildInstall) {
+            steps.extend(job.installer_steps());
+        }
+        if job.runs(DvdStage::CreateIso) {
+            steps.push(Step {
+                stage: Stage::CreateIso,
+                commands: job.iso_commands(),
+            });
+        }
+        steps
+    }
+
+    async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+        // A plan for another image has none of these stages.
+        let Some(job) = Job::new(plan) else {
+            return Ok(Built::default());
+        };
+        // Held to the end: no other build works on these folders meanwhile.
+        let _taken = (job.folders)
+            .take(&plan.job, job.dvd.sources)
+            .map_err(|error| BuildError::new(Stage::Gather, error))?;
+        if job.runs(DvdStage::Gather) {
+            stage(ctx, Stage::Gather, job.gather(ctx)).await?;
+        }
+        if job.runs(DvdStage::CreateRepo) {
+            stage(ctx, Stage::CreateRepo, job.create_repo(ctx)).await?;
+        }
+        if job.runs(DvdStage::BuildInstall) {
+            job.build_installer(ctx).await?;
+        }
+        let packages = job
+            .on_the_dvd()
+            .await
+            .map_err(|error| BuildError::new(Stage::Gather, error))?;
+        if !job.runs(DvdStage::CreateIso) {
+            return Ok(Built {
+                packages,
+                ..Built::default()
+            });
+        }
+        let built = stage(ctx, Stage::CreateIso, job.create_iso(ctx)).await?;
+        Ok(Built { packages, ..built })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tests::complete;
+    use crate::plan::{KickstartPlan, PlanError, PlanOptions};
+    use crate::spec::{BuildSpec, Format};
+
+    fn plan(keys: &str) -> Result<BuildPlan, PlanError> {
+        let text = format!("[DEFAULT]\ntype=dvd\nrelease=43\narch=x86_64\n[dvd]\n{keys}\n");
+        let spec = BuildSpec::parse(&text, Format::Ini, "dvd.conf").unwrap();
+        let options = PlanOptions::new("2026-11-21T09:42:24Z".parse().unwrap(), "/", "/c");
+        BuildPlan::new(&spec, &KickstartPlan::default(), &complete(), &options)
+    }
+
+    fn stages(keys: &str) -> Vec<Stage> {
+        let steps = Dvd::steps(&Native, &plan(keys).unwrap());
+        steps.into_iter().map(|step| step.stage).collect()
+    }
+
+    #[test]
+    fn only_the_stages_that_are_asked_for_have_commands() {
+        const INSTALLER: [Stage; 5] = [
+            Stage::Packages,
+            Stage::Root,
+            Stage::Initramfs,
+            Stage::RootImage,
+            Stage::Iso,
+        ];
+        let all = [&[Stage::Gather][..], &INSTALLER, &[Stage::CreateIso]].concat();
+        assert_eq!(stages(""), all);
+        assert_eq!(stages("stage=-G -C"), [Stage::Gather]);
+        assert_eq!(stages("stage=-B"), INSTALLER);
+        assert_eq!(stages("stage=-I"), [Stage::CreateIso]);
+        assert_eq!(stages("stage=-C"), []);
+    }
+
+    #[test]
+    fn sources_are_gathered_for_their_iso() {
+        let lines = |keys: &str| {
+            let steps = Dvd::steps(&Native, &plan(keys).unwrap());
+            let commands = steps.iter().flat_map(|step| &step.commands);
+            commands
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert!(!lines("").contains("makecache"));
+        let with_iso = lines("sourceisos=yes\ndestdir=/d");
+        assert!(with_iso.contains("makecache"), "{with_iso}");
+        assert!(
+            with_iso.contains("SRPMS=/d/43/Server/source/SRPMS"),
+            "{with_iso}"
+        );
+        assert!(matches!(
+            plan("sourceisos=yes\nnosource=yes"),
+            Err(PlanError::NoSources)
+        ));
+    }
+
+    #[test]
+    fn the_installer_is_small_whatever_the_kickstart_installs() {
+        let plan = plan("packages=@everything").unwrap();
+        let job = Job::new(&plan).unwrap();
+        let root = &job.installer_steps()[1].commands[0].to_string();
+        assert!(
+            root.ends_with("install --cacheonly @core kernel dracut-live zstd"),
+            "{root}"
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! `-B`: the installer's tree, made as a boot image with the DVD's volume id.
+
+use super::Job;
+use super::gather::blocking;
+use super::replace::{Fresh, at};
+use crate::builders::BuildError;
+use crate::builders::native::job::{self, MenuText};
+use crate::builders::native::{MENU_SECONDS, stage};
+use crate::compose::ComposeError;
+use crate::compose::files::write;
+use crate::compose::layout::Layout;
+use crate::compose::root;
+use crate::context::BuildContext;
+use crate::events::Stage;
+use crate::outdir;
+use crate::plan::{BuildPlan, InstallOptions, Step};
+use crate::spec::defaults;
+
+/// What the boot image leaves in its tree.
+const RESULTS: [&str; 6] = ["images", "LiveOS", "EFI", "boot", ".discinfo", ".treeinfo"];
+
+impl Job<'_> {
+    /// The plan of the installer's boot image: small, and in a folder of its own.
+    fn installer_plan(&self) -> BuildPlan {
+        let mut plan = self.plan.clone();
+        plan.packages.clone_from(&self.dvd.installer);
+        plan.install = InstallOptions::default();
+        plan.paths.work = self.plan.paths.work.join("installer");
+        plan
+    }
+
+    /// Every command of the stage.
+    pub(super) fn installer_steps(&self) -> Vec<Step> {
+        let plan = self.installer_plan();
+        let job = job::Job::new(&plan, &plan.packages);
+        let mut steps = job.root_steps();
+        steps.extend(job.image_steps());
+        steps
+    }
+
+    /// The installer in the tree of the DVD.
+    pub(super) async fn build_installer(&self, ctx: &BuildContext) -> Result<(), BuildError> {
+        let plan = self.installer_plan();
+        let mut job = job::Job::new(&plan, &plan.packages);
+        stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
+        stage(ctx, Stage::Root, async {
+            job.install_root(ctx).await?;
+            self.write_buildstamp(&job.root)
+        })
+        .await?;
+        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
+        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        stage(ctx, Stage::Iso, async {
+            // An installer finds its second stage by it, and with that the packages beside it.
+            let stage2 = format!("inst.stage2=hd:LABEL={}", plan.volume_id);
+            job.write_boot_files(
+                ctx,
+                &kernel,
+                &MenuText {
+                    title: &format!("{} {} {}", plan.product, plan.version, self.dvd.flavor),
+                    timeout: MENU_SECONDS,
+                    kernel_args: Some(&stage2),
+                },
+            )?;
+            // Packed, the root is of no more use; it goes while programs run.
+            let clearing = job.clear_root();
+            let built = job.write_iso(ctx).await;
+            let _ = clearing.await;
+            built?;
+            let (tree, os) = (Layout::new(&plan.paths.work).tree(), self.folders.os());
+            let cancel = ctx.cancel.clone();
+            blocking(move || {
+                for name in RESULTS {
+                    let fresh = Fresh::of(&os.join(name))?;
+                    outdir::move_or_copy(&tree.join(name), fresh.path(), &cancel)
+                        .map_err(at(&os))?;
+                    fresh.install()?;
+                }
+                Ok(())
+            })
+            .await
+        })
+        .await
+    }
+
+    /// What an installer reads of itself, as lorax writes it
+    /// (<https://github.com/weldr/lorax/blob/master/src/pylorax/buildstamp.py>).
+    fn write_buildstamp(&self, root: &std::path::Path) -> Result<(), ComposeError> {
+        let path = root::vacant(root, ".buildstamp").map_err(at(root))?;
+        let BuildPlan {
+            product,
+            version,
+            arch,
+            created,
+            ..
+        } = self.plan;
+        let bugs = self.dvd.bug_url.as_deref().unwrap_or(defaults::BUG_URL);
+        write(
+            &path,
+            &format!(
+                "[Main]\nProduct={product}\nVersion={version}\nBugURL={bugs}\nIsFinal=False\n\
+                 UUID={}.{arch}\nVariant={}\n[Compose]\nfbs={}\n",
+                created.strftime("%Y%m%d%H%M"),
+                self.dvd.flavor,
+                env!("CARGO_PKG_VERSION")
+            ),
+        )
+    }
+}

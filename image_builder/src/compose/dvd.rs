@@ -1,0 +1,93 @@
+//! The ISO of a DVD: the installer's boot ISO, with the packages added.
+//!
+//! xorriso writes a new image from the old one, whose boot equipment (El Torito for BIOS and UEFI,
+//! MBR, partition table) it puts into the new one
+//! ([xorriso(1)](https://www.gnu.org/software/xorriso/man_1_xorriso.html), `-boot_image any replay`).
+//! Fedora's own DVDs are made in this way.
+
+use std::path::Path;
+
+use crate::process::Invocation;
+
+/// xorriso, making `to` of the boot ISO `from` with `files` in it: paths here and on the disc.
+/// `from` was made with the same volume id, by which its boot loader looks for the disc.
+#[must_use]
+pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)]) -> Invocation {
+    let drive = |path: &Path| format!("stdio:{}", path.display());
+    let mut xorriso = Invocation::new("xorriso")
+        // -no_rc: the host's start-up files must not change what is written.
+        .args(["-no_rc", "-indev"])
+        .arg(drive(from))
+        .arg("-outdev")
+        .arg(drive(to))
+        .args(["-boot_image", "any", "replay", "-volid", volume_id])
+        .args(["-joliet", "on"])
+        // Names of packages are longer than Joliet's 64 characters.
+        .args(["-compliance", "iso_9660_level=3:joliet_long_names"]);
+    for (here, there) in files {
+        xorriso = xorriso.arg("-map").path(here).arg(*there);
+    }
+    xorriso.arg("-end")
+}
+
+/// xorriso, making the ISO `to` of the folder `srpms` of source packages, which is `SRPMS` on it.
+#[must_use]
+pub fn source_iso(srpms: &Path, to: &Path, volume_id: &str) -> Invocation {
+    Invocation::new("xorriso")
+        .args(["-as", "mkisofs", "-iso-level", "3", "-R", "-J"])
+        .args(["-joliet-long", "-V", volume_id, "-o"])
+        .path(to)
+        .args(["-graft-points", &format!("SRPMS={}", srpms.display())])
+}
+
+/// The checksum that `checkisomd5` reads, put into an image that has one of an earlier time.
+#[must_use]
+pub fn implant_checksum(iso: &Path) -> Invocation {
+    Invocation::new("implantisomd5").arg("--force").path(iso)
+}
+
+/// pungi's list of checksums, which `sha256sum --check` reads: file names with their SHA-256.
+#[must_use]
+pub fn checksums(files: &[(String, String)]) -> String {
+    let mut text = "# The image checksum(s) are generated with sha256sum.\n".to_owned();
+    for (name, sha256) in files {
+        text.push_str(&format!("SHA256 ({name}) = {sha256}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dvd_is_its_boot_iso_with_packages() {
+        let files = [
+            (Path::new("/d/os/Packages"), "/Packages"),
+            (Path::new("/w/media.repo"), "/media.repo"),
+        ];
+        let line = rewrite(
+            Path::new("/d/os/images/boot.iso"),
+            Path::new("/d/iso/dvd.iso"),
+            "Fedora-Server-43-x86_64",
+            &files,
+        );
+        assert_eq!(
+            line.to_string(),
+            "xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
+             -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
+             -compliance iso_9660_level=3:joliet_long_names -map /d/os/Packages /Packages \
+             -map /w/media.repo /media.repo -end"
+        );
+    }
+
+    #[test]
+    fn checksums_are_lines_of_sha256sum() {
+        let sum = [("F-43-x86_64-DVD.iso".to_owned(), "ab".to_owned())];
+        assert_eq!(
+            checksums(&sum),
+            "# The image checksum(s) are generated with sha256sum.\n\
+             SHA256 (F-43-x86_64-DVD.iso) = ab\n"
+        );
+    }
+}
