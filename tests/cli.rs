@@ -339,3 +339,22 @@ fn the_service_configuration_holds_where_nothing_else_is_said() {
         .assert_exit(2)
         .assert_says(&["absent.toml"]);
 }
+
+#[test]
+fn folders_of_the_command_line_go_where_the_image_s_kind_has_them() {
+    let folders = Folders::new();
+    for (kind, tree) in [("boot", Some("/t")), ("dvd", None), ("live", None)] {
+        let text = format!("[DEFAULT]\ntype = {kind}\nrelease = 43\n");
+        let spec = folders.file("a.conf", text);
+        let plan = Program::new(binaries::fbs())
+            .args(["plan", "--json", "--workdir", "/w", "--outdir", "/t"])
+            .arg(spec)
+            .run();
+        let plan = plan.assert_exit(0).json();
+        assert_eq!(plan["paths"]["work_parent"], "/w", "{kind}");
+        assert_eq!(plan["paths"]["tree"].as_str(), tree, "{kind}");
+        if kind == "dvd" {
+            assert_eq!(plan["image"]["dvd"]["destination"], "/t");
+        }
+    }
+}

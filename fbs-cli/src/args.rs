@@ -88,10 +88,10 @@ pub(crate) struct Overrides {
     /// As --set staging=DIR, counted from the current folder
     #[arg(long, value_name = "DIR")]
     pub(crate) staging: Option<PathBuf>,
-    /// As --set outdir=DIR, counted from the current folder
+    /// As --set outdir=DIR (of a DVD destdir), counted from the current folder
     #[arg(long, value_name = "DIR")]
     pub(crate) outdir: Option<PathBuf>,
-    /// As --set workdir=DIR, counted from the current folder
+    /// As --set workdir=DIR (of a live image tmpdir), counted from the current folder
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     #[command(flatten)]

@@ -2,14 +2,19 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use image_builder::spec::{BuildSpec, Override, SpecError};
+use image_builder::spec::{BuildSpec, ImageType, Override, SpecError};
 
 use crate::args::Overrides;
 use crate::exit::{self, Exit};
 
 /// The spec with what the command line sets.
 pub(crate) fn load(conf: &Path, overrides: &Overrides) -> Result<BuildSpec, SpecError> {
-    BuildSpec::load_with(conf, &given(overrides))
+    let spec = BuildSpec::load_with(conf, &given(overrides, ImageType::Boot))?;
+    match spec.image_type() {
+        ImageType::Boot => Ok(spec),
+        // Only now it is known how the folders are called in it.
+        image => BuildSpec::load_with(conf, &given(overrides, image)),
+    }
 }
 
 /// Prints what is wrong with a spec, every mistake on a line of its own.
@@ -30,14 +35,22 @@ pub(crate) fn report(conf: &Path, error: &SpecError) -> Exit {
     Exit::Usage
 }
 
-fn given(args: &Overrides) -> Vec<Override> {
+fn given(args: &Overrides, image: ImageType) -> Vec<Override> {
+    let tree = match image {
+        ImageType::Dvd => "destdir",
+        ImageType::Boot | ImageType::Live => "outdir",
+    };
+    let work = match image {
+        ImageType::Live => "tmpdir",
+        ImageType::Boot | ImageType::Dvd => "workdir",
+    };
     let words = [
         ("release", args.release.clone()),
         ("backend", args.backend.clone()),
         ("boot_test", args.boot_test.clone()),
         ("staging", args.staging.as_deref().map(absolute)),
-        ("outdir", args.outdir.as_deref().map(absolute)),
-        ("workdir", args.workdir.as_deref().map(absolute)),
+        (tree, args.outdir.as_deref().map(absolute)),
+        (work, args.workdir.as_deref().map(absolute)),
         ("koji_hub", args.koji.koji_hub.clone()),
         ("koji_files", args.koji.koji_files.clone()),
     ];

@@ -249,13 +249,16 @@ mod tests {
         let plan = plan(&format!("{SPEC}label=FWL\nproduct=Test\ntimeout=2h\n"), "");
         assert_eq!(
             invocation(&plan).to_string(),
-            "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc -- \
-             flock --no-fork --verbose /run/lock/fbs-livemedia-creator.lock \
-             sh -c 'mount --bind \"$1\" /tmp && shift 2 && exec \"$@\"' sh /w/installer-tmp -- \
+            format!(
+                "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
+                 -- flock --no-fork --verbose /run/lock/fbs-livemedia-creator.lock \
+                 sh -c '{}' sh /w/installer-tmp -- \
              livemedia-creator --make-iso --no-virt --iso-only --iso-name live.iso \
              --ks /w/live.ks --project=Test --releasever=43 --volid=FWL --rootfs-type=squashfs \
              --nomacboot --timeout=108 --logfile /w/logs/livemedia-creator.log --tmp /w/tmp \
-             --resultdir /w/result"
+             --resultdir /w/result",
+                namespace::OWN_TMP
+            )
         );
         let brief = invocation(&plan).brief();
         assert!(

@@ -20,6 +20,8 @@ pub fn apart(command: Invocation) -> Invocation {
 }
 
 /// [`apart`], with `tmp` as its `/tmp`, and one at a time on the host: the others wait for `lock`.
+/// The folders of the host's `/tmp` are in it too, since builds and repositories may lie there; its
+/// files are not.
 #[must_use]
 pub fn apart_in_turn(lock: &Path, tmp: &Path, command: Invocation) -> Invocation {
     let turn = Invocation::new("flock")
@@ -31,7 +33,12 @@ pub fn apart_in_turn(lock: &Path, tmp: &Path, command: Invocation) -> Invocation
 }
 
 /// Runs what stands behind `--` with the folder in front of it as `/tmp`.
-const OWN_TMP: &str = r#"mount --bind "$1" /tmp && shift 2 && exec "$@""#;
+pub(crate) const OWN_TMP: &str = concat!(
+    r#"for folder in /tmp/* /tmp/.[!.]*; do "#,
+    r#"if [ -d "$folder" ] && [ ! -L "$folder" ]; then "#,
+    r#"mkdir -p "$1/${folder##*/}" && mount --rbind "$folder" "$1/${folder##*/}" || exit; "#,
+    r#"fi; done; mount --rbind "$1" /tmp && shift 2 && exec "$@""#,
+);
 
 /// `command` behind `--` and all that runs it.
 fn behind(outer: Invocation, command: Invocation) -> Invocation {
@@ -57,10 +64,11 @@ mod tests {
         );
         assert_eq!(
             apart_in_turn(Path::new("/run/lock/l"), Path::new("/w/tmp"), tool).to_string(),
-            "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc -- \
-             flock --no-fork --verbose /run/lock/l sh -c \
-             'mount --bind \"$1\" /tmp && shift 2 && exec \"$@\"' sh /w/tmp -- \
-             livecd-creator -c a.ks"
+            format!(
+                "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
+                 -- flock --no-fork --verbose /run/lock/l sh -c '{OWN_TMP}' sh /w/tmp -- \
+                 livecd-creator -c a.ks"
+            )
         );
     }
 }

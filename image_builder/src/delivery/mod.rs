@@ -75,7 +75,7 @@ pub fn lists(
         return Ok(Vec::new());
     };
     let pretty = |value: serde_json::Value| format!("{value:#}\n");
-    let packages = contents.packages.packages();
+    let packages = contents.delivered_packages();
     let texts = [
         ("CHECKSUM".to_owned(), checksum::text(&images)),
         (
