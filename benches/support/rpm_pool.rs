@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use md5::Digest;
 use rpm::{BuildConfig, CompressionType, Dependency, FileOptions, PackageBuilder};
 
 /// They are made side by side.
@@ -80,6 +81,46 @@ fn make(number: usize, path: &Path) {
     }
     let package = builder.build().expect("the package can be built");
     package.write_file(path).expect("the file can be written");
+    let rpm = fs::read(path).expect("the file can be read");
+    fs::write(path, with_md5(&rpm)).expect("the file can be written");
+}
+
+/// The RPM with the MD5 of its header and payload in its signature header, as rpm's own builds have
+/// it and Koji knows files by it; the crate leaves it out.
+///
+/// The format: <https://rpm-software-management.github.io/rpm/manual/format_v4.html>
+fn with_md5(rpm: &[u8]) -> Vec<u8> {
+    const LEAD: usize = 96;
+    const MAGIC: usize = 8;
+    const INTRO: usize = MAGIC + 8;
+    const ENTRY: usize = 16;
+    /// RPMSIGTAG_MD5, an array of bytes.
+    const TAG: u32 = 1004;
+    const BIN: u32 = 7;
+    let number = |at: usize| {
+        let bytes: [u8; 4] = rpm[at..at + 4].try_into().expect("four bytes are four");
+        u32::from_be_bytes(bytes)
+    };
+    let (entries, stored) = (number(LEAD + MAGIC), number(LEAD + MAGIC + 4));
+    let index = LEAD + INTRO;
+    let store = index + ENTRY * entries as usize;
+    let end = store + stored as usize;
+    // The next header begins at a multiple of 8.
+    let rest = &rpm[end.next_multiple_of(8)..];
+    let sum = md5::Md5::digest(rest);
+    let mut out = rpm[..LEAD + MAGIC].to_vec();
+    for word in [entries + 1, stored + sum.len() as u32] {
+        out.extend(word.to_be_bytes());
+    }
+    out.extend(&rpm[index..store]);
+    for word in [TAG, BIN, stored, sum.len() as u32] {
+        out.extend(word.to_be_bytes());
+    }
+    out.extend(&rpm[store..end]);
+    out.extend(sum);
+    out.resize(out.len().next_multiple_of(8), 0);
+    out.extend(rest);
+    out
 }
 
 /// The RPMs in `folder` and below it, sorted by name.
