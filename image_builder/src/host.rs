@@ -8,6 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Arch, Backend, RootFs};
 
+/// How many bytes are free on the disk that holds `folder`, which exists.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let stat = nix::sys::statvfs::statvfs(folder)?;
+    Ok(stat.fragment_size().saturating_mul(stat.blocks_available()))
+}
+
 /// Something that a build needs from the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {

@@ -8,7 +8,7 @@ use url::Url;
 use crate::context::BuildContext;
 use crate::destdir::{self, DestdirError};
 use crate::error::{ErrorKind, StageError};
-use crate::host::{Host, Missing};
+use crate::host::{Host, Missing, free_bytes};
 use crate::http;
 use crate::outdir::{self, OutdirError};
 use crate::plan::BuildPlan;
@@ -213,8 +213,7 @@ fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
         source,
     };
     std::fs::create_dir_all(folder).map_err(fail)?;
-    let stat = nix::sys::statvfs::statvfs(folder).map_err(|error| fail(error.into()))?;
-    let free_mib = stat.fragment_size() * stat.blocks_available() / (1024 * 1024);
+    let free_mib = free_bytes(folder).map_err(fail)? / (1024 * 1024);
     if free_mib < needed_mib {
         return Err(PreflightError::Space {
             path: folder.to_owned(),

@@ -1,5 +1,6 @@
 //! `build-report.json`: everything about a build, for machines.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -117,6 +118,17 @@ pub struct NotApplied {
     pub what: String,
     /// Why.
     pub reason: String,
+}
+
+impl fmt::Display for NotApplied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            place,
+            what,
+            reason,
+        } = self;
+        write!(f, "{place}: not applied: {what}: {reason}")
+    }
 }
 
 /// A script of a kickstart that ran.

@@ -186,13 +186,7 @@ impl Tool<'_> {
 /// The record of a kickstart of which this was left out, which the log says too.
 pub(super) fn left_out(ctx: &BuildContext, not_applied: Vec<NotApplied>) -> KickstartRecord {
     for part in &not_applied {
-        let NotApplied {
-            place,
-            what,
-            reason,
-        } = part;
-        ctx.events
-            .warn(format!("{place}: not applied: {what}: {reason}"));
+        ctx.events.warn(part.to_string());
     }
     KickstartRecord {
         not_applied,

@@ -1,7 +1,7 @@
 //! Files and folders of a build, with errors that name the path.
 
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -60,4 +60,18 @@ pub(crate) fn require(path: &Path) -> Result<(), ComposeError> {
 /// Lets everybody read a file.
 pub(crate) fn make_readable(path: &Path) -> Result<(), ComposeError> {
     std::fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(at(path))
+}
+
+/// Removes a file or a folder with all that is in it, a symbolic link itself; what is not there is
+/// gone already.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::ComposeError;
+use super::files::remove;
 
 /// The kernel of a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,18 +176,6 @@ pub fn size(root: &Path) -> io::Result<u64> {
         }
     }
     Ok(total)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
-        Ok(_) => std::fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{ComposeError, root, sandbox};
 use crate::context::BuildContext;
 use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, seconds};
+use crate::host::free_bytes;
 use crate::kickstart::{Script, SectionKind};
 use crate::process::{CommandError, Exit, Invocation, Stream};
 use crate::report::ScriptRecord;
@@ -233,8 +234,8 @@ impl Scripts {
         let cancel = ctx.cancel.child_token();
         let invocation = self.invocation(script, number);
         let mut run = std::pin::pin!(ctx.run_into(&invocation, Arc::new(sink), &cancel));
-        let reserve = RESERVE.min(self.free().unwrap_or_default() / 4);
-        let is_full = || self.free().is_some_and(|free| free < reserve);
+        let reserve = RESERVE.min(free_bytes(&self.root).unwrap_or_default() / 4);
+        let is_full = || free_bytes(&self.root).is_ok_and(|free| free < reserve);
         let mut full = false;
         let result = loop {
             match tokio::time::timeout(Duration::from_millis(100), &mut run).await {
@@ -262,12 +263,6 @@ impl Scripts {
             Err(error) => return Err(error.into()),
         };
         Err(problem.of(script).into())
-    }
-
-    /// Bytes that are free on the root's disk.
-    fn free(&self) -> Option<u64> {
-        let stat = nix::sys::statvfs::statvfs(&self.root).ok()?;
-        Some(stat.fragment_size() * stat.blocks_available())
     }
 
     /// The log goes where the script wants it, if that is in the root.

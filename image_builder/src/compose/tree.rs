@@ -1,7 +1,10 @@
 //! `.discinfo` and `.treeinfo`: what an installation tree says of itself.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use super::ComposeError;
+use crate::digest;
 use crate::spec::Arch;
 
 /// One file of the tree with its checksum.
@@ -11,6 +14,25 @@ pub struct TreeFile {
     pub path: String,
     /// Its SHA-256, as hex.
     pub sha256: String,
+}
+
+impl TreeFile {
+    /// The files `names` of `tree`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// One that cannot be read.
+    pub(crate) async fn hash(tree: &Path, names: &[&str]) -> Result<Vec<Self>, ComposeError> {
+        let files: Vec<PathBuf> = names.iter().map(|name| tree.join(name)).collect();
+        let digests = digest::sha256_files(&files)
+            .await
+            .map_err(|(path, source)| ComposeError::Io { path, source })?;
+        let listed = names.iter().zip(digests).map(|(name, sha256)| Self {
+            path: (*name).to_owned(),
+            sha256,
+        });
+        Ok(listed.collect())
+    }
 }
 
 /// The packages of a tree, where it has some.

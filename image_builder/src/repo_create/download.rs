@@ -22,6 +22,7 @@ use super::rate::{DownloadProgress, Rate};
 use super::rpm_file::Expected;
 use crate::context::BuildContext;
 use crate::events::{Stage, Unit};
+use crate::host::free_bytes;
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -295,9 +296,7 @@ impl Downloader {
 }
 
 fn check_space(folder: &Path, needed: u64) -> Result<(), RepoError> {
-    let stat =
-        nix::sys::statvfs::statvfs(folder).map_err(|error| RepoError::io(folder)(error.into()))?;
-    let free = stat.fragment_size().saturating_mul(stat.blocks_available());
+    let free = free_bytes(folder).map_err(RepoError::io(folder))?;
     if needed > 0 && free < needed.saturating_add(MARGIN) {
         return Err(RepoError::Space {
             path: folder.to_owned(),

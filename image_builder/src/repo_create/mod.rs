@@ -41,7 +41,7 @@ pub use metadata_file::Compression;
 pub use rate::DownloadProgress;
 pub use repodata::{CreateRepo, RepoSummary};
 pub use rpm_file::{Expected, IntactRpm, RpmCheck, verify};
-pub(crate) use rpm_header::RpmHeader;
+pub(crate) use rpm_header::{RpmHeader, nevra};
 pub use side_error::SideRepoError;
 pub use side_repository::{RepoCreate, RepoCreateOptions, SideRepository, SideRequest, folder_url};
 

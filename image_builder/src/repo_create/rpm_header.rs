@@ -28,18 +28,13 @@ pub(crate) struct RpmHeader {
 impl RpmHeader {
     /// `name-[epoch:]version-release.arch`; an epoch of 0 is left out.
     pub(crate) fn nevra(&self) -> String {
-        let epoch = match self.epoch {
-            0 => String::new(),
-            epoch => format!("{epoch}:"),
-        };
-        let Self {
-            name,
-            version,
-            release,
-            arch,
-            ..
-        } = self;
-        format!("{name}-{epoch}{version}-{release}.{arch}")
+        nevra(
+            &self.name,
+            self.epoch.into(),
+            &self.version,
+            &self.release,
+            &self.arch,
+        )
     }
 
     /// Reads the headers of an RPM, and perhaps some bytes more.
@@ -69,6 +64,15 @@ impl RpmHeader {
         });
         Ok(read.map_err(|error| RpmFault::Parse(error.to_string())))
     }
+}
+
+/// `name-[epoch:]version-release.arch`; an epoch of 0 is left out.
+pub(crate) fn nevra(name: &str, epoch: u64, version: &str, release: &str, arch: &str) -> String {
+    let epoch = match epoch {
+        0 => String::new(),
+        epoch => format!("{epoch}:"),
+    };
+    format!("{name}-{epoch}{version}-{release}.{arch}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::InspectError;
 use crate::context::BuildContext;
 use crate::process::{CommandError, Invocation};
-use crate::repo_create::RpmHeader;
+use crate::repo_create::{RpmHeader, nevra};
 
 /// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,18 +42,13 @@ impl Package {
     /// `name-[epoch:]version-release.arch`; an epoch of 0 is left out.
     #[must_use]
     pub fn nevra(&self) -> String {
-        let epoch = match self.epoch {
-            0 => String::new(),
-            epoch => format!("{epoch}:"),
-        };
-        let Self {
-            name,
-            version,
-            release,
-            arch,
-            ..
-        } = self;
-        format!("{name}-{epoch}{version}-{release}.{arch}")
+        nevra(
+            &self.name,
+            self.epoch,
+            &self.version,
+            &self.release,
+            &self.arch,
+        )
     }
 
     /// A line of [`QUERY`].

@@ -13,8 +13,8 @@ use crate::compose::root::{self, Kernel};
 use crate::compose::tree::{TreeFile, TreeInfo};
 use crate::compose::{ComposeError, initramfs, iso, root_image};
 use crate::context::{BuildContext, Line};
-use crate::digest;
 use crate::events::{Stage, Unit};
+use crate::host::free_bytes;
 use crate::http;
 use crate::plan::{BuildPlan, Step};
 use crate::process::{CommandError, Completed, Invocation};
@@ -426,21 +426,10 @@ impl<'a> Job<'a> {
             KERNEL,
             "images/efiboot.img",
         ];
-        let files = hashed.map(|name| tree.join(name));
-        let digests = digest::sha256_files(&files)
-            .await
-            .map_err(|(path, source)| ComposeError::Io { path, source })?;
-        let iso_sha256 = digests.first().cloned().unwrap_or_default();
-        let listed: Vec<TreeFile> = hashed
-            .iter()
-            .zip(digests)
-            .map(|(name, sha256)| TreeFile {
-                path: (*name).to_owned(),
-                sha256,
-            })
-            .collect();
+        let listed = TreeFile::hash(&tree, &hashed).await?;
+        let iso_sha256 = listed.first().map(|iso| iso.sha256.clone());
         write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))?;
-        Ok(iso_sha256)
+        Ok(iso_sha256.unwrap_or_default())
     }
 
     pub(super) fn tree_info(&self) -> TreeInfo<'_> {
@@ -475,8 +464,7 @@ pub(super) fn no_space(
     else {
         return result;
     };
-    let free = nix::sys::statvfs::statvfs(folder)
-        .map(|stat| stat.fragment_size() * stat.blocks_available());
+    let free = free_bytes(folder);
     // xorriso looks at the free space first, and writes nothing when it is too little.
     let refused = |line: &String| line.contains("exceeds free space on media");
     if free.is_ok_and(|free| free < FULL) || tail.iter().any(refused) {

@@ -153,10 +153,7 @@ impl<'a> Image<'a> {
         for task in &self.tasks {
             let told = carry_out(ctx, task, &self.job.root, &self.scripts.shared).await?;
             if let Some(not_applied) = told {
-                ctx.events.warn(format!(
-                    "{}: not applied: {}: {}",
-                    not_applied.place, not_applied.what, not_applied.reason
-                ));
+                ctx.events.warn(not_applied.to_string());
                 record.not_applied.push(not_applied);
             }
         }

@@ -36,12 +36,6 @@ impl Job<'_> {
         self.plan.paths.work.join("disc")
     }
 
-    /// An ISO is made beside its place.
-    fn fresh_iso(iso: &Path) -> PathBuf {
-        let name = iso.file_name().unwrap_or_default().to_string_lossy();
-        iso.with_file_name(format!(".{name}.new"))
-    }
-
     fn rewrite(&self, to: &Path) -> Invocation {
         let (os, disc) = (self.folders.os(), self.disc());
         dvd::rewrite(
@@ -65,10 +59,10 @@ impl Job<'_> {
 
     /// Every command of the stage.
     pub(super) fn iso_commands(&self) -> Vec<Invocation> {
-        let fresh = Self::fresh_iso(&self.folders.dvd());
+        let fresh = Fresh::path_for(&self.folders.dvd());
         let mut commands = vec![self.rewrite(&fresh), dvd::implant_checksum(&fresh)];
         if self.dvd.source_iso {
-            let fresh = Self::fresh_iso(&self.folders.source_iso());
+            let fresh = Fresh::path_for(&self.folders.source_iso());
             commands.extend([self.source_iso(&fresh), dvd::implant_checksum(&fresh)]);
         }
         commands
@@ -124,18 +118,7 @@ impl Job<'_> {
     /// `.treeinfo`, `.discinfo` and `media.repo`, of the tree and of the disc.
     async fn write_metadata(&self) -> Result<(), ComposeError> {
         let (os, disc) = (self.folders.os(), self.disc());
-        let files: Vec<PathBuf> = HASHED.iter().map(|name| os.join(name)).collect();
-        let digests = digest::sha256_files(&files)
-            .await
-            .map_err(|(path, source)| ComposeError::Io { path, source })?;
-        let files: Vec<TreeFile> = HASHED
-            .iter()
-            .zip(digests)
-            .map(|(name, sha256)| TreeFile {
-                path: (*name).to_owned(),
-                sha256,
-            })
-            .collect();
+        let files = TreeFile::hash(&os, &HASHED).await?;
         for (folder, on_disc) in [(&os, false), (&disc, true)] {
             make_folder(folder)?;
             // On the disc the boot image would be itself.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::compose::files::make_folder;
+use crate::compose::files::{make_folder, remove};
 use crate::compose::{ComposeError, DvdError};
 
 /// A file or folder that will stand at a place: beside it until it is whole, and gone if it is not
@@ -20,13 +20,18 @@ impl Fresh {
     pub(super) fn of(place: &Path) -> Result<Self, ComposeError> {
         make_folder(place.parent().unwrap_or(Path::new("/")))?;
         let new = Self {
-            fresh: beside(place, "new"),
+            fresh: Self::path_for(place),
             place: place.to_owned(),
         };
         for stray in [new.fresh.clone(), beside(place, "old")] {
             remove(&stray).map_err(at(&stray))?;
         }
         Ok(new)
+    }
+
+    /// Where the one for `place` is made.
+    pub(super) fn path_for(place: &Path) -> PathBuf {
+        beside(place, "new")
     }
 
     /// Where it is made.
@@ -71,18 +76,6 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> ComposeError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ComposeError::NoSpace { path },
         io::ErrorKind::Interrupted => DvdError::Cancelled.into(),
         _ => ComposeError::Io { path, source },
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
-        Ok(_) => std::fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 
