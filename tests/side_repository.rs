@@ -11,7 +11,7 @@ use fbs_suite::command::{Finished, Program};
 use fbs_suite::folders::entries;
 use fbs_suite::need::Need;
 use fbs_suite::{Folders, need};
-use hub::{Fault, Hub, Times, record};
+use hub::{Fault, Hub, KnownBy, Times, record};
 use nix::sys::signal::Signal;
 use rpm::{BuildConfig, PackageBuilder};
 use serde_json::Value;
@@ -32,17 +32,18 @@ impl Side {
 
     /// A build of the named RPMs, all of one version; its number.
     fn publish(&self, nvr: &str, rpms: &[(&str, &str)]) -> u64 {
+        self.publish_as(built(BuildConfig::v4(), 1_700_000_000), nvr, rpms)
+    }
+
+    /// The same with RPMs of another format.
+    fn publish_as(&self, config: BuildConfig, nvr: &str, rpms: &[(&str, &str)]) -> u64 {
         let folder = self.folders.top().join(format!("build-{nvr}"));
         fs::create_dir(&folder).unwrap();
         let mut parts = nvr.rsplitn(3, '-');
         let (release, version) = (parts.next().unwrap(), parts.next().unwrap());
         for (name, arch) in rpms {
             let rpm = PackageBuilder::new(name, version, "MIT", arch, "for a test")
-                .using_config(
-                    BuildConfig::v4()
-                        .reserved_space(None)
-                        .source_date(1_700_000_000_u32),
-                )
+                .using_config(config)
                 .release(release)
                 .build()
                 .unwrap();
@@ -86,6 +87,11 @@ impl Side {
             .filter(|name| name.ends_with(".rpm"));
         assert_eq!(rpms.count(), 0, "{done}");
     }
+}
+
+/// A format, with the time that an RPM was made at.
+fn built(format: BuildConfig, seconds: u32) -> BuildConfig {
+    format.reserved_space(None).source_date(seconds)
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -385,6 +391,56 @@ fn files_that_are_not_what_they_should_be_are_fetched_again_and_then_refused() {
         side.siderepo(&nvr).run().assert_exit(0);
         side.fbs("cache").arg("clear").run().assert_exit(0);
         fs::remove_dir_all(side.out()).unwrap();
+    }
+}
+
+#[test]
+fn rpms_that_the_hub_knows_by_a_digest_of_their_header() {
+    let side = Side::new();
+    side.hub.know_rpms_by(KnownBy::HeaderDigest);
+    let formats = [
+        ("alpha", BuildConfig::v4(), "header SHA-256"),
+        ("beta", BuildConfig::v6(), "header SHA3-256"),
+    ];
+    for (name, format, _) in formats {
+        let format = built(format, 1_700_000_000);
+        side.publish_as(format, &format!("{name}-1-1.fc43"), &[(name, "noarch")]);
+    }
+    let args = ["--nvr", "alpha-1-1.fc43", "--nvr", "beta-1-1.fc43"];
+    side.siderepo(&args).run().assert_exit(0);
+    let files = side.files();
+    assert_eq!(
+        files[1..3],
+        ["alpha-1-1.fc43.noarch.rpm", "beta-1-1.fc43.noarch.rpm"]
+    );
+    // The cache knows them by the same.
+    let again = side.siderepo(&args).arg("--json").run();
+    let result: Value = serde_json::from_str(again.assert_exit(0).stdout.last().unwrap()).unwrap();
+    assert_eq!(result["reused"], 2);
+
+    for (name, format, digest) in formats {
+        let side = Side::new();
+        side.hub.know_rpms_by(KnownBy::HeaderDigest);
+        let nvr = format!("{name}-1-1.fc43");
+        side.publish_as(built(format, 1_600_000_000), &nvr, &[(name, "noarch")]);
+        let rpm = format!("{nvr}.noarch.rpm");
+        side.hub.fail(&rpm, Fault::Corrupt, Times::Always);
+        let done = side.siderepo(&["--nvr", &nvr]).run();
+        side.assert_refused(&done, 4, &[&rpm]);
+        side.hub.heal();
+        // Intact, and of the same name, but made at another time.
+        let other = side.folders.top().join("build-other-1-1.fc43");
+        side.publish_as(
+            built(format, 1_700_000_000),
+            "other-1-1.fc43",
+            &[(name, "noarch")],
+        );
+        side.hub.insert_file(
+            &format!("/packages/{name}/1/1.fc43/noarch/{rpm}"),
+            fs::read(other.join(&rpm)).unwrap(),
+        );
+        let done = side.siderepo(&["--nvr", &nvr]).run();
+        side.assert_refused(&done, 4, &[&rpm, digest, "instead of"]);
     }
 }
 

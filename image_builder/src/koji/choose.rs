@@ -8,6 +8,7 @@ use url::Url;
 use super::build::{Build, BuildState};
 use super::look_up::Candidate;
 use super::nvr::{BuildId, BuildRef};
+use super::payload_hash::PayloadHash;
 use super::rpm::Rpm;
 use super::sigkey::SigKey;
 use super::url::{FileUrls, Unfit, file_name};
@@ -57,8 +58,10 @@ impl ChooseOptions {
 /// An RPM that goes into the side repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChosenRpm {
-    /// The RPM: its size and its payload hash are to be checked.
+    /// The RPM; its size is to be checked.
     pub rpm: Rpm,
+    /// What its content must be, in every copy.
+    pub payload_hash: PayloadHash,
     /// Its file name, safe to use in a folder.
     pub file_name: String,
     /// Where copies of it may be, the best first. A signed copy may be gone (404); the last is the
@@ -171,7 +174,8 @@ fn rpms(
         .map(|rpm| {
             Ok(ChosenRpm {
                 file_name: file_name(rpm)?,
-                urls: files.of(build, checked(rpm)?, &options.signed_by)?,
+                payload_hash: payload_hash(rpm)?,
+                urls: files.of(build, with_size(rpm)?, &options.signed_by)?,
                 build: build.nvr(),
                 rpm: rpm.clone(),
             })
@@ -194,15 +198,15 @@ fn rpms(
     })
 }
 
-/// The RPM, if a download of it can be checked.
-fn checked(rpm: &Rpm) -> Result<&Rpm, Unfit> {
-    let hash = &rpm.payloadhash;
-    if hash.len() < 32 || hash.len() > 128 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Unfit {
-            what: "the payload hash of an RPM",
-            text: hash.clone(),
-        });
-    }
+fn payload_hash(rpm: &Rpm) -> Result<PayloadHash, Unfit> {
+    rpm.payloadhash.parse().map_err(|_| Unfit {
+        what: "the payload hash of an RPM",
+        text: rpm.payloadhash.clone(),
+    })
+}
+
+/// The RPM, if the hub tells its size.
+fn with_size(rpm: &Rpm) -> Result<&Rpm, Unfit> {
     if rpm.size == 0 {
         return Err(Unfit {
             what: "the size of an RPM",
@@ -217,7 +221,7 @@ fn checked(rpm: &Rpm) -> Result<&Rpm, Unfit> {
 struct Taken {
     builds: BTreeSet<BuildId>,
     packages: BTreeMap<String, String>,
-    files: BTreeMap<String, (String, String)>,
+    files: BTreeMap<String, (PayloadHash, String)>,
 }
 
 impl Taken {
@@ -241,7 +245,7 @@ impl Taken {
     fn files(&mut self, build: &Build, rpms: Vec<ChosenRpm>) -> Result<Vec<ChosenRpm>, Wrong> {
         let mut kept = Vec::with_capacity(rpms.len());
         for rpm in rpms {
-            let hash = rpm.rpm.payloadhash.clone();
+            let hash = rpm.payload_hash.clone();
             match self.files.get(&rpm.file_name) {
                 Some((known, _)) if *known == hash => {}
                 Some((_, other)) => {

@@ -26,8 +26,8 @@ pub struct Rpm {
     pub arch: String,
     /// The size of the unsigned copy in bytes.
     pub size: u64,
-    /// RPM's SIGMD5, the MD5 of header and payload, in hexadecimal: the same for every signed
-    /// copy.
+    /// A digest of its content, as the hub writes it: what a [`PayloadHash`](super::PayloadHash)
+    /// is read from.
     pub payloadhash: String,
     /// Whether it is of a draft build.
     pub draft: bool,

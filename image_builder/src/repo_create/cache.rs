@@ -7,7 +7,7 @@
 //!                         bash-5.3-1.fc43.x86_64.rpm.part     what is there so far
 //! ```
 //!
-//! An entry is named by the content: the SIGMD5 that Koji promises, or the file's SHA-256. A file
+//! An entry is named by the content: the payload hash that Koji promises, or the file's SHA-256. A file
 //! enters only when it was verified; a kill at any moment leaves at most a partial file, with which
 //! the next download goes on. Repositories get hard links, so that an entry can be pruned while
 //! they are in use.
@@ -126,7 +126,7 @@ impl RpmCache {
         &self.root
     }
 
-    /// The folder of the entry `key`, a checksum in hex.
+    /// The folder of the entry `key`, which begins with a checksum in hex.
     pub(super) fn folder(&self, key: &str) -> PathBuf {
         self.root.join(&key[..2]).join(key)
     }

@@ -23,6 +23,7 @@ use super::rpm_file::Expected;
 use crate::context::BuildContext;
 use crate::events::{Stage, Unit};
 use crate::host::free_bytes;
+use crate::koji::{PayloadHash, RpmDigest};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -54,8 +55,8 @@ pub struct Download {
     pub copies: Vec<RemoteCopy>,
     /// The name that it gets: plain, and ending in `.rpm`.
     pub file_name: String,
-    /// The MD5 of header and payload, in hex (Koji's `payloadhash`). This or `sha256` is needed.
-    pub sigmd5: Option<String>,
+    /// What Koji knows its content by. This or `sha256` is needed.
+    pub payload_hash: Option<PayloadHash>,
     /// The SHA-256 of the file, in hex.
     pub sha256: Option<String>,
 }
@@ -75,24 +76,31 @@ impl Download {
                 problem,
             })
         };
-        match (&self.sigmd5, &self.sha256) {
-            (None, None) => return fail("neither its SIGMD5 nor its SHA-256 is known"),
-            (Some(md5), _) if !hex::is_hex(md5, 16) => return fail("its SIGMD5 is no MD5"),
+        match (&self.payload_hash, &self.sha256) {
+            (None, None) => return fail("neither its payload hash nor its SHA-256 is known"),
             (_, Some(sha)) if !hex::is_hex(sha, 32) => return fail("its SHA-256 is none"),
             _ => {}
         }
         Ok(Expected {
             size: None,
-            sigmd5: self.sigmd5.clone(),
+            payload_hash: self.payload_hash.clone(),
             sha256: self.sha256.clone(),
             keyring: keyring.cloned(),
         })
     }
 
     /// The cache's name for it.
-    pub(super) fn key(&self) -> &str {
-        let digest = self.sigmd5.as_deref().or(self.sha256.as_deref());
-        digest.unwrap_or_default()
+    pub(super) fn key(&self) -> String {
+        let Some(hash) = &self.payload_hash else {
+            return self.sha256.clone().unwrap_or_default();
+        };
+        // The digests of a header are as long as the SHA-256 of a file, and are none.
+        let digest = match hash.digest() {
+            RpmDigest::SigMd5 => "",
+            RpmDigest::Sha256Header => "-sha256header",
+            RpmDigest::Sha3Header => "-sha3header",
+        };
+        format!("{}{digest}", hash.hex())
     }
 
     /// Its size, if known; the largest where the copies differ.
@@ -219,7 +227,7 @@ impl Downloader {
         let files: Vec<_> = downloads
             .iter()
             .map(|download| {
-                let folder = self.cache.folder(download.key());
+                let folder = self.cache.folder(&download.key());
                 (folder, download.file_name.clone(), download.size())
             })
             .collect();

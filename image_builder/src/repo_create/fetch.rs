@@ -49,7 +49,7 @@ enum Failed {
 impl Fetch {
     /// The RPM, from the cache or through it.
     pub(super) async fn run(mut self) -> Result<CachedRpm, RepoError> {
-        let folder = self.cache.folder(self.download.key());
+        let folder = self.cache.folder(&self.download.key());
         let io = |error| RepoError::io(&folder)(error);
         let mut filled = false;
         loop {
@@ -78,7 +78,7 @@ impl Fetch {
         &self,
         kind: fn(&std::path::Path) -> std::io::Result<Option<EntryLock>>,
     ) -> std::io::Result<Option<EntryLock>> {
-        let folder = self.cache.folder(self.download.key());
+        let folder = self.cache.folder(&self.download.key());
         spawn_blocking(move || kind(&folder)).await?
     }
 

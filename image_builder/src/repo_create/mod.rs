@@ -2,7 +2,7 @@
 //!
 //! [`Downloader`] brings RPMs into the [`RpmCache`], of which every file was verified before it
 //! entered; [`CachedRpm::place`] puts them into a folder; [`CreateRepo`] writes the repodata that
-//! makes the folder a repository. None of them knows of Koji: they take addresses and checksums.
+//! makes the folder a repository. None of them asks Koji: they take addresses and checksums.
 //! [`RepoCreate`] puts them together: from names, numbers, tags and updates to a repository.
 
 mod attempt;

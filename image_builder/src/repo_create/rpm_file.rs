@@ -17,6 +17,7 @@ use super::fault::RpmFault;
 use super::header::{self, Head, Layout};
 use super::hex;
 use super::keyring::Keyring;
+use crate::koji::{PayloadHash, RpmDigest};
 
 /// Read at once, in bytes.
 pub(super) const CHUNK: usize = 256 * 1024;
@@ -26,9 +27,8 @@ pub(super) const CHUNK: usize = 256 * 1024;
 pub struct Expected {
     /// Its size in bytes.
     pub size: Option<u64>,
-    /// The MD5 of header and payload, in hex. Koji calls it `payloadhash`, rpm `RPMTAG_SIGMD5`; it
-    /// is the same for the signed and the unsigned copy of an RPM.
-    pub sigmd5: Option<String>,
+    /// What Koji knows its content by; the same for the signed and the unsigned copy of an RPM.
+    pub payload_hash: Option<PayloadHash>,
     /// The SHA-256 of the whole file, in hex.
     pub sha256: Option<String>,
     /// The keys of which one must have signed it.
@@ -113,6 +113,9 @@ impl RpmCheck {
                 }
             };
             let metadata = parse(head, layout)?;
+            if let Some(hash) = &self.expected.payload_hash {
+                check_header(&metadata, hash)?;
+            }
             self.sigmd5.update(&head[layout.header..layout.payload]);
             if let Some(keyring) = &self.expected.keyring {
                 keyring.check(&metadata)?;
@@ -162,7 +165,10 @@ impl RpmCheck {
             .get_entry_data_as_binary(IndexSignatureTag::RPMSIGTAG_MD5)
             .ok()
             .map(hex::encode);
-        for expected in [own, self.expected.sigmd5].into_iter().flatten() {
+        let promised = (self.expected.payload_hash)
+            .filter(|hash| hash.digest() == RpmDigest::SigMd5)
+            .map(|hash| hash.hex().to_owned());
+        for expected in [own, promised].into_iter().flatten() {
             same("MD5 of header and payload", &expected, &sigmd5)?;
         }
         let sha256 = hex::encode(&self.sha256.finalize());
@@ -193,6 +199,29 @@ pub(super) fn parse(head: &[u8], layout: Layout) -> Result<PackageMetadata, RpmF
         .and_then(|report| report.result())
         .map_err(|error| RpmFault::Parse(error.to_string()))?;
     Ok(metadata)
+}
+
+/// Compares the header's digest with the one that is promised; that of header and payload is only
+/// known at the end. What the RPM says of its header was compared with the header by [`parse`].
+fn check_header(metadata: &PackageMetadata, promised: &PayloadHash) -> Result<(), RpmFault> {
+    let (tag, what, absent) = match promised.digest() {
+        RpmDigest::SigMd5 => return Ok(()),
+        RpmDigest::Sha256Header => (
+            IndexSignatureTag::RPMSIGTAG_SHA256,
+            "header SHA-256",
+            "SHA-256 of its header",
+        ),
+        RpmDigest::Sha3Header => (
+            IndexSignatureTag::RPMSIGTAG_SHA3_256,
+            "header SHA3-256",
+            "SHA3-256 of its header",
+        ),
+    };
+    let found = metadata
+        .signature
+        .get_entry_data_as_string(tag)
+        .map_err(|_| RpmFault::NoDigest(absent))?;
+    same(what, promised.hex(), found)
 }
 
 /// Reads headers whose bounds were checked.

@@ -340,7 +340,7 @@ fn download(chosen: &ChosenRpm) -> Download {
     Download {
         copies: copies.collect(),
         file_name: chosen.file_name.clone(),
-        sigmd5: Some(chosen.rpm.payloadhash.clone()),
+        payload_hash: Some(chosen.payload_hash.clone()),
         sha256: None,
     }
 }

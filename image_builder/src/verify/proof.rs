@@ -9,7 +9,7 @@ use rpmrepo_metadata::Evr;
 use serde::{Deserialize, Serialize};
 
 use super::packages::Package;
-use crate::koji::{Build, ChosenRpm, Rpm};
+use crate::koji::{Build, ChosenRpm, PayloadHash, Rpm, RpmDigest};
 use crate::spec::RequireLanded;
 
 /// How it is known that a package in the image is the one that Koji built.
@@ -104,7 +104,7 @@ pub fn prove(
         let (mut landed, mut missing) = (Vec::new(), Vec::new());
         for chosen in rpms.iter().filter(|rpm| rpm.rpm.build_id == build.id) {
             let package = nevra(&chosen.rpm);
-            match find(&chosen.rpm, headers.get(&chosen.file_name), image) {
+            match find(chosen, headers.get(&chosen.file_name), image) {
                 Ok(evidence) => landed.push(Landed { package, evidence }),
                 Err(absence) => missing.push(Missing { package, absence }),
             }
@@ -144,7 +144,12 @@ pub fn not_landed(proofs: &[BuildProof], required: RequireLanded) -> Vec<String>
 }
 
 /// The RPM in the image, or why it is not there.
-fn find(rpm: &Rpm, header: Option<&String>, image: &[Package]) -> Result<Evidence, Absence> {
+fn find(
+    chosen: &ChosenRpm,
+    header: Option<&String>,
+    image: &[Package],
+) -> Result<Evidence, Absence> {
+    let rpm = &chosen.rpm;
     let same_name = |package: &&Package| {
         package.name == rpm.name
             && (package.arch == rpm.arch
@@ -158,7 +163,7 @@ fn find(rpm: &Rpm, header: Option<&String>, image: &[Package]) -> Result<Evidenc
         match evr_of(package).cmp(&evr(rpm)) {
             Ordering::Greater => absence = Absence::NewerThere { package: named },
             Ordering::Less => absence = Absence::OlderThere { package: named },
-            Ordering::Equal => match is_that_file(package, rpm, header) {
+            Ordering::Equal => match is_that_file(package, &chosen.payload_hash, header) {
                 None => return Ok(Evidence::Name),
                 Some(true) => return Ok(Evidence::Checksum),
                 Some(false) => absence = Absence::OtherContent { package: named },
@@ -169,11 +174,13 @@ fn find(rpm: &Rpm, header: Option<&String>, image: &[Package]) -> Result<Evidenc
 }
 
 /// Whether a package was installed from that RPM; unknown where the image keeps no checksum.
-fn is_that_file(package: &Package, rpm: &Rpm, header: Option<&String>) -> Option<bool> {
+fn is_that_file(package: &Package, hash: &PayloadHash, header: Option<&String>) -> Option<bool> {
     let same = |ours: &str, theirs: &str| ours.eq_ignore_ascii_case(theirs);
     match (&package.sha256_header, header, &package.sigmd5) {
         (Some(theirs), Some(ours), _) => Some(same(ours, theirs)),
-        (_, _, Some(theirs)) => Some(same(&rpm.payloadhash, theirs)),
+        (_, _, Some(theirs)) if hash.digest() == RpmDigest::SigMd5 => {
+            Some(same(hash.hex(), theirs))
+        }
         _ => None,
     }
 }
@@ -229,6 +236,7 @@ mod tests {
                 draft: false,
                 metadata_only: false,
             },
+            payload_hash: SUM.parse().unwrap(),
             file_name: format!("{name}-{version}-1.fc43.x86_64.rpm"),
             urls: Vec::new(),
             build: format!("a-{version}-1.fc43"),
@@ -271,14 +279,18 @@ mod tests {
 
     #[test]
     fn the_header_goes_before_the_payload() {
-        let rpm = chosen("a", "1.10");
+        let hash: PayloadHash = SUM.parse().unwrap();
         let mut package = installed("a", "1.10", Some(SUM));
         let is =
-            |package: &Package, ours: &str| is_that_file(package, &rpm.rpm, Some(&ours.to_owned()));
+            |package: &Package, ours: &str| is_that_file(package, &hash, Some(&ours.to_owned()));
         assert_eq!(is(&package, "ab"), Some(true));
         package.sha256_header = Some("AB".to_owned());
         assert_eq!(is(&package, "ab"), Some(true));
         assert_eq!(is(&package, "cd"), Some(false));
+        // An MD5 says nothing of an RPM that the hub knows by another digest.
+        package.sha256_header = None;
+        let other = format!("sha256::{}", "ab".repeat(32)).parse().unwrap();
+        assert_eq!(is_that_file(&package, &other, None), None);
     }
 
     #[test]

@@ -29,5 +29,5 @@ mod xmlrpc;
 
 pub use captures::{Capture, captures};
 pub use fault::{Fault, Times};
-pub use publish::PublishError;
+pub use publish::{KnownBy, PublishError};
 pub use server::Hub;

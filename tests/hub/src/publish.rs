@@ -5,6 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
+use rpm::IndexSignatureTag;
 use serde_json::{Value, json};
 
 /// Why a folder cannot be published as a build.
@@ -34,6 +35,17 @@ pub enum PublishError {
     NoName(PathBuf),
 }
 
+/// What a hub knows the content of RPMs by that are published: their `payloadhash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KnownBy {
+    /// The MD5 of header and payload, as every hub does with an RPM that has it.
+    #[default]
+    SigMd5,
+    /// The best digest of the header that the RPM carries, as `sha3-256::HEX` or `sha256::HEX`:
+    /// what hubs since 1.36 do with an RPM without a SIGMD5.
+    HeaderDigest,
+}
+
 /// A folder's RPMs as one build.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -45,7 +57,11 @@ pub(crate) struct Folder {
 
 /// Reads the RPMs of a folder. The build is called `nvr`, or as their source package; one RPM without
 /// that lends its own name.
-pub(crate) fn read(folder: &Path, nvr: Option<&str>) -> Result<Folder, PublishError> {
+pub(crate) fn read(
+    folder: &Path,
+    nvr: Option<&str>,
+    known_by: KnownBy,
+) -> Result<Folder, PublishError> {
     let unreadable = |source| PublishError::Unreadable {
         path: folder.to_owned(),
         source,
@@ -61,7 +77,7 @@ pub(crate) fn read(folder: &Path, nvr: Option<&str>) -> Result<Folder, PublishEr
     let mut source = nvr.map(str::to_owned);
     let mut rpms = Vec::new();
     for path in paths {
-        let (row, source_rpm) = record(&path)?;
+        let (row, source_rpm) = record(&path, known_by)?;
         source = source.or(source_rpm);
         rpms.push((path, row));
     }
@@ -81,7 +97,7 @@ pub(crate) fn read(folder: &Path, nvr: Option<&str>) -> Result<Folder, PublishEr
 }
 
 /// The record of an RPM file, and the name of its source package.
-fn record(path: &Path) -> Result<(Value, Option<String>), PublishError> {
+fn record(path: &Path, known_by: KnownBy) -> Result<(Value, Option<String>), PublishError> {
     let unreadable = |source| PublishError::Unreadable {
         path: path.to_owned(),
         source,
@@ -103,6 +119,10 @@ fn record(path: &Path) -> Result<(Value, Option<String>), PublishError> {
     } else {
         metadata.get_arch().map_err(no_rpm)?
     };
+    let hash = match known_by {
+        KnownBy::SigMd5 => sig_md5(&mut file).map_err(unreadable)?,
+        KnownBy::HeaderDigest => header_digest(&metadata).map_err(no_rpm)?,
+    };
     let row = json!({
         "name": metadata.get_name().map_err(no_rpm)?,
         "version": metadata.get_version().map_err(no_rpm)?,
@@ -110,14 +130,14 @@ fn record(path: &Path) -> Result<(Value, Option<String>), PublishError> {
         "epoch": metadata.get_epoch().ok().filter(|epoch| *epoch > 0),
         "arch": arch,
         "size": file.metadata().map_err(unreadable)?.len(),
-        "payloadhash": payload_hash(&mut file).map_err(unreadable)?,
+        "payloadhash": hash,
         "buildtime": metadata.get_build_time().unwrap_or_default(),
     });
     Ok((row, source))
 }
 
 /// RPM's SIGMD5: the MD5 of everything behind the lead and the signature header.
-fn payload_hash(file: &mut File) -> std::io::Result<String> {
+fn sig_md5(file: &mut File) -> std::io::Result<String> {
     const LEAD: u64 = 96;
     file.seek(SeekFrom::Start(LEAD))?;
     let mut intro = [0; 16];
@@ -141,6 +161,14 @@ fn payload_hash(file: &mut File) -> std::io::Result<String> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect())
+}
+
+/// As `make_rpm_ident` of Koji: the best of the digests that the RPM carries of its header.
+fn header_digest(metadata: &rpm::PackageMetadata) -> Result<String, rpm::Error> {
+    let tag = |tag| metadata.signature.get_entry_data_as_string(tag);
+    tag(IndexSignatureTag::RPMSIGTAG_SHA3_256)
+        .map(|hex| format!("sha3-256::{hex}"))
+        .or_else(|_| tag(IndexSignatureTag::RPMSIGTAG_SHA256).map(|hex| format!("sha256::{hex}")))
 }
 
 /// Name, version and release.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::data::Data;
 use crate::fault::{Fault, Times};
-use crate::publish::{self, PublishError};
+use crate::publish::{self, KnownBy, PublishError};
 use crate::record;
 use crate::respond::{HUB, respond};
 use crate::state::{Shared, Source};
@@ -140,7 +140,8 @@ impl Hub {
     ///
     /// See [`PublishError`].
     pub fn publish(&self, folder: &Path, nvr: Option<&str>) -> Result<u64, PublishError> {
-        let folder = publish::read(folder, nvr)?;
+        let known_by = self.shared.lock().known_by;
+        let folder = publish::read(folder, nvr, known_by)?;
         let mut state = self.shared.lock();
         let id = state.data.next_build_id();
         let [name, version, release] = &folder.build;
@@ -179,6 +180,11 @@ impl Hub {
     /// From now on nothing fails.
     pub fn heal(&self) {
         self.shared.lock().faults.clear();
+    }
+
+    /// What RPMs that are published from now on are known by.
+    pub fn know_rpms_by(&self, known_by: KnownBy) {
+        self.shared.lock().known_by = known_by;
     }
 
     /// Every answer takes so much longer.

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 
 use crate::data::Data;
 use crate::fault::{Fault, Faults};
+use crate::publish::KnownBy;
 
 /// The state behind its lock.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct State {
     pub(crate) files: BTreeMap<String, Source>,
     pub(crate) faults: Faults,
     pub(crate) latency: Duration,
+    pub(crate) known_by: KnownBy,
     /// Requests by path.
     pub(crate) requests: BTreeMap<String, usize>,
     /// The body of the last request of the hub.

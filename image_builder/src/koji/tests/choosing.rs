@@ -218,6 +218,10 @@ async fn hostile_names_are_refused() {
         ("release", ".."),
         ("payloadhash", "nonsense"),
         ("payloadhash", ""),
+        (
+            "payloadhash",
+            "sha1::0123456789012345678901234567890123456789",
+        ),
     ] {
         let hub = Hub::empty().unwrap();
         hub.insert_build(record::build(1, "a", "1", "1.fc43"));

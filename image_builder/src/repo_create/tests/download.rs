@@ -202,12 +202,12 @@ async fn what_cannot_be_checked_or_named_is_refused_before_any_request() {
             "\"a\\n.rpm\" may not be a file's name: it has characters that no RPM's name has",
         ),
         (
-            with(|it| it.sigmd5 = None),
-            "plain.rpm cannot be checked: neither its SIGMD5 nor its SHA-256 is known",
+            with(|it| it.payload_hash = None),
+            "plain.rpm cannot be checked: neither its payload hash nor its SHA-256 is known",
         ),
         (
-            with(|it| it.sigmd5 = Some("../../../../../../../etc/passwd/".to_owned())),
-            "plain.rpm cannot be checked: its SIGMD5 is no MD5",
+            with(|it| it.sha256 = Some("../../../../../../../etc/passwd/".to_owned())),
+            "plain.rpm cannot be checked: its SHA-256 is none",
         ),
     ] {
         let error = fixture.fetch(&[plain.clone(), download]).await.unwrap_err();
@@ -216,7 +216,7 @@ async fn what_cannot_be_checked_or_named_is_refused_before_any_request() {
             "{error}"
         );
     }
-    let twice = with(|it| it.sigmd5 = Some("0".repeat(32)));
+    let twice = with(|it| it.payload_hash = "0".repeat(32).parse().ok());
     let error = fixture.fetch(&[plain.clone(), twice]).await.unwrap_err();
     assert_eq!(
         error.to_string(),

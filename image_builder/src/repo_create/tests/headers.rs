@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use super::{mini_release, rpm, sigmd5};
+use rpm::{BuildConfig, IndexSignatureTag};
+
+use super::{mini_release, package, rpm, sigmd5};
+use crate::koji::RpmDigest;
 use crate::repo_create::header::{self, Head, Layout};
 use crate::repo_create::package_xml::PackageXml;
 use crate::repo_create::rpm_file;
@@ -45,7 +48,7 @@ fn an_intact_rpm_passes_in_pieces_of_any_size() {
     }
     let exact = Expected {
         size: Some(whole.size),
-        sigmd5: Some(whole.sigmd5.clone()),
+        payload_hash: Some(whole.sigmd5.parse().unwrap()),
         sha256: Some(whole.sha256.clone()),
         keyring: None,
     };
@@ -174,7 +177,7 @@ fn cut_and_appended_files_are_refused_with_the_reason() {
 fn another_rpm_than_the_promised_is_refused() {
     let (one, other) = (rpm("one", 100), rpm("other", 100));
     let promised = Expected {
-        sigmd5: Some(sigmd5(&one)),
+        payload_hash: Some(sigmd5(&one).parse().unwrap()),
         ..Expected::default()
     };
     let fault = check(&other, promised, 4096).unwrap_err();
@@ -185,6 +188,54 @@ fn another_rpm_than_the_promised_is_refused() {
             sigmd5(&other),
             sigmd5(&one)
         )
+    );
+}
+
+#[test]
+fn a_digest_of_the_header_is_told_before_the_payload_comes() {
+    for (config, digest) in [
+        (BuildConfig::v4(), RpmDigest::Sha256Header),
+        (BuildConfig::v6(), RpmDigest::Sha256Header),
+        (BuildConfig::v6(), RpmDigest::Sha3Header),
+    ] {
+        let build = |name: &str| {
+            let mut builder = package(name, 100);
+            let package = builder.using_config(config).build().unwrap();
+            let mut bytes = Vec::new();
+            package.write(&mut bytes).unwrap();
+            (bytes, package.metadata.signature)
+        };
+        let ((one, said), (other, _)) = (build("one"), build("other"));
+        let (label, tag) = match digest {
+            RpmDigest::Sha3Header => ("sha3-256", IndexSignatureTag::RPMSIGTAG_SHA3_256),
+            _ => ("sha256", IndexSignatureTag::RPMSIGTAG_SHA256),
+        };
+        let hex = said.get_entry_data_as_string(tag).unwrap();
+        let promised = || Expected {
+            payload_hash: Some(format!("{label}::{hex}").parse().unwrap()),
+            ..Expected::default()
+        };
+        check(&one, promised(), 1000).unwrap();
+        let mut early = RpmCheck::new(promised());
+        let fault = early.update(&other[..layout(&other).payload]).unwrap_err();
+        assert!(matches!(fault, RpmFault::Digest { .. }), "{fault}");
+        // What it says of its header is not believed.
+        let mut forged = one.clone();
+        forged[layout(&one).payload - 1] ^= 1;
+        assert!(check(&forged, promised(), 1000).is_err());
+        let mut payload = one.clone();
+        *payload.last_mut().unwrap() ^= 1;
+        let fault = check(&payload, promised(), 1000).unwrap_err();
+        assert!(fault.to_string().contains("payload"), "{fault}");
+    }
+    // An RPM of version 4 has no SHA3-256.
+    let promised = Expected {
+        payload_hash: Some(format!("sha3-256::{}", "0".repeat(64)).parse().unwrap()),
+        ..Expected::default()
+    };
+    assert_eq!(
+        check(&rpm("one", 100), promised, 1000).unwrap_err(),
+        RpmFault::NoDigest("SHA3-256 of its header")
     );
 }
 

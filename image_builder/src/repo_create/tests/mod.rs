@@ -81,7 +81,7 @@ fn download(name: &str, content: &[u8], urls: &[String]) -> Download {
     Download {
         copies: urls.iter().map(copy).collect(),
         file_name: format!("{name}.rpm"),
-        sigmd5: Some(sigmd5(content)),
+        payload_hash: Some(sigmd5(content).parse().unwrap()),
         sha256: None,
     }
 }

@@ -138,7 +138,7 @@ impl Job<'_> {
                     None => downloads.push(Download {
                         copies: remote.into_iter().map(RemoteCopy::from).collect(),
                         file_name: name.clone(),
-                        sigmd5: None,
+                        payload_hash: None,
                         sha256: Some(offer.sha256.clone()),
                     }),
                 }
