@@ -6,7 +6,7 @@
 //! | [`binaries`] | `fbs` and `fbs-http`, built when they are not current |
 //! | [`need`] | what a test needs of the host, and what becomes of it where that is missing |
 //! | [`release`] | the mini release, made once |
-//! | [`turn`] | one heavy test at a time |
+//! | [`turn`] | as many heavy tests at a time as there are processors |
 //! | [`fake`] | the slow half of a build as stubs |
 //! | [`folders`] | work, staging, tree and cache of one test, and its spec |
 //! | [`command`] | a program with a time limit, as text or as a stream of events |

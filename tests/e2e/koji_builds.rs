@@ -1,8 +1,6 @@
 //! Images with builds that are in no repository: they win over the release's packages, and the
 //! report proves that they are there.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::path::Path;
 

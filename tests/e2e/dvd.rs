@@ -1,8 +1,6 @@
 //! Install DVDs of the mini release: they boot, dnf installs from them, and pungi's stages resume
 //! on each other's folders.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

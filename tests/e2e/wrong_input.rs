@@ -1,8 +1,6 @@
 //! What is wrong with a spec, a repository, a package, a folder or the host is said in one clear
 //! error with the right exit code; nothing is left behind and nothing is deleted.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,5 @@
 //! Builds with stubs for the host's tools: tools that work, fail, hang, lie and flood.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

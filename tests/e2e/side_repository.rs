@@ -1,8 +1,6 @@
 //! `fbs siderepo`, `fbs createrepo` and `fbs cache` against a hub with faults: what a hub may
 //! answer, and what becomes of it.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

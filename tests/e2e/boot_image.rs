@@ -1,7 +1,5 @@
 //! Whole images of the mini release: what is delivered, what the report says, and that they boot.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

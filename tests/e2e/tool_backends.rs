@@ -1,8 +1,6 @@
 //! Live images and DVDs made by the distribution's tools: stubs that work, fail, hang and lie, and
 //! kiwi itself where it is installed.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! Builds that are stopped, from inside and from outside: what was started ends, what was made
 //! goes, and the log and the report are delivered all the same.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

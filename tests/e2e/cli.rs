@@ -1,7 +1,5 @@
 //! What each command of `fbs`, and `fbs-http`, says and how it ends.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

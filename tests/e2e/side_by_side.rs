@@ -1,7 +1,5 @@
 //! Builds that share a host, a spec, a work folder, a cache and a staging folder.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use fbs_suite::{Folders, need, turn};
 
 #[test]

@@ -1,8 +1,6 @@
 //! Live images of the mini release: what their kickstarts ask for is in them, and whatever a
 //! kickstart has in it, the host is not touched.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! `fbs kickstart`, beside pykickstart itself and with a real FTP server.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

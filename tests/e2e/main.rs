@@ -1,0 +1,17 @@
+//! The programs from end to end. One binary, so that tests of different files run side by side:
+//! as many heavy ones as the host has processors, see [`fbs_suite::turn`].
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod boot_image;
+mod cli;
+mod dvd;
+mod interrupted;
+mod kickstart;
+mod koji_builds;
+mod live_image;
+mod side_by_side;
+mod side_repository;
+mod stub_tools;
+mod tool_backends;
+mod wrong_input;
