@@ -20,6 +20,7 @@ use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description}
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
 use crate::spec::{BuildSpec, ImageType, Trust};
+use crate::transfer::StagingSettings;
 use run::Run;
 
 /// Builds images on this host.
@@ -40,6 +41,7 @@ pub struct ImageBuilder {
     spec: BuildSpec,
     host: Host,
     options: PlanOptions,
+    staging: Vec<StagingSettings>,
     ctx: BuildContext,
 }
 
@@ -51,6 +53,7 @@ impl ImageBuilder {
             spec,
             host: Host::probe(),
             options: PlanOptions::from_environment(),
+            staging: Vec::new(),
             ctx: BuildContext::default(),
         }
     }
@@ -59,6 +62,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_options(mut self, options: PlanOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// With what staging places need beside their addresses.
+    #[must_use]
+    pub fn with_staging(mut self, settings: Vec<StagingSettings>) -> Self {
+        self.staging = settings;
         self
     }
 
@@ -137,9 +147,8 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
-        let result = Run::new(plan, &self.host, &ctx, overtime, limit)
-            .run()
-            .await;
+        let run = Run::new(plan, &self.host, &ctx, &self.staging, overtime, limit);
+        let result = run.run().await;
         watchdog.abort();
         result
     }

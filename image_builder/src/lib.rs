@@ -96,6 +96,8 @@ pub mod job_log;
 pub mod kickstart;
 pub mod koji;
 pub mod outdir;
+#[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]
+mod percent;
 pub mod plan;
 pub mod preflight;
 pub mod process;
@@ -103,6 +105,7 @@ pub mod redact;
 pub mod repo_create;
 pub mod report;
 pub mod repository;
+mod secret;
 pub mod service_config;
 pub mod spec;
 pub mod transfer;

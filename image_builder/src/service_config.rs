@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use crate::error::{ErrorKind, StageError};
 use crate::koji::{BodhiClient, KojiConfig};
+use crate::transfer::StagingSettings;
 
 /// Where the configuration is unless `FBS_CONFIG` names another file.
 pub const SERVICE_CONFIG: &str = "/etc/fbs/fbs.toml";
@@ -35,6 +36,8 @@ pub struct ServiceConfig {
     pub bodhi: BodhiSection,
     /// `[cache]`
     pub cache: CacheSection,
+    /// `[[staging]]`
+    pub staging: Vec<StagingSettings>,
 }
 
 /// Which Koji is asked.

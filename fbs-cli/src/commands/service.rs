@@ -5,12 +5,14 @@ use image_builder::service_config::ServiceConfig;
 
 use crate::exit::{self, Exit};
 
+/// The configuration of this host.
+pub(super) fn load() -> Result<ServiceConfig, Exit> {
+    ServiceConfig::load().map_err(|error| exit::error(&error))
+}
+
 /// The options of plans: the environment's, then the configuration's.
 pub(super) fn options() -> Result<PlanOptions, Exit> {
-    match ServiceConfig::load() {
-        Ok(config) => Ok(PlanOptions::of(&config)),
-        Err(error) => Err(exit::error(&error)),
-    }
+    load().map(|config| PlanOptions::of(&config))
 }
 
 /// `fbs check --service`.
