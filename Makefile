@@ -73,7 +73,7 @@ demo-dvd: mini-release
 
 .PHONY: test
 test: mini-release
-	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) build --locked --workspace --all-targets --all-features
 	FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) $(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 .PHONY: bench

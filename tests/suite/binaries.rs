@@ -3,6 +3,9 @@
 //! Cargo builds the binaries of a package for that package's own tests only, and these tests are
 //! in another one. So Cargo is asked to: where `make test` has built the workspace that takes a
 //! fraction of a second, and a stale binary is never tested.
+//!
+//! It is built in the way of `make test`, with all features, or the whole tree would be compiled
+//! twice. That makes no other `fbs`: it has every feature of the library anyway, but the mocks.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -50,7 +53,8 @@ fn build() {
         return;
     };
     let mut build = Program::new(cargo)
-        .args(["build", "--workspace", "--bins", "--quiet"])
+        .args(["build", "--workspace", "--all-targets", "--all-features"])
+        .arg("--quiet")
         .folder(workspace());
     if profile_folder().ends_with("release") {
         build = build.arg("--release");
