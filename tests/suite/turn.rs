@@ -12,7 +12,14 @@ use crate::command::POLL;
 #[derive(Debug)]
 #[must_use]
 pub struct Turn {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // A program that another thread is just starting has the file open, too.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Waits until one of the turns is free.
@@ -33,13 +40,13 @@ pub(crate) fn lock(name: &str) -> Turn {
     let file = open(name);
     file.lock()
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    Turn { _file: file }
+    Turn { file }
 }
 
 fn try_lock(name: &str) -> Option<Turn> {
     let file = open(name);
     match file.try_lock() {
-        Ok(()) => Some(Turn { _file: file }),
+        Ok(()) => Some(Turn { file }),
         Err(TryLockError::WouldBlock) => None,
         Err(TryLockError::Error(error)) => panic!("{name}: {error}"),
     }

@@ -12,8 +12,15 @@ pub(super) const LOCK: &str = "lock";
 /// ([flock](https://man7.org/linux/man-pages/man2/flock.2.html)).
 #[derive(Debug)]
 pub(super) struct EntryLock {
-    _file: File,
+    file: File,
     folder: PathBuf,
+}
+
+impl Drop for EntryLock {
+    fn drop(&mut self) {
+        // As with `FolderLock`: closing the file would not always do.
+        let _ = self.file.unlock();
+    }
 }
 
 impl EntryLock {
@@ -59,7 +66,7 @@ impl EntryLock {
             match fs::metadata(&path) {
                 Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
                     return Ok(Some(Self {
-                        _file: file,
+                        file,
                         folder: folder.to_owned(),
                     }));
                 }

@@ -9,11 +9,23 @@ use super::error::RepoError;
 /// What the folders begin with that are to become repodata.
 const FRESH: &str = ".repodata-";
 
-/// Whoever writes repodata of `dir` holds this lock, on the folder itself.
-pub(super) fn lock(dir: &Path) -> Result<File, RepoError> {
+/// Held by whoever writes the repodata of a folder: a lock on the folder itself.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing would not do: a program that another thread is just starting has the file open,
+        // too, until its own code runs.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks `dir`, until what is returned is dropped.
+pub(super) fn lock(dir: &Path) -> Result<FolderLock, RepoError> {
     let folder = File::open(dir).map_err(RepoError::io(dir))?;
     match folder.try_lock() {
-        Ok(()) => Ok(folder),
+        Ok(()) => Ok(FolderLock(folder)),
         Err(TryLockError::WouldBlock) => Err(RepoError::Busy(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(RepoError::io(dir)(error)),
     }
@@ -154,4 +166,20 @@ fn swap(one: &Path, other: &Path) -> io::Result<()> {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn swap(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_although_a_child_process_inherits_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        assert!(matches!(lock(dir.path()), Err(RepoError::Busy(_))));
+        let inherited = first.0.try_clone().unwrap();
+        drop(first);
+        lock(dir.path()).unwrap();
+        drop(inherited);
+    }
 }
