@@ -64,7 +64,7 @@
 //! | [`host`] | what this machine has, and what to install |
 //! | [`repository`] | where packages come from |
 //! | [`plan`] | everything that a build will do, decided before it begins |
-//! | [`transfer`] | places to put an image: a folder, for now |
+//! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
 //! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
@@ -78,7 +78,7 @@
 //!
 //! `mock` gives mocks of the traits that reach outside ([`process::CommandRunner`],
 //! [`builders::Bootiso`], [`transfer::Transfer`]), made by [mockall](https://docs.rs/mockall).
-//! `ftp` reads kickstarts over FTP.
+//! `ftp` reads kickstarts over FTP and delivers by it, `sftp` and `s3` deliver by these.
 
 pub mod builders;
 pub mod compose;

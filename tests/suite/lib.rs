@@ -12,18 +12,28 @@
 //! | [`command`] | a program with a time limit, as text or as a stream of events |
 //! | [`delivery`] | what a build handed over |
 //! | [`python`] | the Python tools that ours is compared with |
+//! | [`daemon`] | a server of a test |
+//! | [`certificates`] | for servers with TLS |
+//! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
+//! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
 pub mod binaries;
+pub mod certificates;
 pub mod command;
+pub mod daemon;
 pub mod delivery;
 pub mod fake;
 pub mod folders;
+pub mod ftp;
 pub mod need;
+pub mod object_store;
 pub mod processes;
+pub mod proxy;
 pub mod python;
 pub mod release;
+pub mod ssh;
 pub mod tools;
 pub mod turn;
 
