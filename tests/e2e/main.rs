@@ -14,4 +14,5 @@ mod side_by_side;
 mod side_repository;
 mod stub_tools;
 mod tool_backends;
+mod transfer;
 mod wrong_input;

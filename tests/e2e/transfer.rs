@@ -1,8 +1,6 @@
 //! Delivery to real servers: vsftpd, OpenSSH, an object store; and what becomes of it when they
 //! fail.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
