@@ -339,6 +339,12 @@ impl BootTest {
             return Err(BootTestError::Cancelled);
         }
         match (seen?, ended) {
+            // Killed from outside, or broken: that says nothing of the image.
+            (Some(seen), Err(error))
+                if seen.ended == Ended::Failed(FailureKind::QemuExited, None) =>
+            {
+                Err(BootTestError::command(self.arch, error))
+            }
             (Some(seen), _) => Ok(seen),
             (None, Err(error)) => Err(BootTestError::command(self.arch, error)),
             (None, Ok(done)) => Err(BootTestError::NotStarted {
