@@ -26,8 +26,7 @@ pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
 ///
 /// As [`client`].
 pub(crate) fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
-    // Programs that embed the library may have installed a provider of their own; that is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls_provider();
     let mut builder = Client::builder()
         .user_agent(concat!("fbs/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
@@ -36,6 +35,12 @@ pub(crate) fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
         builder = builder.proxy(Proxy::all(proxy).map_err(|error| reason(&error))?);
     }
     Ok(builder)
+}
+
+/// Before the first use of TLS.
+pub(crate) fn install_tls_provider() {
+    // Programs that embed the library may have installed a provider of their own; that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// Fetches a small text, such as a key.

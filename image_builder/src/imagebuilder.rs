@@ -1,6 +1,7 @@
 //! [`ImageBuilder`]: the order of the stages, and nothing else.
 
 mod error;
+mod notices;
 mod run;
 mod side;
 
@@ -16,6 +17,7 @@ use crate::context::BuildContext;
 use crate::events::Events;
 use crate::host::Host;
 use crate::kickstart::{self, Reader};
+use crate::notification::Notifier;
 use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description};
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
@@ -41,6 +43,7 @@ pub struct ImageBuilder {
     host: Host,
     options: PlanOptions,
     ctx: BuildContext,
+    notifier: Notifier,
 }
 
 impl ImageBuilder {
@@ -52,6 +55,7 @@ impl ImageBuilder {
             host: Host::probe(),
             options: PlanOptions::from_environment(),
             ctx: BuildContext::default(),
+            notifier: Notifier::default(),
         }
     }
 
@@ -73,6 +77,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.ctx.cancel = cancel;
+        self
+    }
+
+    /// With those who are told when it begins and ends.
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Notifier) -> Self {
+        self.notifier = notifier;
         self
     }
 
@@ -137,7 +148,7 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
-        let result = Run::new(plan, &self.host, &ctx, overtime, limit)
+        let result = Run::new(plan, &self.host, &ctx, &self.notifier, overtime, limit)
             .run()
             .await;
         watchdog.abort();
