@@ -4,6 +4,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`binaries`] | `fbs` and `fbs-http`, built when they are not current |
+//! | [`certificates`] | an authority, and a certificate for servers on loopback |
 //! | [`need`] | what a test needs of the host, and what becomes of it where that is missing |
 //! | [`release`] | the mini release, made once |
 //! | [`turn`] | one heavy test at a time |
@@ -12,10 +13,12 @@
 //! | [`command`] | a program with a time limit, as text or as a stream of events |
 //! | [`delivery`] | what a build handed over |
 //! | [`python`] | the Python tools that ours is compared with |
+//! | [`smtp`], [`rabbitmq`] | a mail server that keeps its mails, a message broker |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
 pub mod binaries;
+pub mod certificates;
 pub mod command;
 pub mod delivery;
 pub mod fake;
@@ -23,7 +26,9 @@ pub mod folders;
 pub mod need;
 pub mod processes;
 pub mod python;
+pub mod rabbitmq;
 pub mod release;
+pub mod smtp;
 pub mod tools;
 pub mod turn;
 
