@@ -63,8 +63,8 @@ async fn build(repository: &str) -> Result<BuildReport, Box<dyn std::error::Erro
             if let Some(hint) = error.hint() {
                 eprintln!("hint: {hint}");
             }
-            if let Some(folder) = report.and_then(|report| report.delivered_to) {
-                eprintln!("log in {}", folder.display());
+            if let Some(folder) = report.as_ref().and_then(|report| report.delivered_to()) {
+                eprintln!("log in {folder}");
             }
             Err(error.into())
         }

@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Cache(Cache),
     /// List what is inside an ISO, from the ISO alone
     Verify(Verify),
+    /// Deliver again what a build could not deliver, or to another place
+    Deliver(Deliver),
     /// Boot an ISO in QEMU and wait for a line on its serial console
     BootTest(BootTest),
     /// Say which backends work on this host, and what is missing
@@ -88,9 +90,10 @@ pub(crate) struct Overrides {
     /// As --set boot_test=FIRMWARE: none, bios, uefi or both
     #[arg(long, value_name = "FIRMWARE")]
     pub(crate) boot_test: Option<String>,
-    /// As --set staging=DIR, counted from the current folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) staging: Option<PathBuf>,
+    /// As --set staging=PLACE: a folder, counted from the current one, or an
+    /// address with its ://; may be given several times
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) staging: Vec<PathBuf>,
     /// As --set outdir=DIR (of a DVD destdir), counted from the current folder
     #[arg(long, value_name = "DIR")]
     pub(crate) outdir: Option<PathBuf>,
@@ -372,6 +375,20 @@ pub(crate) struct Verify {
     /// The image
     pub(crate) iso: PathBuf,
     /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Deliver {
+    /// The build-report.json beside the files, or their folder
+    pub(crate) report: PathBuf,
+    /// Deliver to this place instead of those that the report has left: a folder,
+    /// counted from the current one, or an address with its ://; may be given
+    /// several times
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) staging: Vec<PathBuf>,
+    /// Print every event as a JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -92,7 +92,7 @@ fn feed(source: &mut impl Read, hash: &mut Sha256) -> io::Result<u64> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {

@@ -37,9 +37,8 @@ pub(crate) fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
     Ok(builder)
 }
 
-/// Before the first use of TLS.
+/// Makes ring the TLS provider of the process; one that an embedding program installed stays.
 pub(crate) fn install_tls_provider() {
-    // Programs that embed the library may have installed a provider of their own; that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 

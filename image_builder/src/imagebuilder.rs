@@ -22,6 +22,7 @@ use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description}
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
 use crate::spec::{BuildSpec, ImageType, Trust};
+use crate::transfer::StagingSettings;
 use run::Run;
 
 /// Builds images on this host.
@@ -42,6 +43,7 @@ pub struct ImageBuilder {
     spec: BuildSpec,
     host: Host,
     options: PlanOptions,
+    staging: Vec<StagingSettings>,
     ctx: BuildContext,
     notifier: Notifier,
 }
@@ -54,6 +56,7 @@ impl ImageBuilder {
             spec,
             host: Host::probe(),
             options: PlanOptions::from_environment(),
+            staging: Vec::new(),
             ctx: BuildContext::default(),
             notifier: Notifier::default(),
         }
@@ -63,6 +66,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_options(mut self, options: PlanOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// With what staging places need beside their addresses.
+    #[must_use]
+    pub fn with_staging(mut self, settings: Vec<StagingSettings>) -> Self {
+        self.staging = settings;
         self
     }
 
@@ -148,9 +158,16 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
-        let result = Run::new(plan, &self.host, &ctx, &self.notifier, overtime, limit)
-            .run()
-            .await;
+        let run = Run::new(
+            plan,
+            &self.host,
+            &ctx,
+            &self.staging,
+            &self.notifier,
+            overtime,
+            limit,
+        );
+        let result = run.run().await;
         watchdog.abort();
         result
     }

@@ -103,6 +103,8 @@ pub mod kickstart;
 pub mod koji;
 pub mod notification;
 pub mod outdir;
+#[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]
+mod percent;
 pub mod plan;
 pub mod preflight;
 pub mod process;

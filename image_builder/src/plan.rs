@@ -16,6 +16,7 @@ mod packages;
 mod repositories;
 mod side;
 mod sources;
+mod staging;
 
 pub use error::PlanError;
 pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
@@ -23,6 +24,7 @@ pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
 pub use options::{CACHE_DIR, PlanOptions};
 pub use side::{SIDE_REPOSITORY, SidePlan};
+pub use staging::Staging;
 
 use std::path::{Path, PathBuf};
 
@@ -37,8 +39,8 @@ use crate::process::Invocation;
 use crate::redact;
 use crate::repository::Repository;
 use crate::spec::{
-    AddressKind, Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType,
-    Release, RootFs, defaults,
+    Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType, Release,
+    RootFs, defaults,
 };
 
 /// A backend and why it was taken.
@@ -63,8 +65,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// Where the tree is left; no tree is kept when absent.
     pub tree: Option<PathBuf>,
-    /// The staging folder.
-    pub staging: PathBuf,
+    /// Where the image is delivered; to each of them.
+    pub staging: Vec<Staging>,
 }
 
 /// The commands of one stage, in their order.
@@ -283,7 +285,7 @@ impl BuildPlan {
                     None => options.current_dir.join(&options.cache_dir),
                 },
                 tree: named.tree.as_deref().map(here),
-                staging: staging(spec, &options.current_dir)?,
+                staging: staging(spec, &options.current_dir),
             },
             missing: host.missing(&needs),
             notes,
@@ -344,13 +346,15 @@ fn check_compression(
     Ok(())
 }
 
-fn staging(spec: &BuildSpec, current_dir: &Path) -> Result<PathBuf, PlanError> {
-    let Some(address) = &spec.common.staging else {
-        return Ok(current_dir.join(defaults::STAGING));
-    };
-    match (address.kind(), address.path()) {
-        (AddressKind::Local, Some(path)) => Ok(current_dir.join(spec.resolve(&path))),
-        _ => Err(PlanError::Staging(address.to_string())),
+fn staging(spec: &BuildSpec, current_dir: &Path) -> Vec<Staging> {
+    let places = spec.common.staging.iter().map(|address| {
+        let folder = |path: &Path| current_dir.join(spec.resolve(path));
+        Staging::of(address, folder)
+    });
+    let places: Vec<Staging> = places.collect();
+    match places.is_empty() {
+        true => vec![Staging::Folder(current_dir.join(defaults::STAGING))],
+        false => places,
     }
 }
 
@@ -397,7 +401,8 @@ mod tests {
                 .url()
                 .contains("metalink?repo=fedora-43")
         );
-        assert_eq!(plan.paths.staging, Path::new("/home/qa/fbs-images"));
+        let staging = Staging::Folder("/home/qa/fbs-images".into());
+        assert_eq!(plan.paths.staging, [staging]);
         assert_eq!(plan.paths.work, Path::new("/var/tmp/fbs").join(&plan.job));
         assert_eq!(plan.paths.tree, None);
         assert!(plan.missing.is_empty());
@@ -479,10 +484,6 @@ mod tests {
             (
                 "backend = pungi\n",
                 "the backend pungi makes DVDs, not boot images",
-            ),
-            (
-                "staging = ftp://user:secret@host/\n",
-                "images cannot be delivered to ftp://",
             ),
             (
                 "rootfs = erofs\ncompression = xz\n",

@@ -16,7 +16,7 @@ use crate::process::{CommandError, Invocation};
 use crate::redact;
 use crate::repository::{Repository, Source};
 use crate::spec::{Backend, CompressionAlgorithm, RootFs};
-use crate::transfer::{Transfer, TransferError};
+use crate::transfer::{Courier, TransferError};
 
 /// Why a build does not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +151,7 @@ const CACHE_MIB: u64 = 256;
 pub async fn check(
     plan: &BuildPlan,
     host: &Host,
-    staging: &dyn Transfer,
+    staging: &Courier,
     ctx: &BuildContext,
 ) -> Result<(), PreflightError> {
     if !host.is_root {

@@ -12,6 +12,7 @@ use crate::error::ErrorKind;
 use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
 use crate::koji::KojiConfig;
 use crate::process::Exit;
+use crate::transfer::DeliveryRecord;
 use crate::verify::{BootVerdict, BuildProof, IsoContents};
 
 /// The format's version, raised when a reader would have to change.
@@ -180,6 +181,8 @@ pub struct BuildReport {
     pub job: String,
     /// What was built.
     pub title: String,
+    /// The name of its folder at a staging place; a number may stand behind it there.
+    pub name: String,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it failed.
@@ -220,9 +223,11 @@ pub struct BuildReport {
     pub packages: Vec<String>,
     /// How the image booted.
     pub boot_tests: Vec<BootVerdict>,
-    /// The folder that the image was delivered to.
+    /// What became of the delivery to each staging place.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// The folder of the host that has everything, where not all of it was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivered_to: Option<PathBuf>,
+    pub kept_in: Option<PathBuf>,
     /// Where the tree was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<PathBuf>,
@@ -230,6 +235,15 @@ pub struct BuildReport {
     pub log: String,
     /// The delivered files, this report and the log excepted, which are written last.
     pub files: Vec<FileRecord>,
+}
+
+impl BuildReport {
+    /// The first folder that has everything: a path, or a URL.
+    #[must_use]
+    pub fn delivered_to(&self) -> Option<&str> {
+        let whole = self.deliveries.iter().find(|one| one.error.is_none())?;
+        whole.folder.as_deref()
+    }
 }
 
 /// Collects stages and commands from the event stream.

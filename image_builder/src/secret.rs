@@ -38,6 +38,14 @@ pub enum SecretPlace {
 }
 
 impl SecretPlace {
+    /// That of two keys of a configuration, if there is one; the environment goes first.
+    #[must_use]
+    pub fn of(env: Option<&str>, file: Option<&Path>) -> Option<Self> {
+        let file = || file.map(|path| Self::File(path.to_owned()));
+        env.map(|name| Self::Environment(name.to_owned()))
+            .or_else(file)
+    }
+
     /// Reads it.
     ///
     /// # Errors

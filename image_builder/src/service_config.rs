@@ -35,6 +35,7 @@ use serde::Deserialize;
 use crate::error::{ErrorKind, StageError};
 use crate::koji::{BodhiClient, KojiConfig};
 use crate::secret::{SecretPlace, exposure};
+use crate::transfer::StagingSettings;
 
 /// Where the configuration is unless `FBS_CONFIG` names another file.
 pub const SERVICE_CONFIG: &str = "/etc/fbs/fbs.toml";
@@ -63,6 +64,8 @@ pub struct ServiceConfig {
     /// What works, and should be otherwise.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// `[[staging]]`
+    pub staging: Vec<StagingSettings>,
 }
 
 /// Which Koji is asked.
@@ -194,6 +197,9 @@ impl ServiceConfig {
         for hook in &mut self.webhook {
             hook.settle(folder);
             places.extend(hook.secret());
+        }
+        for staging in &self.staging {
+            places.extend(staging.password_place());
         }
         let exposed = places.iter().filter_map(SecretPlace::exposure);
         self.warnings.extend(exposed);

@@ -34,13 +34,14 @@ impl WorkDir {
         &self.path
     }
 
-    /// Removes what is in it, but for the file `kept`, off the async threads.
+    /// Removes what is in it, but for what `kept` names, off the async threads.
     ///
     /// # Errors
     ///
     /// As of [`WorkDir::remove`].
-    pub async fn clear(&self, kept: &Path) -> io::Result<()> {
-        let (path, kept) = (self.path.clone(), kept.to_owned());
+    pub async fn clear(&self, kept: &[&Path]) -> io::Result<()> {
+        let path = self.path.clone();
+        let kept: Vec<PathBuf> = kept.iter().map(|&kept| kept.to_owned()).collect();
         let cleared = tokio::task::spawn_blocking(move || clear(&path, &kept)).await;
         cleared.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
@@ -72,10 +73,10 @@ impl Drop for WorkDir {
     }
 }
 
-fn clear(path: &Path, kept: &Path) -> io::Result<()> {
+fn clear(path: &Path, kept: &[PathBuf]) -> io::Result<()> {
     for entry in path.read_dir()? {
         let entry = entry?;
-        if entry.path() == kept {
+        if kept.contains(&entry.path()) {
             continue;
         }
         if entry.file_type()?.is_dir() {
@@ -121,7 +122,7 @@ mod tests {
         let (log, other) = (path.join("log"), path.join("other"));
         std::fs::write(&log, "").unwrap();
         std::fs::write(other, "").unwrap();
-        work.clear(&log).await.unwrap();
+        work.clear(&[&log]).await.unwrap();
         let left: Vec<_> = path
             .read_dir()
             .unwrap()

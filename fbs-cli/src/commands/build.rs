@@ -1,6 +1,7 @@
 //! `fbs build`.
 
 use image_builder::build_monitor::{Registration, Registry, log_left};
+use image_builder::delivery::REPORT;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::events::Outcome;
 use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
@@ -19,15 +20,16 @@ pub(crate) async fn run(args: &Build) -> Exit {
         Ok(built) => built,
         Err(error) => return spec::report(&args.spec.conf, &error),
     };
-    let config = match service::config() {
-        Ok(config) => config,
+    let service = match service::load() {
+        Ok(service) => service,
         Err(exit) => return exit,
     };
     let mut builder = ImageBuilder::new(built)
-        .with_options(PlanOptions::of(&config))
+        .with_options(PlanOptions::of(&service))
+        .with_staging(service.staging.clone())
         .with_cancel(cancelled_by_signals());
     if args.notify {
-        builder = match service::notifier(&config) {
+        builder = match service::notifier(&service) {
             Ok(notifier) => builder.with_notifier(notifier),
             Err(exit) => return exit,
         };
@@ -60,10 +62,11 @@ pub(crate) async fn run(args: &Build) -> Exit {
                 }
                 _ => exit::error(&error),
             };
-            match (kept, report) {
-                (Some(kept), _) => eprintln!("{:<12}{}", "kept", kept.display()),
-                (None, Some(report)) => delivered(&report),
-                (None, None) => {}
+            if let Some(report) = report {
+                delivered(&report);
+            }
+            if let Some(kept) = kept {
+                eprintln!("{:<12}{}", "kept", kept.display());
             }
             exit
         }
@@ -139,10 +142,21 @@ fn proved(proof: &BuildProof) {
 }
 
 /// Where everything is.
-fn delivered(report: &BuildReport) {
-    let Some(folder) = &report.delivered_to else {
-        return;
-    };
+pub(super) fn delivered(report: &BuildReport) {
+    for delivery in &report.deliveries {
+        if let Some(error) = &delivery.error {
+            eprintln!("{:<12}to {}: {error}", "undelivered", delivery.staging);
+        } else if let Some(folder) = &delivery.folder {
+            let place = delivery.link.as_ref().unwrap_or(folder);
+            everything_in(place.trim_end_matches('/'), report);
+        }
+    }
+    if let Some(tree) = &report.tree {
+        eprintln!("{:<12}{}", "tree", tree.display());
+    }
+}
+
+fn everything_in(place: &str, report: &BuildReport) {
     for file in &report.files {
         let what = match file.name.rsplit('.').next() {
             Some("iso") => "image",
@@ -154,15 +168,8 @@ fn delivered(report: &BuildReport) {
             _ if file.name.ends_with("-CHECKSUM") => "checksums",
             _ => "log",
         };
-        eprintln!("{what:<12}{}", folder.join(&file.name).display());
+        eprintln!("{what:<12}{place}/{}", file.name);
     }
-    eprintln!("{:<12}{}", "log", folder.join(&report.log).display());
-    eprintln!(
-        "{:<12}{}",
-        "report",
-        folder.join(image_builder::delivery::REPORT).display()
-    );
-    if let Some(tree) = &report.tree {
-        eprintln!("{:<12}{}", "tree", tree.display());
-    }
+    eprintln!("{:<12}{place}/{}", "log", report.log);
+    eprintln!("{:<12}{place}/{REPORT}", "report");
 }

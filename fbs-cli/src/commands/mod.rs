@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod check;
 mod createrepo;
+mod deliver;
 mod doctor;
 mod kickstart;
 mod logs;
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::CreateRepo(args) => createrepo::run(&args).await,
         Command::Cache(args) => cache::run(&args.command).await,
         Command::Verify(args) => verify::run(&args).await,
+        Command::Deliver(args) => deliver::run(&args).await,
         Command::BootTest(args) => boot_test::run(&args).await,
         Command::Doctor(args) => doctor::run(&args),
     }

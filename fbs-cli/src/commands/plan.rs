@@ -102,12 +102,9 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
             None => writeln!(out, "  tree          not kept (no outdir)")?,
         }
     }
-    writeln!(
-        out,
-        "  staging       {}/{}",
-        plan.paths.staging.display(),
-        plan.name
-    )?;
+    for staging in &plan.paths.staging {
+        writeln!(out, "  staging       {staging}/{}", plan.name)?;
+    }
     for note in &plan.notes {
         writeln!(out, "  note          {note}")?;
     }

@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 use crate::exit::{self, Exit};
 
 /// The configuration of this host.
-pub(super) fn config() -> Result<ServiceConfig, Exit> {
+pub(super) fn load() -> Result<ServiceConfig, Exit> {
     ServiceConfig::load().map_err(|error| exit::error(&error))
 }
 
 /// The options of plans: the environment's, then the configuration's.
 pub(super) fn options() -> Result<PlanOptions, Exit> {
-    Ok(PlanOptions::of(&config()?))
+    load().map(|config| PlanOptions::of(&config))
 }
 
 /// Those whom the configuration names, for a build on this host.
@@ -42,7 +42,7 @@ fn warn(config: &ServiceConfig) {
 
 /// `fbs check --service`.
 pub(super) async fn check() -> Exit {
-    let config = match config() {
+    let config = match load() {
         Ok(config) => config,
         Err(exit) => return exit,
     };

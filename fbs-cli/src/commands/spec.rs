@@ -48,7 +48,7 @@ fn given(args: &Overrides, image: ImageType) -> Vec<Override> {
         ("release", args.release.clone()),
         ("backend", args.backend.clone()),
         ("boot_test", args.boot_test.clone()),
-        ("staging", args.staging.as_deref().map(absolute)),
+        ("staging", staging(&args.staging)),
         (tree, args.outdir.as_deref().map(absolute)),
         (work, args.workdir.as_deref().map(absolute)),
         ("koji_hub", args.koji.koji_hub.clone()),
@@ -58,6 +58,19 @@ fn given(args: &Overrides, image: ImageType) -> Vec<Override> {
         .into_iter()
         .filter_map(|(key, value)| Some(Override::new(key, value?)));
     args.set.iter().cloned().chain(given).collect()
+}
+
+fn staging(places: &[PathBuf]) -> Option<String> {
+    let places: Vec<String> = places.iter().map(|place| address(place)).collect();
+    (!places.is_empty()).then(|| places.join(";"))
+}
+
+/// A staging place of the command line as it stands in a spec: what is no URL is a folder.
+pub(super) fn address(place: &Path) -> String {
+    match place.to_str() {
+        Some(url) if url.contains("://") => url.to_owned(),
+        _ => absolute(place),
+    }
 }
 
 /// On the command line a path counts from the current folder; in a spec, from the spec's. What

@@ -1,39 +1,46 @@
 //! What a build hands over, and under which names.
 
+mod again;
 mod checksum;
 mod images_json;
+mod outbox;
 mod sbom;
 
-use std::io::Write;
+pub use again::{DeliverError, deliver};
+pub use outbox::Outbox;
 
 use crate::builders::Built;
-use crate::context::CancellationToken;
 use crate::digest;
-use crate::job_log::JobLog;
 use crate::plan::BuildPlan;
 use crate::redact;
 use crate::report::{BuildReport, FileRecord};
-use crate::transfer::{Delivery, Transfer, TransferError};
+use crate::transfer::{Delivery, TransferError};
 use crate::verify::{BootVerdict, IsoContents};
 
 /// The report's name in the staging folder.
 pub const REPORT: &str = "build-report.json";
 
-/// The files of a build in the order in which they are handed over: image, boot tests, logs of
-/// tools.
-#[must_use]
-pub fn files(
+/// Puts the files of a build into its outbox, in the order in which they are handed over: image,
+/// boot tests, logs of tools.
+///
+/// # Errors
+///
+/// [`TransferError::Put`] for one that cannot be put there or read.
+pub async fn files(
+    outbox: &Outbox,
     plan: &BuildPlan,
     built: Option<&Built>,
+    image_sha256: Option<&str>,
     verdicts: &[BootVerdict],
     logs: &[std::path::PathBuf],
-) -> Vec<Delivery> {
+) -> Result<Vec<Delivery>, TransferError> {
     let mut files = Vec::new();
-    let image = built.and_then(|built| built.iso.as_ref());
-    if let Some(iso) = image {
+    if let Some(iso) = built.and_then(|built| built.iso.as_ref()) {
+        let name = plan.image_file();
         files.push(Delivery {
-            file: iso.clone(),
-            name: plan.image_file(),
+            file: outbox.add(iso, &name)?,
+            name,
+            sha256: image_sha256.map(str::to_owned),
         });
     }
     let evidence = verdicts
@@ -45,26 +52,26 @@ pub fn files(
         .chain(logs)
         .filter(|file| file.is_file())
     {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
         files.push(Delivery {
-            file: file.clone(),
+            file: outbox.add(file, &name)?,
             name,
+            sha256: None,
         });
     }
-    files
+    hash(&mut files).await?;
+    Ok(files)
 }
 
-/// The lists that go with an image, written into the work directory: `CHECKSUM` of all images among
-/// the `delivered`, `images.json` and an SPDX bill of materials of the first of them.
+/// The lists that go with an image, written into the outbox: `CHECKSUM` of all images among the
+/// `delivered`, `images.json` and an SPDX bill of materials of the first of them.
 ///
 /// # Errors
 ///
 /// [`TransferError::Put`] for one that cannot be written.
-pub fn lists(
+pub async fn lists(
+    outbox: &Outbox,
     plan: &BuildPlan,
     contents: &IsoContents,
     delivered: &[FileRecord],
@@ -87,74 +94,81 @@ pub fn lists(
             pretty(sbom::json(plan, image, packages)),
         ),
     ];
-    let folder = plan.paths.work.join("lists");
-    let write = |(name, text): (String, String)| {
-        let file = folder.join(&name);
-        std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(&file, text))
-            .map_err(|source| TransferError::Put {
-                file: file.clone(),
-                to: file.clone(),
-                source,
-            })?;
-        Ok(Delivery { file, name })
-    };
-    texts.into_iter().map(write).collect()
+    let mut lists = Vec::new();
+    for (name, text) in texts {
+        lists.push(Delivery {
+            file: outbox.write(&name, &text)?,
+            name,
+            sha256: None,
+        });
+    }
+    hash(&mut lists).await?;
+    Ok(lists)
 }
 
-/// A delivered file's line in the report, with its checksum if that is known; nothing when the file
-/// cannot be read any more.
-pub async fn record(delivery: &Delivery, known: Option<String>) -> Option<FileRecord> {
-    let size = delivery.file.metadata().ok()?.len();
-    let sha256 = match known {
-        Some(sha256) => sha256,
-        None => digest::sha256_files(std::slice::from_ref(&delivery.file))
-            .await
-            .ok()?
-            .pop()?,
-    };
-    Some(FileRecord {
-        name: delivery.name.clone(),
-        size,
-        sha256,
+/// Fills in the checksums that are not known.
+async fn hash(files: &mut [Delivery]) -> Result<(), TransferError> {
+    let unknown: Vec<_> = files
+        .iter()
+        .filter(|file| file.sha256.is_none())
+        .map(|file| file.file.clone())
+        .collect();
+    let sums = digest::sha256_files(&unknown).await;
+    let sums = sums.map_err(|(file, source)| TransferError::Put {
+        to: file.clone(),
+        file,
+        source,
+    })?;
+    let unknown = files.iter_mut().filter(|file| file.sha256.is_none());
+    for (file, sum) in unknown.zip(sums) {
+        file.sha256 = Some(sum);
+    }
+    Ok(())
+}
+
+/// The lines of files in the report.
+pub fn records(files: &[Delivery]) -> impl Iterator<Item = FileRecord> {
+    files.iter().map(|file| FileRecord {
+        name: file.name.clone(),
+        size: file.file.metadata().map_or(0, |file| file.len()),
+        sha256: file.sha256.clone().unwrap_or_default(),
     })
 }
 
-/// Writes the report beside the job's log and hands both over, the last files of a build. They stay
-/// where they are when no folder could be reserved.
+/// The job's log and the report, the last files of a build, in its outbox.
 ///
 /// # Errors
 ///
-/// [`TransferError`].
-pub async fn log_and_report(
-    staging: &dyn Transfer,
+/// [`TransferError::Put`]
+pub fn log_and_report(
+    outbox: &Outbox,
     report: &BuildReport,
-    log: &JobLog,
-) -> Result<(), TransferError> {
-    let file = log.path().with_file_name(REPORT);
-    let failed = |source| TransferError::Put {
-        file: file.clone(),
-        to: file.clone(),
-        source,
+    log: &std::path::Path,
+) -> Result<[Delivery; 2], TransferError> {
+    let log_there = outbox.folder().join(&report.log);
+    let log_there = match log == log_there {
+        true => log_there,
+        false => outbox.add(log, &report.log)?,
     };
-    let mut json = serde_json::to_value(report).map_err(|error| failed(error.into()))?;
+    let report_there = outbox.write(REPORT, &text(report)?)?;
+    Ok([
+        (log_there, report.log.clone()),
+        (report_there, REPORT.to_owned()),
+    ]
+    .map(|(file, name)| Delivery {
+        file,
+        name,
+        sha256: None,
+    }))
+}
+
+/// The report as it is written, without passwords.
+fn text(report: &BuildReport) -> Result<String, TransferError> {
+    let mut json = serde_json::to_value(report).map_err(|error| TransferError::Put {
+        file: REPORT.into(),
+        to: REPORT.into(),
+        source: error.into(),
+    })?;
     redact::json(&mut json);
-    std::fs::File::create(&file)
-        .and_then(|mut out| writeln!(out, "{json:#}"))
-        .map_err(failed)?;
-    let Some(folder) = &report.delivered_to else {
-        return Ok(());
-    };
-    for file in [log.path(), &file] {
-        let name = file.file_name().unwrap_or_default();
-        let delivery = Delivery {
-            file: file.to_owned(),
-            name: name.to_string_lossy().into_owned(),
-        };
-        // They come last whatever happened, and are small.
-        staging
-            .put(folder, &delivery, &CancellationToken::new())
-            .await?;
-    }
-    Ok(())
+    Ok(format!("{json:#}\n"))
 }

@@ -8,22 +8,24 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::notices::Notices;
 use super::{BuildFailure, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
 use crate::context::BuildContext;
-use crate::delivery;
+use crate::delivery::{self, Outbox};
 use crate::destdir::Destdir;
 use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, Stage, seconds};
 use crate::host::Host;
 use crate::job_log::JobLog;
+use crate::notification::Notifier;
 use crate::outdir::{self, OutdirError};
 use crate::plan::{BuildPlan, ImagePlan};
-use crate::preflight;
+use crate::preflight::{self, PreflightError};
 use crate::repo_create::SideRepository;
 use crate::report::{self, BuildReport, Recorder};
 use crate::spec::{Backend, BootTest as Wanted};
-use crate::transfer::{Delivery, Local, Transfer, TransferError};
+use crate::transfer::{Courier, Delivery, StagingSettings, TransferError};
 use crate::verify::{
     self, BootTest, BootVerdict, BuildProof, Firmware, GuestArch, ImplantedMd5, InspectOptions,
     IsoContents, PackageList,
@@ -35,7 +37,7 @@ pub(super) struct Run<'a> {
     plan: &'a BuildPlan,
     host: &'a Host,
     ctx: &'a BuildContext,
-    staging: Local,
+    settings: &'a [StagingSettings],
     recorder: Arc<Recorder>,
     started: Timestamp,
     clock: Instant,
@@ -47,6 +49,7 @@ pub(super) struct Run<'a> {
     contents: Option<IsoContents>,
     verdicts: Vec<BootVerdict>,
     logs: Vec<PathBuf>,
+    notices: Notices<'a>,
 }
 
 impl<'a> Run<'a> {
@@ -54,13 +57,15 @@ impl<'a> Run<'a> {
         plan: &'a BuildPlan,
         host: &'a Host,
         ctx: &'a BuildContext,
+        settings: &'a [StagingSettings],
+        notifier: &'a Notifier,
         overtime: CancellationToken,
         limit: Duration,
     ) -> Self {
         let recorder = Arc::new(Recorder::default());
         ctx.events.add_sink(recorder.clone());
         Self {
-            staging: Local::new(&plan.paths.staging),
+            settings,
             plan,
             host,
             ctx,
@@ -75,6 +80,7 @@ impl<'a> Run<'a> {
             contents: None,
             verdicts: Vec::new(),
             logs: Vec::new(),
+            notices: Notices::new(plan, host, ctx, notifier),
         }
     }
 
@@ -84,26 +90,37 @@ impl<'a> Run<'a> {
             job: self.plan.job.clone(),
             title: self.plan.title.clone(),
         });
-        let check = preflight::check(self.plan, self.host, &self.staging, self.ctx);
-        if let Err(error) = self.ctx.stage(Stage::Check, check).await {
-            return Err(self.fail_before_work(error.into()));
-        }
+        let check = async {
+            let courier = Courier::new(&self.plan.paths.staging, self.settings)?;
+            preflight::check(self.plan, self.host, &courier, self.ctx).await?;
+            Ok(courier)
+        };
+        let courier = match self
+            .ctx
+            .stage::<_, PreflightError>(Stage::Check, check)
+            .await
+        {
+            Ok(courier) => courier,
+            Err(error) => return Err(self.fail_before_work(error.into()).await),
+        };
         let work = match WorkDir::create(&self.plan.paths.work) {
             Ok(work) => work,
             Err(source) => {
                 let path = self.plan.paths.work.clone();
-                return Err(self.fail_before_work(ImageBuilderError::WorkDir { path, source }));
+                let error = ImageBuilderError::WorkDir { path, source };
+                return Err(self.fail_before_work(error).await);
             }
         };
         let log = match self.open_log() {
             Ok(log) => log,
-            Err(error) => return Err(self.fail_before_work(error)),
+            Err(error) => return Err(self.fail_before_work(error).await),
         };
+        self.notices.begin();
         let result = self
             .stages()
             .await
             .map_err(|error| self.name_the_cause(error));
-        self.finish(result, &log, work).await
+        self.finish(result, courier, &log, work).await
     }
 
     /// Fetch the builds, build, verify, boot.
@@ -233,6 +250,7 @@ impl<'a> Run<'a> {
     async fn finish(
         &mut self,
         result: Result<(), ImageBuilderError>,
+        mut courier: Courier,
         log: &JobLog,
         mut work: WorkDir,
     ) -> Result<BuildReport, BuildFailure> {
@@ -247,11 +265,9 @@ impl<'a> Run<'a> {
             true => CancellationToken::new(),
             false => self.ctx.cancel.clone(),
         };
-        let delivered = self
-            .ctx
-            .stage(Stage::Transfer, self.deliver(&mut report, iso, cancel))
-            .await;
-        let mut undelivered = matches!(&delivered, Err(ImageBuilderError::Transfer { .. }));
+        let outbox = Outbox::of(work.path());
+        let deliver = self.deliver(&mut report, &mut courier, &outbox, iso, cancel);
+        let delivered = self.ctx.stage(Stage::Transfer, deliver).await;
         let result = match (result, delivered) {
             (Ok(()), delivered) => delivered,
             // The first error is the one to tell.
@@ -261,9 +277,8 @@ impl<'a> Run<'a> {
             }
             (Err(error), Ok(())) => Err(error),
         };
-        if !undelivered {
-            self.clear(&work, log).await;
-        }
+        self.notices.take_screenshots(&self.verdicts);
+        self.clear(&work, &[log.path(), outbox.folder()]).await;
         if let Err(error) = &result {
             self.ctx.events.error(error.to_string());
             report.error = Some(error.record());
@@ -275,26 +290,62 @@ impl<'a> Run<'a> {
             seconds: seconds(self.clock.elapsed()),
         });
         self.complete(&mut report);
-        let last = delivery::log_and_report(&self.staging, &report, log).await;
-        undelivered |= last.is_err();
-        let result = match (result, last) {
-            (Ok(()), Err(source)) => Err(ImageBuilderError::Transfer {
-                source,
-                kept: work.path().to_owned(),
-            }),
-            (result, _) => result,
-        };
-        let kept = undelivered.then(|| work.path().to_owned());
-        if undelivered {
+        let last = self
+            .deliver_last(&mut report, &mut courier, &outbox, log)
+            .await;
+        if report.kept_in.is_some() {
             work.keep();
         }
+        let result = result.and(last);
+        if let Err(error) = &result {
+            // The last files may have failed what had succeeded until then.
+            report.outcome = outcome(&result);
+            report.error.get_or_insert_with(|| error.record());
+        }
+        self.notices.end(&report, Some(log.path())).await;
         match result {
             Ok(()) => Ok(report),
             Err(error) => Err(BuildFailure {
                 error,
+                kept: report.kept_in.clone(),
                 report: Some(Box::new(report)),
-                kept,
             }),
+        }
+    }
+
+    /// The log and the report. Where a place lacks anything, the outbox stays, and has them too.
+    async fn deliver_last(
+        &self,
+        report: &mut BuildReport,
+        courier: &mut Courier,
+        outbox: &Outbox,
+        log: &JobLog,
+    ) -> Result<(), ImageBuilderError> {
+        let kept = outbox.folder().to_owned();
+        let undelivered = |source| ImageBuilderError::Transfer {
+            source,
+            kept: kept.clone(),
+        };
+        let lacking = |courier: &Courier| {
+            let lacking = courier.records().iter().any(|one| one.error.is_some());
+            lacking.then(|| kept.clone())
+        };
+        report.kept_in = lacking(courier);
+        let last = delivery::log_and_report(outbox, report, log.path()).map_err(undelivered)?;
+        // They come last whatever happened, and are small.
+        let cancel = CancellationToken::new();
+        let sent = courier.put(&self.plan.name, &last, &self.ctx.events, &cancel);
+        sent.await.map_err(undelivered)?;
+        report.deliveries = courier.records();
+        if report.kept_in.is_none() {
+            report.kept_in = lacking(courier);
+        }
+        if report.kept_in.is_some() {
+            delivery::log_and_report(outbox, report, log.path()).map_err(undelivered)?;
+        }
+        match courier.take_error() {
+            Some(error) => Err(undelivered(error)),
+            None => Ok(()),
         }
     }
 
@@ -315,10 +366,12 @@ impl<'a> Run<'a> {
     async fn deliver(
         &self,
         report: &mut BuildReport,
+        courier: &mut Courier,
+        outbox: &Outbox,
         iso: Option<&Built>,
         cancel: CancellationToken,
     ) -> Result<(), ImageBuilderError> {
-        let kept = self.plan.paths.work.clone();
+        let kept = outbox.folder().to_owned();
         let refused = |source| match source {
             TransferError::Cancelled => self.name_the_cause(ImageBuilderError::Cancelled),
             source => ImageBuilderError::Transfer {
@@ -326,22 +379,11 @@ impl<'a> Run<'a> {
                 kept: kept.clone(),
             },
         };
-        let folder = self
-            .staging
-            .reserve(&self.plan.name)
-            .await
-            .map_err(refused)?;
-        report.delivered_to = Some(folder.clone());
-        let files = delivery::files(self.plan, iso, &self.verdicts, &self.logs);
-        self.put_all(&files, &folder, report, &cancel)
-            .await
-            .map_err(refused)?;
-        if let (Some(_), Some(contents)) = (iso, &self.contents) {
-            let lists = delivery::lists(self.plan, contents, &report.files).map_err(refused)?;
-            self.put_all(&lists, &folder, report, &cancel)
-                .await
-                .map_err(refused)?;
-        }
+        let files = self.fill(report, outbox, iso).await.map_err(refused)?;
+        let sent = courier.put(&self.plan.name, &files, &self.ctx.events, &cancel);
+        let sent = sent.await;
+        report.deliveries = courier.records();
+        sent.map_err(refused)?;
         if let (ImagePlan::Dvd(dvd), Some(_)) = (&self.plan.image, &self.built)
             && dvd.keep
         {
@@ -361,44 +403,38 @@ impl<'a> Run<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        // The tree is there whatever became of the image.
+        courier
+            .take_error()
+            .map_or(Ok(()), |error| Err(refused(error)))
     }
 
-    /// Hands files over, each with its line in the report.
-    async fn put_all(
+    /// The outbox with all but the job's own log and report, each file with its line in the report.
+    async fn fill(
         &self,
-        files: &[Delivery],
-        folder: &std::path::Path,
         report: &mut BuildReport,
-        cancel: &CancellationToken,
-    ) -> Result<(), TransferError> {
-        for delivery in files {
-            let to = self.staging.put(folder, delivery, cancel).await?;
-            if let Some(record) = delivery::record(delivery, self.known_sha256(delivery)).await {
-                self.ctx.events.emit(EventKind::Artifact {
-                    path: to,
-                    size: record.size,
-                    sha256: record.sha256.clone(),
-                });
-                report.files.push(record);
-            }
+        outbox: &Outbox,
+        iso: Option<&Built>,
+    ) -> Result<Vec<Delivery>, TransferError> {
+        // The image was hashed when it was read back.
+        let sha256 = self.contents.as_ref().map(|one| one.sha256.as_str());
+        let (verdicts, logs) = (&self.verdicts, &self.logs);
+        let mut files = delivery::files(outbox, self.plan, iso, sha256, verdicts, logs).await?;
+        report.files = delivery::records(&files).collect();
+        if let (Some(_), Some(contents)) = (iso, &self.contents) {
+            let lists = delivery::lists(outbox, self.plan, contents, &report.files).await?;
+            report.files.extend(delivery::records(&lists));
+            files.extend(lists);
         }
-        Ok(())
-    }
-
-    /// The image was hashed when it was read back.
-    fn known_sha256(&self, delivery: &Delivery) -> Option<String> {
-        let built = self.built.as_ref()?;
-        let contents = self.contents.as_ref()?;
-        (Some(&delivery.file) == built.iso.as_ref()).then(|| contents.sha256.clone())
+        Ok(files)
     }
 
     /// Removes what is not needed any more; what is left is a warning, and no fault of the image.
-    async fn clear(&self, work: &WorkDir, log: &JobLog) {
+    async fn clear(&self, work: &WorkDir, kept: &[&std::path::Path]) {
         let cleared = self
             .ctx
             .stage(Stage::Clear, async {
-                work.clear(log.path())
+                work.clear(kept)
                     .await
                     .map_err(|source| ImageBuilderError::WorkDir {
                         path: self.plan.paths.work.clone(),
@@ -450,7 +486,9 @@ impl<'a> Run<'a> {
             plan.backend.name, plan.backend.reason
         ));
         events.info(format!("Packages:: {}", plan.packages.join(" ")));
-        events.info(format!("Staging:: {}", plan.paths.staging.display()));
+        for staging in &plan.paths.staging {
+            events.info(format!("Staging:: {staging}"));
+        }
         for note in &plan.notes {
             events.info(format!("Note:: {note}"));
         }
@@ -468,13 +506,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn fail_before_work(&self, error: ImageBuilderError) -> BuildFailure {
+    async fn fail_before_work(&mut self, error: ImageBuilderError) -> BuildFailure {
         let error = self.name_the_cause(error);
         self.ctx.events.error(error.to_string());
+        let mut report = self.report();
+        report.outcome = outcome(&Err::<(), _>(&error));
+        report.error = Some(error.record());
         self.ctx.events.emit(EventKind::JobFinished {
-            outcome: outcome(&Err::<(), _>(&error)),
+            outcome: report.outcome,
             seconds: seconds(self.clock.elapsed()),
         });
+        self.complete(&mut report);
+        self.notices.end(&report, None).await;
         error.into()
     }
 
@@ -494,6 +537,7 @@ impl<'a> Run<'a> {
             generator: concat!("image_builder ", env!("CARGO_PKG_VERSION")).to_owned(),
             job: plan.job.clone(),
             title: plan.title.clone(),
+            name: plan.name.clone(),
             outcome: Outcome::Failed,
             error: None,
             started: self.started,
@@ -518,7 +562,8 @@ impl<'a> Run<'a> {
             }),
             packages,
             boot_tests: self.verdicts.iter().cloned().map(delivered_names).collect(),
-            delivered_to: None,
+            deliveries: Vec::new(),
+            kept_in: None,
             tree: None,
             log: JobLog::file_name(plan.created),
             files: Vec::new(),
@@ -604,7 +649,7 @@ fn outcome<T, E: std::borrow::Borrow<ImageBuilderError>>(result: &Result<T, E>) 
 }
 
 /// Who asked: in local mode the user and the host.
-fn requester(host: &Host) -> String {
+pub(super) fn requester(host: &Host) -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid())
         .ok()
         .flatten();

@@ -11,6 +11,7 @@ use url::Url;
 use super::error::Unreadable;
 use super::fetch::at_most;
 use super::internal::{InternalName, PublicNames};
+use crate::percent;
 use crate::spec::Trust;
 
 /// How long a server may take to accept a connection.
@@ -37,7 +38,7 @@ pub(super) async fn fetch(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>
 }
 
 async fn read(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>, Unreadable> {
-    let decoded = |text: &str| percent_decoded(text).ok_or_else(unfit);
+    let decoded = |text: &str| percent::decoded(text).ok_or_else(unfit);
     // Behind the slash the path counts from where the login leads: RFC 1738, section 3.2.2.
     let path = decoded(url.path().trim_start_matches('/'))?;
     let user = match url.username() {
@@ -115,38 +116,4 @@ fn unfit() -> Unreadable {
         "the address holds what FTP cannot say",
         "expected ftp://HOST/PATH",
     ))
-}
-
-/// The text with `%XX` decoded; none with a line end in it, which would be a second command.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        match (first, behind) {
-            (b'%', [high, low, after @ ..]) => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.chars().any(char::is_control)).then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_second_command() {
-        assert_eq!(percent_decoded("a%20b%C3%A4").as_deref(), Some("a bä"));
-        for text in ["a%0d%0aDELE x", "%zz", "%ff"] {
-            assert_eq!(percent_decoded(text), None, "{text}");
-        }
-    }
 }

@@ -72,7 +72,7 @@ fn secret(
 fn webhook(section: &WebhookSection) -> Result<Arc<dyn Notification>, NotificationError> {
     let trust = Trust {
         authorities: certificates("[[webhook]] ca_file", section.ca_file.as_ref())?,
-        anybody: section.verify == Some(false),
+        anybody: section.verify_certificate == Some(false),
     };
     let secret = secret("[[webhook]]", section.secret())?;
     Ok(Arc::new(Webhook::new(&section.url, secret, &trust)?))
@@ -95,7 +95,7 @@ fn smtp(section: &SmtpSection) -> Result<Arc<dyn Notification>, NotificationErro
         security,
         trust: Trust {
             authorities: certificates("[smtp] ca_file", section.ca_file.as_ref())?,
-            anybody: section.verify == Some(false),
+            anybody: section.verify_certificate == Some(false),
         },
         login: section.user.clone().zip(password),
         from: section.from.clone(),

@@ -61,7 +61,7 @@ struct Message<'a> {
 #[derive(Serialize)]
 struct Left<'a> {
     seconds: f64,
-    deliveries: &'a [DeliveryRecord],
+    deliveries: Vec<DeliveryMessage<'a>>,
     files: &'a [FileRecord],
     log: &'a str,
     packages: usize,
@@ -69,6 +69,28 @@ struct Left<'a> {
     boot_tests: Vec<BootMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ErrorRecord>,
+}
+
+#[derive(Serialize)]
+struct DeliveryMessage<'a> {
+    staging: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a DeliveryRecord> for DeliveryMessage<'a> {
+    fn from(record: &'a DeliveryRecord) -> Self {
+        Self {
+            staging: &record.staging,
+            folder: record.folder.as_deref(),
+            link: record.link.as_deref(),
+            error: record.error.as_deref(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -124,7 +146,11 @@ impl<'a> Left<'a> {
         let builds = report.side_repository.iter().flat_map(|side| &side.builds);
         Self {
             seconds: report.time.total_seconds,
-            deliveries: &report.deliveries,
+            deliveries: report
+                .deliveries
+                .iter()
+                .map(DeliveryMessage::from)
+                .collect(),
             files: &report.files,
             log: &report.log,
             packages: report.packages.len(),

@@ -40,9 +40,6 @@ pub enum PlanError {
         /// The host's.
         host: String,
     },
-    /// The staging address is one that this version cannot deliver to.
-    #[error("images cannot be delivered to {0} yet: this version delivers to a local folder")]
-    Staging(String),
     /// Root file system and compression do not go together.
     #[error("{rootfs} cannot be compressed with {compression} {reason}")]
     Compression {
@@ -100,7 +97,6 @@ impl StageError for PlanError {
                               FBS_KOJI_FILES in the environment"
                 .to_owned(),
             Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
-            Self::Staging(_) => "name a folder, as in `staging = file:///srv/images`".to_owned(),
             Self::Compression { .. } => {
                 "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
             }

@@ -8,9 +8,13 @@
 
 mod invocation;
 mod lines;
+#[cfg(feature = "sftp")]
+mod piped;
 mod system;
 
 pub use invocation::Invocation;
+#[cfg(feature = "sftp")]
+pub(crate) use piped::{Complaints, Piped};
 pub use system::SystemRunner;
 
 use std::fmt;

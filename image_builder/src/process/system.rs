@@ -124,11 +124,18 @@ fn conclude(
     }
 }
 
+fn spawn(invocation: &Invocation) -> Result<Child, CommandError> {
+    command(invocation)
+        .spawn()
+        .map_err(|error| start_error(invocation, &error))
+}
+
+/// The program, with its output to be read and without input.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that starts programs"
 )]
-fn spawn(invocation: &Invocation) -> Result<Child, CommandError> {
+pub(super) fn command(invocation: &Invocation) -> Command {
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.args)
@@ -141,18 +148,21 @@ fn spawn(invocation: &Invocation) -> Result<Child, CommandError> {
     if let Some(cwd) = &invocation.cwd {
         command.current_dir(cwd);
     }
-    command.spawn().map_err(|error| {
-        let missing_cwd = invocation.cwd.as_ref().is_some_and(|cwd| !cwd.is_dir());
-        match error.kind() {
-            std::io::ErrorKind::NotFound if !missing_cwd => CommandError::NotFound {
-                program: invocation.program.clone(),
-            },
-            _ => CommandError::Spawn {
-                program: invocation.program.clone(),
-                reason: error.to_string(),
-            },
-        }
-    })
+    command
+}
+
+/// Why it could not be started.
+pub(super) fn start_error(invocation: &Invocation, error: &std::io::Error) -> CommandError {
+    let missing_cwd = invocation.cwd.as_ref().is_some_and(|cwd| !cwd.is_dir());
+    match error.kind() {
+        std::io::ErrorKind::NotFound if !missing_cwd => CommandError::NotFound {
+            program: invocation.program.clone(),
+        },
+        _ => CommandError::Spawn {
+            program: invocation.program.clone(),
+            reason: error.to_string(),
+        },
+    }
 }
 
 async fn wait(
@@ -184,7 +194,7 @@ async fn wait(
     ending
 }
 
-async fn read(
+pub(super) async fn read(
     stream: Option<impl AsyncRead + Unpin>,
     which: Stream,
     output: &dyn OutputSink,
@@ -211,7 +221,7 @@ async fn read(
 
 /// The last lines of both streams.
 #[derive(Debug, Default, Clone)]
-struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub(super) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
     fn push(&self, line: &str) {
@@ -222,6 +232,12 @@ impl Tail {
         lines.push_back(line.to_owned());
     }
 
+    /// The lines, which stay.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect()
+    }
+
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
@@ -229,11 +245,11 @@ impl Tail {
 
 /// A process group that is killed when this is dropped.
 #[derive(Debug)]
-struct ProcessGroup(Option<Pid>);
+pub(super) struct ProcessGroup(Option<Pid>);
 
 impl ProcessGroup {
     /// The group that `child` leads (`process_group(0)`).
-    fn of(child: &Child) -> Self {
+    pub(super) fn of(child: &Child) -> Self {
         Self(
             child
                 .id()

@@ -41,7 +41,7 @@ pub struct SmtpSection {
     /// Certificates of further authorities, as PEM.
     pub ca_file: Option<PathBuf>,
     /// Whether the server's certificate must be one to trust. By default it must.
-    pub verify: Option<bool>,
+    pub verify_certificate: Option<bool>,
     /// Who logs in.
     pub user: Option<String>,
     /// The file with the password.
@@ -96,7 +96,7 @@ pub struct WebhookSection {
     /// Certificates of further authorities, as PEM.
     pub ca_file: Option<PathBuf>,
     /// Whether the server's certificate must be one to trust. By default it must.
-    pub verify: Option<bool>,
+    pub verify_certificate: Option<bool>,
     #[serde(deserialize_with = "not_here_either")]
     pub(super) secret: (),
 }
@@ -115,12 +115,6 @@ fn not_here_either<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
     ))
 }
 
-/// The one place of two that was named.
-fn place(file: Option<&PathBuf>, env: Option<&String>) -> Option<SecretPlace> {
-    let file = file.map(|path| SecretPlace::File(path.clone()));
-    file.or_else(|| env.map(|name| SecretPlace::Environment(name.clone())))
-}
-
 fn counted_from(folder: &Path, paths: &mut [&mut Option<PathBuf>]) {
     for path in paths.iter_mut().filter_map(|path| path.as_mut()) {
         *path = folder.join(&path);
@@ -131,7 +125,7 @@ impl SmtpSection {
     /// Where the password is.
     #[must_use]
     pub fn password(&self) -> Option<SecretPlace> {
-        place(self.password_file.as_ref(), self.password_env.as_ref())
+        SecretPlace::of(self.password_env.as_deref(), self.password_file.as_deref())
     }
 
     pub(super) fn settle(&mut self, folder: &Path) {
@@ -160,7 +154,7 @@ impl FedoraMessagingSection {
     /// Where the password is.
     #[must_use]
     pub fn password(&self) -> Option<SecretPlace> {
-        place(self.password_file.as_ref(), self.password_env.as_ref())
+        SecretPlace::of(self.password_env.as_deref(), self.password_file.as_deref())
     }
 
     /// What stands before `fbs.build. ...` in a topic: `org.fedoraproject.dev`.
@@ -226,7 +220,7 @@ impl WebhookSection {
     /// Where the secret is.
     #[must_use]
     pub fn secret(&self) -> Option<SecretPlace> {
-        place(self.secret_file.as_ref(), self.secret_env.as_ref())
+        SecretPlace::of(self.secret_env.as_deref(), self.secret_file.as_deref())
     }
 
     pub(super) fn settle(&mut self, folder: &Path) {

@@ -181,6 +181,12 @@ fn host_of(address: &Address) -> Result<(), ValueError> {
     if address.raw.contains(char::is_whitespace) || url.host_str().is_none_or(str::is_empty) {
         return Err(ValueError::new(format!("{shown} names no host"), EXPECTED));
     }
+    if url.host_str().is_some_and(|host| host.starts_with('-')) {
+        return Err(ValueError::new(
+            format!("the host of {shown} begins with \"-\""),
+            EXPECTED,
+        ));
+    }
     no_parent_folders(&address.raw, Path::new(""))
 }
 
@@ -231,6 +237,10 @@ mod tests {
             ("ftp://", "\"ftp://\" is not an address"),
             ("s3:///prefix", "\"s3:///prefix\" names no host"),
             ("my host", "\"my host\" is not an address"),
+            (
+                "sftp://-oProxyCommand=x/",
+                "the host of \"sftp://-oProxyCommand=x/\" begins with \"-\"",
+            ),
             ("file://host/x", "\"file://host/x\" names another host"),
             ("file:/x", "\"file:/x\" is not a file address"),
             ("/srv/../etc", "the path goes up with \"..\""),

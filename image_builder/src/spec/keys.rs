@@ -85,7 +85,8 @@ impl Kind {
     pub(crate) fn is_list(self) -> bool {
         matches!(
             self,
-            Self::Emails
+            Self::Staging
+                | Self::Emails
                 | Self::Nvrs
                 | Self::BuildIds
                 | Self::Tags
@@ -108,7 +109,9 @@ impl Kind {
             Self::Type => "`boot`, `dvd` or `live`",
             Self::Arch => "`x86_64`, `aarch64`, `ppc64le`, `s390x` or `i686`",
             Self::Release => "a number, `rawhide` or `eln`",
-            Self::Staging => "host, `ftp://`, `ftps://`, `sftp://`, `s3://`, `file://` or folder",
+            Self::Staging => {
+                "list of hosts, `ftp://`, `ftps://`, `sftp://`, `s3://`, `file://` or folders"
+            }
             Self::Emails => "list of mail addresses",
             Self::Text => "text of at most 128 characters",
             Self::Word => "letters, digits and `._+~-`, at most 64",

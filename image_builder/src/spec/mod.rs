@@ -91,3 +91,5 @@ pub use stage::{Stage, Stages};
 pub use timeout::Timeout;
 pub use trust::Trust;
 pub use value::ValueError;
+#[cfg(any(feature = "ftp", feature = "sftp"))]
+pub(crate) use value::on_one_line;

@@ -139,7 +139,7 @@ impl<'a> Reader<'a, '_> {
             Kind::Type => drop(self.take::<ImageType>(key)),
             Kind::Arch => drop(self.take::<Arch>(key)),
             Kind::Release => drop(self.take::<Release>(key)),
-            Kind::Staging => drop(self.take::<Address>(key)),
+            Kind::Staging => drop(self.list::<Address>(key)),
             Kind::Emails => drop(self.emails(key)),
             Kind::Text => drop(self.take_as(key, text::text)),
             Kind::Word => drop(self.take_as(key, text::word)),

@@ -27,8 +27,8 @@ pub struct Common {
     pub release: Release,
     /// `arch`: of the image; the host's if not given.
     pub arch: Option<Arch>,
-    /// `staging`: where the image and its logs are delivered.
-    pub staging: Option<Address>,
+    /// `staging`: where the image and its logs are delivered; to each of them.
+    pub staging: Vec<Address>,
     /// `email`: who is told.
     pub email: Vec<String>,
     /// The values of `[DEFAULT]` that the sections inherit. A section of [`super::BuildSpec`]

@@ -41,12 +41,9 @@ impl BuildSpec {
 /// One mistake for each path the spec names.
 fn paths(spec: &BuildSpec) -> Vec<Mistake> {
     let mut found = Found::default();
-    let staging = spec
-        .common
-        .staging
-        .as_ref()
-        .and_then(|staging| staging.path());
-    found.path(Section::Default, "staging", staging.as_ref());
+    for staging in &spec.common.staging {
+        found.path(Section::Default, "staging", staging.path().as_ref());
+    }
     found.shared(Section::Default, &spec.common.shared);
     if let Some(boot) = &spec.boot {
         found.path(Section::Boot, "outdir", boot.outdir.as_ref());

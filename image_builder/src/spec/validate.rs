@@ -164,7 +164,7 @@ impl Judge<'_> {
             image_type: image_type.unwrap_or(ImageType::Boot),
             release: release.clone().unwrap_or(Release::Rawhide),
             arch: default.take("arch"),
-            staging: default.take("staging"),
+            staging: default.list("staging"),
             email: default.emails("email"),
             shared: read::shared(&mut default),
         };

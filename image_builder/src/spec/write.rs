@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer};
 
+use super::address::Address;
 use super::build_spec::BuildSpec;
 use super::error::SpecError;
 use super::keys::Section;
@@ -206,14 +207,20 @@ fn default(common: &Common, inherited: &Keys) -> Keys {
         .text("type", Some(common.image_type))
         .release("release", Some(&common.release))
         .text("arch", common.arch)
-        .text(
-            "staging",
-            common.staging.as_ref().map(|staging| staging.as_written()),
-        )
-        .list("email", &common.email)
         .0;
+    keys.extend(staging(&common.staging));
+    keys.extend(Given::default().list("email", &common.email).0);
     keys.extend_from_slice(inherited);
     keys
+}
+
+/// With its passwords, which the text of an address hides.
+fn staging(addresses: &[Address]) -> Keys {
+    let written: Vec<&str> = addresses.iter().map(Address::as_written).collect();
+    match written.as_slice() {
+        [address] => Given::default().text("staging", Some(address)).0,
+        addresses => Given::default().list("staging", addresses).0,
+    }
 }
 
 fn shared(shared: &Shared) -> Keys {

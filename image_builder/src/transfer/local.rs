@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Delivery, Transfer, TransferError};
+use super::{Checked, Delivered, Delivery, Progress, Transfer, TransferError, folder_names};
 use crate::context::CancellationToken;
 use crate::copy;
+use crate::host::free_bytes;
 
 /// A folder; made when it is not there.
 #[derive(Debug, Clone)]
@@ -38,8 +39,8 @@ impl Local {
     }
 }
 
-/// How many builds of one name and second are told apart.
-const ATTEMPTS: u32 = 1000;
+/// Space that a staging folder has to have before a build, in bytes.
+const SPACE: u64 = 64 * 1024 * 1024;
 
 #[async_trait]
 impl Transfer for Local {
@@ -49,19 +50,22 @@ impl Transfer for Local {
         tempfile::Builder::new()
             .prefix(".fbs-check-")
             .tempfile_in(&self.folder)
-            .map(|_| ())
-            .map_err(|error| self.unusable(&error))
+            .map_err(|error| self.unusable(&error))?;
+        match free_bytes(&self.folder) {
+            Ok(free) if free < SPACE => Err(TransferError::Unusable {
+                path: self.folder.clone(),
+                problem: format!("has {} MiB free, too few for an image", free >> 20),
+            }),
+            // A file system that does not tell may have enough.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
-    async fn reserve(&self, name: &str) -> Result<PathBuf, TransferError> {
+    async fn reserve(&self, name: &str) -> Result<String, TransferError> {
         fs::create_dir_all(&self.folder).map_err(|error| self.unusable(&error))?;
-        for attempt in 1..=ATTEMPTS {
-            let folder = match attempt {
-                1 => self.folder.join(name),
-                n => self.folder.join(format!("{name}-{n}")),
-            };
-            match fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
+        for name in folder_names(name) {
+            match fs::create_dir(self.folder.join(&name)) {
+                Ok(()) => return Ok(name),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(self.unusable(&error)),
             }
@@ -69,13 +73,18 @@ impl Transfer for Local {
         Err(self.unusable(&io::ErrorKind::AlreadyExists.into()))
     }
 
+    fn address(&self, folder: &str) -> String {
+        self.folder.join(folder).to_string_lossy().into_owned()
+    }
+
     async fn put(
         &self,
-        folder: &Path,
+        folder: &str,
         delivery: &Delivery,
+        _: &Progress,
         cancel: &CancellationToken,
-    ) -> Result<PathBuf, TransferError> {
-        let to = folder.join(&delivery.name);
+    ) -> Result<Delivered, TransferError> {
+        let to = self.folder.join(folder).join(&delivery.name);
         let failed = |source: io::Error| match cancel.is_cancelled() {
             true => TransferError::Cancelled,
             false => TransferError::Put {
@@ -89,7 +98,10 @@ impl Transfer for Local {
             .await
             .map_err(|error| failed(io::Error::other(error)))?
             .map_err(failed)?;
-        Ok(to)
+        Ok(Delivered {
+            address: to.to_string_lossy().into_owned(),
+            checked: Checked::Local,
+        })
     }
 }
 
@@ -98,6 +110,8 @@ fn put(file: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
     if cancel.is_cancelled() {
         return Err(io::ErrorKind::Interrupted.into());
     }
+    // Of what a symbolic link leads to, not of the link.
+    let file = &file.canonicalize()?;
     if fs::hard_link(file, to).is_ok() {
         return Ok(());
     }
@@ -120,6 +134,23 @@ fn put(file: &Path, to: &Path, cancel: &CancellationToken) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn delivery(file: PathBuf, name: &str) -> Delivery {
+        Delivery {
+            file,
+            name: name.to_owned(),
+            sha256: None,
+        }
+    }
+
+    async fn put(
+        staging: &Local,
+        folder: &str,
+        one: &Delivery,
+    ) -> Result<Delivered, TransferError> {
+        let cancel = CancellationToken::new();
+        staging.put(folder, one, &Progress::silent(), &cancel).await
+    }
+
     #[tokio::test]
     async fn files_arrive_whole_under_their_name() {
         let dir = tempfile::tempdir().unwrap();
@@ -128,18 +159,12 @@ mod tests {
         let staging = Local::new(dir.path().join("a/b"));
         staging.check().await.unwrap();
         let folder = staging.reserve("Fedora-43.1").await.unwrap();
-        let delivery = Delivery {
-            file,
-            name: "Fedora-43.1.x86_64.iso".into(),
-        };
-        let cancel = CancellationToken::new();
-        let to = staging.put(&folder, &delivery, &cancel).await.unwrap();
-        assert_eq!(
-            to,
-            dir.path().join("a/b/Fedora-43.1/Fedora-43.1.x86_64.iso")
-        );
+        let one = delivery(file, "Fedora-43.1.x86_64.iso");
+        let to = put(&staging, &folder, &one).await.unwrap().address;
+        let expected = dir.path().join("a/b/Fedora-43.1/Fedora-43.1.x86_64.iso");
+        assert_eq!(Path::new(&to), expected);
         assert_eq!(fs::read_to_string(&to).unwrap(), "image");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(staging.address(&folder)).unwrap().count(), 1);
     }
 
     #[tokio::test]
@@ -148,23 +173,28 @@ mod tests {
         let staging = Local::new(dir.path());
         let first = staging.reserve("x").await.unwrap();
         let second = staging.reserve("x").await.unwrap();
-        assert_ne!(first, second);
+        assert_eq!((first.as_str(), second.as_str()), ("x", "x-2"));
         let file = dir.path().join("new");
         fs::write(&file, "new").unwrap();
-        fs::write(first.join("f"), "old").unwrap();
-        let error = staging
-            .put(
-                &first,
-                &Delivery {
-                    file,
-                    name: "f".into(),
-                },
-                &CancellationToken::new(),
-            )
+        let old = dir.path().join("x/f");
+        fs::write(&old, "old").unwrap();
+        let error = put(&staging, &first, &delivery(file, "f"))
             .await
             .unwrap_err();
         assert!(matches!(error, TransferError::Put { .. }), "{error}");
-        assert_eq!(fs::read_to_string(first.join("f")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(old).unwrap(), "old");
+    }
+
+    #[tokio::test]
+    async fn of_a_symbolic_link_the_file_is_delivered() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("image"), dir.path().join("link"));
+        fs::write(&file, "image").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let staging = Local::new(dir.path().join("out"));
+        let folder = staging.reserve("x").await.unwrap();
+        let to = put(&staging, &folder, &delivery(link, "f")).await.unwrap();
+        assert!(fs::symlink_metadata(&to.address).unwrap().is_file());
     }
 
     #[tokio::test]

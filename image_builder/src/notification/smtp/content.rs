@@ -136,7 +136,8 @@ fn of_files(report: &BuildReport) -> Vec<Block> {
         };
         blocks.push(Block::Heading(format!("Delivered to {place}")));
         let mut rows = Vec::new();
-        for file in &report.files {
+        let there = |file: &&FileRecord| delivery.files.contains(&file.name);
+        for file in report.files.iter().filter(there) {
             rows.push(row(what(file), below(place, &file.name)));
             if is_image(file) {
                 let FileRecord { size, sha256, .. } = file;
