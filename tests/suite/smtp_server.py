@@ -29,7 +29,7 @@ def part(part):
         "size": len(content),
     }
     if part.get_content_maintype() == "text":
-        found["text"] = part.get_content()
+        found["text"] = part.get_content().replace("\r\n", "\n")
     elif part.get_content_type() == "application/gzip":
         text = gzip.decompress(content)
         found["unpacked"] = len(text)

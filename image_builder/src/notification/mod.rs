@@ -136,3 +136,6 @@ pub trait Notification: Send + Sync + std::fmt::Debug {
     /// [`NotificationError`].
     async fn send(&self, notice: &Notice) -> Result<(), NotificationError>;
 }
+
+#[cfg(test)]
+mod tests;
