@@ -63,7 +63,7 @@ fn smtp_section(port: u64, security: &str) -> String {
     )
 }
 
-const CA: &str = "ca_file = \"certificates/ca.pem\"\n";
+const CA: &str = "ca_file = \"ca.pem\"\n";
 
 #[test]
 fn a_finished_build_sends_a_thread_of_mails_by_a_server_with_tls_and_login() {

@@ -1,61 +1,82 @@
-//! A certificate authority of the test's own, and a certificate for servers on loopback.
+//! A certificate for 127.0.0.1, and the authority that signed it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::Program;
 
-/// Files in PEM. They go when their folder does.
+/// PEM files.
 #[derive(Debug)]
 pub struct Certificates {
-    /// The authority's certificate, which makes the server's one to trust.
+    /// The authority.
     pub authority: PathBuf,
-    /// The server's, for `localhost` and 127.0.0.1.
+    /// The server's certificate.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The server's key.
     pub key: PathBuf,
 }
 
 impl Certificates {
-    /// Makes them in a new folder below `top`.
-    pub fn make(top: &Path) -> Self {
-        let folder = top.join("certificates");
-        fs::create_dir(&folder).expect("it is new");
-        let file = |name: &str| folder.join(name);
-        let (authority, authority_key) = (file("ca.pem"), file("ca.key"));
-        let (certificate, key) = (file("server.pem"), file("server.key"));
-        let new = |subject: &str, key: &Path, certificate: &Path, extensions: &[&str]| {
-            let mut openssl = Program::new("openssl")
-                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-                .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-                .args(["-subj", subject, "-keyout"])
-                .arg(key)
-                .arg("-out")
-                .arg(certificate);
-            for extension in extensions {
-                openssl = openssl.args(["-addext", extension]);
-            }
-            openssl
+    /// New ones in `folder`.
+    pub fn make(folder: &Path) -> Self {
+        let path = |name: &str| folder.join(name);
+        let openssl = |args: &[&str]| {
+            let done = Program::new("openssl").args(args).folder(folder).run();
+            done.assert_exit(0);
         };
-        new("/CN=Test authority", &authority_key, &authority, &[])
-            .run()
-            .assert_exit(0);
-        let names = [
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "basicConstraints=critical,CA:FALSE",
-            "extendedKeyUsage=serverAuth",
-        ];
-        new("/CN=localhost", &key, &certificate, &names)
-            .arg("-CA")
-            .arg(&authority)
-            .arg("-CAkey")
-            .arg(&authority_key)
-            .run()
-            .assert_exit(0);
+        openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=fbs tests",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+        ]);
+        openssl(&[
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.csr",
+        ]);
+        let names = "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n";
+        std::fs::write(path("server.ext"), names).expect("the folder is ours");
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "server.ext",
+            "-out",
+            "server.pem",
+        ]);
         Self {
-            authority,
-            certificate,
-            key,
+            authority: path("ca.pem"),
+            certificate: path("server.pem"),
+            key: path("server.key"),
         }
     }
 }

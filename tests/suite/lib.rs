@@ -4,7 +4,6 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`binaries`] | `fbs` and `fbs-http`, built when they are not current |
-//! | [`certificates`] | an authority, and a certificate for servers on loopback |
 //! | [`need`] | what a test needs of the host, and what becomes of it where that is missing |
 //! | [`release`] | the mini release, made once |
 //! | [`turn`] | one heavy test at a time |
@@ -13,22 +12,31 @@
 //! | [`command`] | a program with a time limit, as text or as a stream of events |
 //! | [`delivery`] | what a build handed over |
 //! | [`python`] | the Python tools that ours is compared with |
+//! | [`daemon`] | a server of a test |
+//! | [`certificates`] | for servers with TLS |
+//! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
 //! | [`smtp`], [`rabbitmq`] | a mail server that keeps its mails, a message broker |
+//! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
 pub mod binaries;
 pub mod certificates;
 pub mod command;
+pub mod daemon;
 pub mod delivery;
 pub mod fake;
 pub mod folders;
+pub mod ftp;
 pub mod need;
+pub mod object_store;
 pub mod processes;
+pub mod proxy;
 pub mod python;
 pub mod rabbitmq;
 pub mod release;
 pub mod smtp;
+pub mod ssh;
 pub mod tools;
 pub mod turn;
 

@@ -294,6 +294,12 @@ impl<'a> Run<'a> {
             .deliver_last(&mut report, &mut courier, &outbox, log)
             .await;
         if report.kept_in.is_some() {
+            // The log is in it by now.
+            let cleared = work.clear(&[outbox.folder()]).await;
+            if let Err(error) = cleared {
+                let path = work.path().display();
+                self.ctx.events.warn(format!("{path}: {error}"));
+            }
             work.keep();
         }
         let result = result.and(last);

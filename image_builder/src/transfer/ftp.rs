@@ -118,15 +118,27 @@ impl FtpServer {
         };
         let connector = AsyncRustlsConnector::from(TlsConnector::from(Arc::clone(config)));
         let secured = match self.port {
-            IMPLICIT => {
-                AsyncRustlsFtpStream::connect_secure_implicit(address, connector, &self.host).await
-            }
+            IMPLICIT => self.connect_implicit(connector).await,
             _ => match AsyncRustlsFtpStream::connect(address).await {
                 Ok(stream) => stream.into_secure(connector, &self.host).await,
                 Err(error) => Err(error),
             },
         };
         secured.map_err(|error| self.account.fault(error, "TLS"))
+    }
+
+    /// TLS from the first byte. The library leaves it to the caller to protect the data as well.
+    async fn connect_implicit(
+        &self,
+        connector: AsyncRustlsConnector,
+    ) -> Result<AsyncRustlsFtpStream, FtpError> {
+        let address = (self.host.as_str(), self.port);
+        let mut stream =
+            AsyncRustlsFtpStream::connect_secure_implicit(address, connector, &self.host).await?;
+        for command in ["PBSZ 0", "PROT P"] {
+            stream.custom_command(command, &[Status::CommandOk]).await?;
+        }
+        Ok(stream)
     }
 
     async fn log_in(&self) -> Result<AsyncRustlsFtpStream, Fault> {

@@ -1,0 +1,37 @@
+//! An object store: moto's server.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::daemon::{Daemon, free_port};
+use crate::python;
+
+/// A moto server with the bucket `images`.
+#[derive(Debug)]
+pub struct ObjectStore {
+    /// Its port.
+    pub port: u16,
+    _daemon: Daemon,
+}
+
+impl ObjectStore {
+    /// Starts one that keeps everything in memory.
+    pub fn start(folder: &Path) -> Self {
+        let port = free_port();
+        let mut moto = Command::new(python::programs().join("moto_server"));
+        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let daemon = Daemon::start(moto, port, folder.join("moto.log"));
+        let bucket = crate::Program::new(python::interpreter())
+            .args([
+                "-c",
+                "import sys, urllib.request as r; \
+                 r.urlopen(r.Request(sys.argv[1], method='PUT'))",
+            ])
+            .arg(format!("http://127.0.0.1:{port}/images"));
+        bucket.run().assert_exit(0);
+        Self {
+            port,
+            _daemon: daemon,
+        }
+    }
+}
