@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fbs_suite::certificates::Certificates;
+use fbs_suite::daemon::free_port;
 use fbs_suite::need::Need;
-use fbs_suite::rabbitmq::{self, RabbitMq, free_port};
+use fbs_suite::rabbitmq::{self, RabbitMq};
 use fbs_suite::smtp::{self, MailServer};
 use fbs_suite::tools::Stubs;
 use fbs_suite::{Finished, Folders, Program, binaries, fake, need, python, turn};
@@ -25,6 +26,7 @@ use image_builder::notification::{
 };
 use image_builder::report::{BuildReport, ErrorRecord};
 use image_builder::spec::{BuildSpec, Format};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const PYTHON: &[Need] = &[Need::Tool("python3"), Need::Tool("openssl")];
@@ -207,6 +209,48 @@ fn a_failed_build_sends_the_end_of_its_log_and_attaches_it() {
 }
 
 #[test]
+fn a_build_that_is_stopped_or_cannot_begin_is_told_of() {
+    if !need::met(&[need::BUILD, PYTHON]) {
+        return;
+    }
+    let folders = Folders::new();
+    let mut server = MailServer::open();
+    let config = format!(
+        "[smtp]\nserver = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\nfrom = \"fbs@example.test\"\n",
+        server.port()
+    );
+    let _turn = turn::take();
+    let mut running = build(&folders, &config)
+        .set("compression", "zstd:19")
+        .env("FBS_STUB_MIB", "200")
+        .arg("--json")
+        .start();
+    running.wait_for_command("root_image", "mksquashfs");
+    running.signal(Signal::SIGINT);
+    running.finish().assert_exit(130);
+    let [submitted, _, cancelled, _] = [(); 4].map(|()| server.mail());
+    cancelled.assert_proper();
+    assert!(cancelled.header("Subject").starts_with("[fbs] cancelled: "));
+    assert_eq!(
+        cancelled.header("In-Reply-To"),
+        submitted.header("Message-ID")
+    );
+
+    let nowhere = folders.fbs_spec("build", &folders.spec());
+    let done = nowhere
+        .arg("--notify")
+        .set("email", "qa@example.test")
+        .set("99_url", "http://127.0.0.1:1/os")
+        .env("FBS_CONFIG", folders.top().join("fbs.toml"))
+        .run();
+    done.assert_exit(4);
+    let [_, failed] = [(); 2].map(|()| server.mail());
+    failed.assert_proper();
+    assert!(failed.header("Subject").starts_with("[fbs] failed: "));
+    assert!(failed.text("text/plain").contains("127.0.0.1:1"));
+}
+
+#[test]
 fn servers_that_refuse_or_hang_hold_no_build_up() {
     if !need::met(&[need::BUILD]) {
         return;
@@ -238,8 +282,10 @@ fn servers_that_refuse_or_hang_hold_no_build_up() {
         "no answer within 2",
     ]);
     assert!(!done.stderr.contains("token"), "{done}");
-    let in_log = format!("warning: queued was not told by mail by {server}");
-    assert!(delivery.log.contains(&in_log), "{}", delivery.log);
+    for told in ["queued", "complete"] {
+        let in_log = format!("warning: {told} was not told by mail by {server}");
+        assert!(delivery.log.contains(&in_log), "{}", delivery.log);
+    }
     let took = delivery.report["time"]["total_seconds"].as_f64().unwrap();
     done.assert_within(took + 4.0);
 }

@@ -44,7 +44,9 @@ fn file(folder: &Path, name: &str, size: usize) -> Delivery {
     let path = folder.join(name);
     let mut state = 1_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 56) as u8
     };
     let block: Vec<u8> = (0..MIB / 4).map(|_| next()).collect();

@@ -1,7 +1,7 @@
 //! A RabbitMQ node of the test's own: own ports, own folders, nothing of the system's.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::certificates::Certificates;
 use crate::command::{Program, Running, eventually};
+use crate::daemon::free_port;
 use crate::processes;
 
 /// User and password of the node.
@@ -130,10 +131,4 @@ impl Drop for RabbitMq {
             .args(["-port", &self.ports.mapper.to_string(), "-kill"])
             .run();
     }
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -73,7 +73,8 @@ pub(super) async fn check() -> Exit {
 /// Whether each server is there and takes us, side by side.
 async fn try_each(notifier: &Notifier) -> Exit {
     let mut tries = JoinSet::new();
-    for backend in notifier.backends().iter().cloned() {
+    for backend in notifier.backends() {
+        let backend = backend.clone();
         let limit = notifier.limits().attempt;
         tries.spawn(async move {
             let result = tokio::time::timeout(limit, backend.check()).await;

@@ -6,6 +6,8 @@
 
 mod follower;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub use follower::Follower;
 pub use registry::{Job, JobState, Registration, Registry, log_left};

@@ -139,3 +139,5 @@ pub trait Notification: Send + Sync + std::fmt::Debug {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::report as test_report;

@@ -50,8 +50,7 @@ pub struct SmtpSection {
     pub password_env: Option<String>,
     /// Who the mails are from.
     pub from: String,
-    #[serde(deserialize_with = "not_here")]
-    pub(super) password: (),
+    pub(super) password: NoPassword,
     /// The password of the original's deploy.conf.
     #[serde(skip)]
     pub(crate) literal: Option<Secret>,
@@ -79,8 +78,7 @@ pub struct FedoraMessagingSection {
     pub cert_file: Option<PathBuf>,
     /// Its key, as PEM.
     pub key_file: Option<PathBuf>,
-    #[serde(deserialize_with = "not_here")]
-    pub(super) password: (),
+    pub(super) password: NoPassword,
 }
 
 /// An address that is posted to.
@@ -97,22 +95,33 @@ pub struct WebhookSection {
     pub ca_file: Option<PathBuf>,
     /// Whether the server's certificate must be one to trust. By default it must.
     pub verify_certificate: Option<bool>,
-    #[serde(deserialize_with = "not_here_either")]
-    pub(super) secret: (),
+    pub(super) secret: NoSecret,
 }
 
-fn not_here<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
-    Err(D::Error::custom(
-        "a password does not belong in this file: put it into a file of mode 0600 and name that \
-         with `password_file`, or name a variable of the environment with `password_env`",
-    ))
+/// Stands where somebody may write a password, and says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct NoPassword;
+
+impl<'de> Deserialize<'de> for NoPassword {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom(
+            "a password does not belong in this file: put it into a file of mode 0600 and name \
+             that with `password_file`, or name a variable of the environment with `password_env`",
+        ))
+    }
 }
 
-fn not_here_either<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
-    Err(D::Error::custom(
-        "a secret does not belong in this file: put it into a file of mode 0600 and name that \
-         with `secret_file`, or name a variable of the environment with `secret_env`",
-    ))
+/// The same for a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct NoSecret;
+
+impl<'de> Deserialize<'de> for NoSecret {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom(
+            "a secret does not belong in this file: put it into a file of mode 0600 and name that \
+             with `secret_file`, or name a variable of the environment with `secret_env`",
+        ))
+    }
 }
 
 fn counted_from(folder: &Path, paths: &mut [&mut Option<PathBuf>]) {

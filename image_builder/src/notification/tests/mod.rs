@@ -9,7 +9,7 @@ use crate::report::{BuildReport, ErrorRecord, SideRecord};
 use crate::spec::{BuildSpec, Format};
 
 /// The example of the report's documentation.
-pub(super) fn report() -> BuildReport {
+pub(crate) fn report() -> BuildReport {
     let text = include_str!("../../../../docs/report.md");
     let block = text.split("```json\n").last().unwrap();
     let mut report: serde_json::Value =
