@@ -47,6 +47,9 @@ impl<'a> Notices<'a> {
 
     /// The work begins. Nothing waits for those who are told.
     pub(super) fn begin(&mut self) {
+        if self.notifier.backends().is_empty() {
+            return;
+        }
         let dispatch = self.notifier.open(&self.ctx.events);
         if self.notifier.submits() {
             let host = &self.host.name;
