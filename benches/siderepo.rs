@@ -9,11 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use figures::{ratios, row};
 use hub::Hub;
 use image_builder::context::BuildContext;
 use image_builder::process::Invocation;
 use rpm_pool::{find, make_pool, size};
 
+#[path = "support/figures.rs"]
+mod figures;
 #[path = "support/rpm_pool.rs"]
 mod rpm_pool;
 
@@ -65,18 +68,13 @@ async fn main() {
             theirs.extend(other);
         }
     }
-    println!("{:<34}{:>9}{:>9}{:>9}", "seconds", "median", "min", "max");
+    println!("{:<36}{:>9}{:>9}{:>9}", "seconds", "median", "min", "max");
     row("fbs siderepo", &ours);
     row("fbs siderepo, RPMs in the cache", &again);
     if peer {
         row("koji download-build, createrepo_c", &theirs);
-        let ratios: Vec<f64> = theirs
-            .iter()
-            .zip(&ours)
-            .map(|(one, other)| one / other)
-            .collect();
         println!("ratios, round by round");
-        row("koji and createrepo_c / fbs", &ratios);
+        row("koji and createrepo_c / fbs", &ratios(&theirs, &ours));
     } else {
         println!(
             "{} is not there: nothing to compare with (scripts/koji-client)",
@@ -158,15 +156,4 @@ async fn time(work: impl Future<Output = ()>) -> f64 {
 async fn run(command: Invocation) {
     let done = BuildContext::default().run(&command).await;
     done.unwrap_or_else(|error| panic!("{error}: {}", error.tail().join("\n")));
-}
-
-fn row(name: &str, figures: &[f64]) {
-    let mut figures = figures.to_vec();
-    figures.sort_by(f64::total_cmp);
-    if let (Some(min), Some(max)) = (figures.first(), figures.last()) {
-        println!(
-            "{name:<34}{:>9.2}{min:>9.2}{max:>9.2}",
-            figures[figures.len() / 2]
-        );
-    }
 }

@@ -66,7 +66,7 @@
 //! | [`secret`] | passwords and keys, which are never printed |
 //! | [`service_config`] | the configuration of the service on a host |
 //! | [`plan`] | everything that a build will do, decided before it begins |
-//! | [`transfer`] | places to put an image: a folder, for now |
+//! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
 //! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
@@ -81,9 +81,10 @@
 //! # Features
 //!
 //! `mock` gives mocks of the traits that reach outside ([`process::CommandRunner`],
-//! [`builders::Bootiso`], [`transfer::Transfer`], [`notification::Notification`]), made by [mockall](https://docs.rs/mockall).
-//! `ftp` reads kickstarts over FTP. `smtp` and `fedora-messaging` tell by mail and on a message bus
-//! what becomes of a build; webhooks need no feature.
+//! [`builders::Bootiso`], [`transfer::Transfer`], [`notification::Notification`]), made by
+//! [mockall](https://docs.rs/mockall). `ftp` reads kickstarts over FTP and delivers by it, `sftp` and
+//! `s3` deliver by these. `smtp` and `fedora-messaging` tell by mail and on a message bus what becomes
+//! of a build; webhooks need no feature.
 
 pub mod build_monitor;
 pub mod builders;
