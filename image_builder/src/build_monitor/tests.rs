@@ -101,7 +101,7 @@ fn an_id_is_no_path() {
         &long,
     ] {
         match registry.job(wrong) {
-            Err(MonitorError::Unknown { known, .. }) => assert_eq!(known, [plan.job.clone()]),
+            Err(MonitorError::Unknown { known, .. }) => assert_eq!(known, [plan.job.as_str()]),
             other => panic!("{wrong}: {other:?}"),
         }
     }
