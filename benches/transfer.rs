@@ -8,9 +8,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
+use fbs_suite::Program;
 use fbs_suite::ftp::{Options, Vsftpd};
 use fbs_suite::ssh::Sshd;
 use figures::{ratios, row};
@@ -202,12 +202,11 @@ fn path(path: &Path) -> String {
 }
 
 fn sh(script: &str, vars: &[(&str, String)]) {
-    let mut sh = Command::new("sh");
-    sh.args(["-c", script])
-        .stdout(std::process::Stdio::null())
-        .envs(vars.iter().map(|(name, value)| (name, value)));
-    let status = sh.status().expect("sh is there");
-    assert!(status.success(), "{script}: {status}");
+    let sh = Program::new("sh").args(["-c", script]);
+    let sh = vars
+        .iter()
+        .fold(sh, |sh, (name, value)| sh.env(name, value));
+    sh.run().assert_exit(0);
 }
 
 fn empty(folder: &Path) {

@@ -1,7 +1,7 @@
 //! Figures of several rounds.
 
 /// Prints median, least and largest.
-pub fn row(name: &str, figures: &[f64]) {
+pub(crate) fn row(name: &str, figures: &[f64]) {
     let mut figures = figures.to_vec();
     figures.sort_by(f64::total_cmp);
     if let (Some(min), Some(max)) = (figures.first(), figures.last()) {
@@ -13,7 +13,7 @@ pub fn row(name: &str, figures: &[f64]) {
 }
 
 /// `ones` by `others`, round by round.
-pub fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
+pub(crate) fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
     ones.iter()
         .zip(others)
         .map(|(one, other)| one / other)

@@ -170,7 +170,10 @@ pub async fn check(
     check_erofs(plan, ctx).await?;
     check_space(&plan.paths.work_parent, WORK_MIB)?;
     check_space(&plan.paths.cache, CACHE_MIB)?;
-    staging.check().await?;
+    tokio::select! {
+        checked = staging.check() => checked?,
+        () = ctx.cancel.cancelled() => return Err(PreflightError::Cancelled),
+    }
     let client = http::client(plan.proxy.as_deref()).map_err(PreflightError::Proxy)?;
     // The side repository is made later.
     let work = check_repositories(plan.release_repositories(), &client);

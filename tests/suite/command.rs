@@ -98,6 +98,11 @@ impl Program {
         outer
     }
 
+    /// As the standard library has it, for a program that is neither run to its end nor read.
+    pub(crate) fn into_command(self) -> Command {
+        self.0
+    }
+
     /// Runs it to its end.
     pub fn run(self) -> Finished {
         self.start().finish()

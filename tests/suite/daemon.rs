@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::command::eventually;
+use crate::command::{Program, eventually};
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(60);
@@ -35,13 +35,13 @@ impl Daemon {
     /// # Panics
     ///
     /// When it ends instead, with what it said.
-    pub fn start(mut command: Command, port: u16, log: PathBuf) -> Self {
+    pub fn start(program: Program, port: u16, log: PathBuf) -> Self {
         let open = || {
             let file = File::options().create(true).append(true).open(&log);
             file.unwrap_or_else(|error| panic!("{}: {error}", log.display()))
         };
+        let mut command = program.into_command();
         let child = command
-            .stdin(Stdio::null())
             .stdout(open())
             .stderr(open())
             .process_group(0)

@@ -4,10 +4,10 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::binaries;
 use crate::certificates::Certificates;
+use crate::command::Program;
 use crate::daemon::{Daemon, free_port};
 use crate::python;
 
@@ -104,8 +104,7 @@ impl Vsftpd {
 
     /// Starts it again.
     pub fn restart(&mut self) {
-        let mut vsftpd = Command::new("vsftpd");
-        vsftpd.arg(self.folder.join("vsftpd.conf"));
+        let vsftpd = Program::new("vsftpd").arg(self.folder.join("vsftpd.conf"));
         let log = self.folder.join("vsftpd.out");
         self.daemon = Some(Daemon::start(vsftpd, self.port, log));
     }
@@ -124,8 +123,7 @@ impl Vsftpd {
 /// A server on which nobody may have more than `bytes` bytes in a file: `qa` with the password
 /// `secret` has its files in `folder`.
 pub fn with_quota(folder: &Path, bytes: u64, port: u16) -> Daemon {
-    let mut server = Command::new(python::interpreter());
-    server
+    let server = Program::new(python::interpreter())
         .arg(binaries::workspace().join("tests/suite/quota-ftpd"))
         .arg(folder)
         .arg(port.to_string())

@@ -1,8 +1,8 @@
 //! An object store: moto's server.
 
 use std::path::Path;
-use std::process::Command;
 
+use crate::command::Program;
 use crate::daemon::{Daemon, free_port};
 use crate::python;
 
@@ -18,10 +18,14 @@ impl ObjectStore {
     /// Starts one that keeps everything in memory.
     pub fn start(folder: &Path) -> Self {
         let port = free_port();
-        let mut moto = Command::new(python::programs().join("moto_server"));
-        moto.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let moto = Program::new(python::programs().join("moto_server")).args([
+            "-H",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+        ]);
         let daemon = Daemon::start(moto, port, folder.join("moto.log"));
-        let bucket = crate::Program::new(python::interpreter())
+        let bucket = Program::new(python::interpreter())
             .args([
                 "-c",
                 "import sys, urllib.request as r; \

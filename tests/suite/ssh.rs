@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::command::Program;
 use crate::daemon::{Daemon, free_port};
@@ -53,8 +52,9 @@ impl Sshd {
         let known_hosts = folder.join("known_hosts");
         fs::write(&known_hosts, format!("[127.0.0.1]:{port} {public}"))
             .expect("the folder is ours");
-        let mut sshd = Command::new("/usr/sbin/sshd");
-        sshd.args(["-D", "-e", "-f"]).arg(&config);
+        let sshd = Program::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(&config);
         Self {
             daemon: Daemon::start(sshd, port, folder.join("sshd.log")),
             port,

@@ -4,6 +4,7 @@ mod dvd;
 mod groups;
 mod job;
 mod live;
+mod packages;
 
 use async_trait::async_trait;
 

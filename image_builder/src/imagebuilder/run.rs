@@ -260,9 +260,8 @@ impl<'a> Run<'a> {
             Err(ImageBuilderError::Cancelled | ImageBuilderError::TimedOut(_))
         );
         let iso = self.deliverable(stopped);
-        // What a stopped build has to hand over is small, and is not stopped again.
         let cancel = match stopped {
-            true => CancellationToken::new(),
+            true => last_moments(),
             false => self.ctx.cancel.clone(),
         };
         let outbox = Outbox::of(work.path());
@@ -338,8 +337,11 @@ impl<'a> Run<'a> {
         };
         report.kept_in = lacking(courier);
         let last = delivery::log_and_report(outbox, report, log.path()).map_err(undelivered)?;
-        // They come last whatever happened, and are small.
-        let cancel = CancellationToken::new();
+        // They come last whatever happened.
+        let cancel = match self.ctx.cancel.is_cancelled() {
+            true => last_moments(),
+            false => CancellationToken::new(),
+        };
         let sent = courier.put(&self.plan.name, &last, &self.ctx.events, &cancel);
         sent.await.map_err(undelivered)?;
         report.deliveries = courier.records();
@@ -606,6 +608,19 @@ impl<'a> Run<'a> {
         };
         report.memory = report::memory();
     }
+}
+
+/// What a stopped build has to hand over is small, and is not stopped again; but a server that is
+/// gone is not waited for.
+fn last_moments() -> CancellationToken {
+    const MOMENTS: Duration = Duration::from_secs(10);
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(MOMENTS).await;
+        cancelled.cancel();
+    });
+    token
 }
 
 /// What a finished image lacks, although the tools that were to put it in ended well.

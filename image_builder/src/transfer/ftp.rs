@@ -375,13 +375,7 @@ impl Session for FtpSession {
             let chunk = match source.next().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break Ok(()),
-                Err(error) => {
-                    return Err(Fault::Final(TransferError::Put {
-                        file: path.into(),
-                        to: path.into(),
-                        source: error,
-                    }));
-                }
+                Err(error) => return Err(Fault::Final(error)),
             };
             match timeout(STALL, data.write_all(&chunk)).await {
                 Ok(Ok(())) => {

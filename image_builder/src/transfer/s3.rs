@@ -86,6 +86,13 @@ impl ObjectStaging {
         self.prefix.parts().chain(inner.map(Into::into)).collect()
     }
 
+    /// The address of an object.
+    fn place(&self, object: &Path) -> String {
+        let name = object.as_ref();
+        let inner = name.strip_prefix(self.prefix.as_ref()).unwrap_or(name);
+        format!("{}/{}", self.url, inner.trim_start_matches('/'))
+    }
+
     fn fault(&self, error: &Error, what: &str) -> TransferError {
         let problem = format!("{what}: {}", words(error));
         let refused = |hint: &str| TransferError::Refused {
@@ -122,15 +129,15 @@ impl ObjectStaging {
     ) -> Result<String, TransferError> {
         let unreadable = |source| TransferError::Put {
             file: delivery.file.clone(),
-            to: format!("{}/{}", self.url, delivery.name).into(),
+            to: self.place(to).into(),
             source,
         };
         let name = &delivery.name;
         let size = delivery.file.metadata().map_err(unreadable)?.len();
-        let mut source = Source::open(&delivery.file, 0, true).map_err(unreadable)?;
+        let mut source = Source::open(&delivery.file, &self.place(to), 0, true)?;
         if size <= PART as u64 {
             let mut bytes = Vec::new();
-            while let Some(chunk) = source.next().await.map_err(unreadable)? {
+            while let Some(chunk) = source.next().await? {
                 bytes.extend(chunk);
             }
             let put = self.store.put_opts(to, bytes.into(), create()).await;
@@ -139,7 +146,7 @@ impl ObjectStaging {
             let upload = self.store.put_multipart(to).await;
             let upload = upload.map_err(|error| self.fault(&error, name))?;
             let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
-            let sent = self.send_parts(&mut parts, &mut source, delivery, progress);
+            let sent = self.send_parts(&mut parts, &mut source, name, progress);
             if let Err(error) = sent.await {
                 // What was sent of it costs room until then.
                 let _ = parts.abort().await;
@@ -159,28 +166,19 @@ impl ObjectStaging {
         &self,
         parts: &mut WriteMultipart,
         source: &mut Source,
-        delivery: &Delivery,
+        name: &str,
         progress: &Progress,
     ) -> Result<(), TransferError> {
         let mut done = 0;
         loop {
             let room = parts.wait_for_capacity(PARTS).await;
-            room.map_err(|error| self.fault(&error, &delivery.name))?;
-            match source.next().await {
-                Ok(Some(chunk)) => {
-                    done += chunk.len() as u64;
-                    parts.write(&chunk);
-                    progress.at(done);
-                }
-                Ok(None) => return Ok(()),
-                Err(source) => {
-                    return Err(TransferError::Put {
-                        file: delivery.file.clone(),
-                        to: delivery.name.clone().into(),
-                        source,
-                    });
-                }
-            }
+            room.map_err(|error| self.fault(&error, name))?;
+            let Some(chunk) = source.next().await? else {
+                return Ok(());
+            };
+            done += chunk.len() as u64;
+            parts.write(&chunk);
+            progress.at(done);
         }
     }
 
@@ -212,7 +210,7 @@ impl ObjectStaging {
         progress: &Progress,
     ) -> Result<Checked, TransferError> {
         match self.store.head(to).await {
-            Ok(_) => return Err(TransferError::Exists(format!("{}/{to}", self.url))),
+            Ok(_) => return Err(TransferError::Exists(self.place(to))),
             // Who may write may not always ask.
             Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(self.fault(&error, &delivery.name)),
@@ -228,7 +226,7 @@ impl ObjectStaging {
             Some(found) => {
                 let _ = self.store.delete(to).await;
                 Err(TransferError::Corrupt {
-                    place: format!("{}/{to}", self.url),
+                    place: self.place(to),
                     problem: format!("its SHA-256 is {found}, and not {sha256}"),
                 })
             }
@@ -376,6 +374,8 @@ mod tests {
             "nightly/43/x/boot.iso"
         );
         assert_eq!(staging.address("x"), "s3://images/nightly/43/x");
+        let object = staging.object("x/boot.iso");
+        assert_eq!(staging.place(&object), "s3://images/nightly/43/x/boot.iso");
         assert_eq!(open("s3://images").unwrap().object("x").as_ref(), "x");
         let error = open("s3://key:secret@images/").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");

@@ -305,13 +305,7 @@ impl Session for SshSession {
             let chunk = match source.next().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(error) => {
-                    return Err(Fault::Final(TransferError::Put {
-                        file: path.into(),
-                        to: path.into(),
-                        source: error,
-                    }));
-                }
+                Err(error) => return Err(Fault::Final(error)),
             };
             if let Err(error) = file.write_all(&chunk).await {
                 drop(file);

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+use super::TransferError;
 use crate::digest::hex;
 
 /// Read at once, in bytes.
@@ -21,12 +22,28 @@ const AHEAD: usize = 8;
 pub(super) struct Source {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     sha256: oneshot::Receiver<String>,
+    file: PathBuf,
+    to: PathBuf,
 }
 
 impl Source {
-    /// The file from `start` on; hashed from its beginning when `hashed`.
-    pub(super) fn open(path: &Path, start: u64, hashed: bool) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+    /// The file from `start` on, on its way to the address `to`; hashed from its beginning when
+    /// `hashed`.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Put`]
+    pub(super) fn open(
+        path: &Path,
+        to: &str,
+        start: u64,
+        hashed: bool,
+    ) -> Result<Self, TransferError> {
+        let mut file = File::open(path).map_err(|source| TransferError::Put {
+            file: path.to_owned(),
+            to: to.into(),
+            source,
+        })?;
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (told, sha256) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
@@ -38,12 +55,26 @@ impl Source {
                 (Ok(()), None) => {}
             }
         });
-        Ok(Self { chunks, sha256 })
+        Ok(Self {
+            chunks,
+            sha256,
+            file: path.to_owned(),
+            to: to.into(),
+        })
     }
 
     /// The next piece; none at the end.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.chunks.recv().await.transpose()
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Put`]
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, TransferError> {
+        let next = self.chunks.recv().await.transpose();
+        next.map_err(|source| TransferError::Put {
+            file: self.file.clone(),
+            to: self.to.clone(),
+            source,
+        })
     }
 
     /// The SHA-256 of the whole file as hex, after its last piece; none when it was not asked for.
@@ -111,7 +142,7 @@ mod tests {
         let data: Vec<u8> = (0..3 * CHUNK + 7).map(|n| (n % 251) as u8).collect();
         std::fs::write(&path, &data).unwrap();
         for start in [0, 1, CHUNK, 2 * CHUNK + 5, data.len()] {
-            let mut source = Source::open(&path, start as u64, true).unwrap();
+            let mut source = Source::open(&path, "there", start as u64, true).unwrap();
             let mut sent = Vec::new();
             while let Some(chunk) = source.next().await.unwrap() {
                 sent.extend(chunk);
@@ -120,7 +151,7 @@ mod tests {
             let sha256 = source.sha256().await.unwrap();
             assert_eq!(sha256, hex(&Sha256::digest(&data)), "{start}");
         }
-        let mut source = Source::open(&path, 9, false).unwrap();
+        let mut source = Source::open(&path, "there", 9, false).unwrap();
         assert!(source.next().await.unwrap().unwrap() == data[9..9 + CHUNK]);
         drop(source);
     }

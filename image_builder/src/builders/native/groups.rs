@@ -1,12 +1,13 @@
 //! Groups of which a kickstart wants more or less than dnf would install.
 
+use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::Dnf;
 use crate::compose::groups::{GroupInfo, Level, group_info};
 use crate::context::BuildContext;
 use crate::kickstart::{Group, GroupContent};
 use crate::plan::InstallOptions;
-use crate::process::{CommandError, Invocation};
+use crate::process::Invocation;
 
 /// The command that tells what is in the groups.
 pub(super) fn invocation(dnf: &Dnf<'_>, install: &InstallOptions) -> Invocation {
@@ -21,15 +22,19 @@ pub(super) fn invocation(dnf: &Dnf<'_>, install: &InstallOptions) -> Invocation 
     dnf.group_info(&names)
 }
 
-/// What stands for the groups: packages, and the environment's groups; or the names of those that
-/// no repository has.
+/// What stands for the groups: packages, and the environment's groups.
+///
+/// # Errors
+///
+/// [`ComposeError::UnknownPackages`] with the groups that no repository has, and dnf's.
 pub(super) async fn look_up(
     ctx: &BuildContext,
     dnf: &Dnf<'_>,
     install: &InstallOptions,
-) -> Result<Result<Vec<String>, ComposeError>, CommandError> {
-    let lines = ctx.query(&invocation(dnf, install)).await?;
-    Ok(expand(&group_info(&lines), install))
+) -> Result<Vec<String>, ComposeError> {
+    let lines = ctx.query(&invocation(dnf, install)).await;
+    let lines = lines.map_err(|error| explain(error, dnf.cache))?;
+    expand(&group_info(&lines), install)
 }
 
 fn expand(infos: &[GroupInfo], install: &InstallOptions) -> Result<Vec<String>, ComposeError> {

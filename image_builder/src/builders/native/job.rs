@@ -1,13 +1,14 @@
 //! The steps that every image of the native engine goes through.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::groups;
+use super::packages::Places;
 use crate::builders::{Built, explain};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
-use crate::compose::files::{make_folder, make_readable, place, require, write, write_private};
+use crate::compose::files::{make_folder, make_readable, place, require, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::{TreeFile, TreeInfo};
@@ -38,10 +39,7 @@ pub(super) struct Job<'a> {
     /// What is installed: the plan's packages, and those of groups that were looked up.
     pub(super) packages: Vec<String>,
     pub(super) layout: Layout,
-    pub(super) root: PathBuf,
-    config: PathBuf,
-    home: PathBuf,
-    cache: PathBuf,
+    pub(super) places: Places,
     pub(super) platform: Platform,
 }
 
@@ -49,10 +47,12 @@ impl<'a> Job<'a> {
     pub(super) fn new(plan: &'a BuildPlan, packages: &[String]) -> Self {
         let layout = Layout::new(&plan.paths.work);
         Self {
-            root: layout.root(),
-            config: layout.dnf_config(),
-            home: layout.home(),
-            cache: dnf::cache_folder(&plan.paths.cache),
+            places: Places {
+                root: layout.root(),
+                config: layout.dnf_config(),
+                home: layout.home(),
+                cache: dnf::cache_folder(&plan.paths.cache),
+            },
             // The planner gives this backend no other architecture.
             platform: bootloader::platform(plan.arch).unwrap_or(bootloader::PC),
             layout,
@@ -99,16 +99,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn dnf(&self) -> Dnf<'_> {
-        Dnf {
-            version: self.plan.dnf,
-            root: &self.root,
-            config: &self.config,
-            home: &self.home,
-            cache: &self.cache,
-            release: &self.plan.release,
-            arch: self.plan.arch,
-            install: &self.plan.install,
-        }
+        self.places.dnf(self.plan)
     }
 
     pub(super) fn dracut(&self) -> Invocation {
@@ -141,60 +132,12 @@ impl<'a> Job<'a> {
     }
 
     pub(super) async fn fetch_packages(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        for folder in [&self.root, &self.home, &self.cache] {
-            make_folder(folder)?;
-        }
         let repositories = self.with_local_keys().await?;
-        // It may hold the proxy's password.
-        write_private(
-            &self.config,
-            &Dnf::config(
-                &repositories,
-                self.plan.proxy.as_deref(),
-                &self.plan.install,
-            ),
-        )?;
-        write(
-            &self.home.join(".rpmmacros"),
-            &Dnf::macros(&self.plan.release, &self.plan.install),
-        )?;
-        if self.plan.install.looks_up_groups() {
-            let found = groups::look_up(ctx, &self.dnf(), &self.plan.install)
-                .await
-                .map_err(|error| explain(error, &self.cache))?;
-            self.packages = groups::with(found?, &self.packages);
-        }
-        let events = ctx.events.clone();
-        let download = self.dnf().download(&self.packages);
-        let result = ctx
-            .run_watched(&download, move |line| {
-                if let Some((done, total)) = dnf::download_progress(line) {
-                    events.progress(Stage::Packages, done, total, Unit::Packages);
-                }
-                Line::Keep
-            })
-            .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.all_unknown(ctx, explain(error, &self.cache)).await),
-        }
-    }
-
-    /// dnf 4 stops at groups that it does not know, and says nothing of packages then.
-    async fn all_unknown(&self, ctx: &BuildContext, error: ComposeError) -> ComposeError {
-        let ComposeError::UnknownPackages(mut names) = error else {
-            return error;
-        };
-        if names.iter().any(|name| name.starts_with('@')) {
-            let packages = self.packages.iter().filter(|name| !name.starts_with('@'));
-            let asked = self.dnf().dry_run(&packages.cloned().collect::<Vec<_>>());
-            if let Err(error) = ctx.run_watched(&asked, |_| Line::Drop).await
-                && let ComposeError::UnknownPackages(more) = explain(error, &self.cache)
-            {
-                names.extend(more);
-            }
-        }
-        ComposeError::UnknownPackages(names)
+        self.places.prepare(self.plan, &repositories)?;
+        let (plan, packages) = (self.plan, &self.packages);
+        let download = self.places.download(ctx, Stage::Packages, plan, packages);
+        self.packages = download.await?;
+        Ok(())
     }
 
     /// The repositories with their keys on this host: the transaction has no network to fetch
@@ -233,9 +176,9 @@ impl<'a> Job<'a> {
             .run_watched(&self.dnf().transaction(&self.packages), watch)
             .await;
         let failures = std::mem::take(&mut *lock(&failures));
-        let result = no_space(result, &self.root);
+        let result = no_space(result, &self.places.root);
         match (result, failures.is_empty()) {
-            (Err(error), true) => return Err(explain(error, &self.root)),
+            (Err(error), true) => return Err(explain(error, &self.places.root)),
             (Err(CommandError::Failed { .. }) | Ok(_), false) => {
                 return Err(ComposeError::Scriptlet(failures));
             }
@@ -243,19 +186,19 @@ impl<'a> Job<'a> {
             (Ok(_), true) => {}
         }
         let database = dnf::database(&self.plan.release);
-        let present = root::below(&self.root, database.trim_start_matches('/'));
+        let present = root::below(&self.places.root, database.trim_start_matches('/'));
         if !present.is_some_and(|path| path.is_dir()) {
             return Err(ComposeError::MissingArtifact {
-                path: self.root.join(database.trim_start_matches('/')),
+                path: self.places.root.join(database.trim_start_matches('/')),
             });
         }
-        root::tidy(&self.root)
+        root::tidy(&self.places.root)
     }
 
     pub(super) async fn make_initramfs(&self, ctx: &BuildContext) -> Result<Kernel, ComposeError> {
-        let kernel = root::find_kernel(&self.root)?;
+        let kernel = root::find_kernel(&self.places.root)?;
         ctx.events.info(format!("Kernel:: {}", kernel.version));
-        initramfs::check_mounts(&self.root, self.plan.rootfs)?;
+        initramfs::check_mounts(&self.places.root, self.plan.rootfs)?;
         make_folder(&self.layout.parts())?;
         let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
         let dracut = self
@@ -297,7 +240,7 @@ impl<'a> Job<'a> {
 
     /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
     pub(super) fn clear_root(&self) -> tokio::task::JoinHandle<std::io::Result<()>> {
-        let root = self.root.clone();
+        let root = self.places.root.clone();
         tokio::task::spawn_blocking(move || workdir::remove(&root))
     }
 
@@ -349,7 +292,8 @@ impl<'a> Job<'a> {
         let iso = self.layout.iso_tree();
         place(&kernel.image, &iso.join(KERNEL))?;
         place(&self.layout.initramfs(), &iso.join(INITRAMFS))?;
-        let has = |name: &str| root::below(&self.root, name).is_some_and(|path| path.exists());
+        let has =
+            |name: &str| root::below(&self.places.root, name).is_some_and(|path| path.exists());
         // The files carry no labels: a build host need not have SELinux.
         let selinux = has("etc/selinux/config");
         if selinux {

@@ -68,7 +68,7 @@ impl<'a> Image<'a> {
         let settings = &plan.kickstart.settings;
         let work = job.layout.job();
         let scripts = Scripts {
-            root: job.root.clone(),
+            root: job.places.root.clone(),
             live_root: job.layout.iso_tree(),
             // A spec without a file has no folder.
             folder: match &plan.spec.base_dir {
@@ -107,7 +107,8 @@ impl<'a> Image<'a> {
     }
 
     fn commands(&self) -> Vec<crate::process::Invocation> {
-        let mut commands = system::commands(&self.tasks, &self.job.root, &self.scripts.shared);
+        let mut commands =
+            system::commands(&self.tasks, &self.job.places.root, &self.scripts.shared);
         commands.extend(
             self.posts()
                 .map(|(number, post)| self.scripts.invocation(post, number)),
@@ -151,7 +152,7 @@ impl<'a> Image<'a> {
         record: &mut KickstartRecord,
     ) -> Result<(), ComposeError> {
         for task in &self.tasks {
-            let told = carry_out(ctx, task, &self.job.root, &self.scripts.shared).await?;
+            let told = carry_out(ctx, task, &self.job.places.root, &self.scripts.shared).await?;
             if let Some(not_applied) = told {
                 ctx.events.warn(not_applied.to_string());
                 record.not_applied.push(not_applied);
@@ -175,12 +176,12 @@ impl<'a> Image<'a> {
         let Some(allowed_mib) = part.size_mib else {
             return Ok(());
         };
-        let path = self.job.root.clone();
+        let path = self.job.places.root.clone();
         let counted = tokio::task::spawn_blocking(move || root::size(&path)).await;
         let taken = counted
             .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
             .map_err(|source| ComposeError::Io {
-                path: self.job.root.clone(),
+                path: self.job.places.root.clone(),
                 source,
             })?;
         let taken_mib = taken.div_ceil(1024 * 1024);

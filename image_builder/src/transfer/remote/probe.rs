@@ -75,8 +75,9 @@ impl<S: Server> Task for Probe<'_, S> {
         session.make_folder(&self.folder).await?;
         let (part, file) = (join(&self.folder, "file.part"), join(&self.folder, "file"));
         let tried = async {
-            let mut source = Source::open(std::path::Path::new("/proc/version"), 0, false)
-                .map_err(|error| Fault::Said(error.to_string()))?;
+            let any = std::path::Path::new("/proc/version");
+            let mut source =
+                Source::open(any, self.server.url(), 0, false).map_err(Fault::Final)?;
             session
                 .write(&part, 0, &mut source, &Progress::silent())
                 .await?;

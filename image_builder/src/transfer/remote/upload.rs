@@ -43,7 +43,11 @@ impl<'a> Upload<'a> {
         progress: &'a Progress,
     ) -> Result<Self, TransferError> {
         let file = delivery.file.metadata();
-        let file = file.map_err(|source| unreadable(&delivery.file, address, source))?;
+        let file = file.map_err(|source| TransferError::Put {
+            file: delivery.file.clone(),
+            to: address.into(),
+            source,
+        })?;
         let to = join(folder, &delivery.name);
         Ok(Self {
             file: delivery.file.clone(),
@@ -94,9 +98,9 @@ impl<'a> Upload<'a> {
                 ),
             }));
         }
-        let failed = |error| Fault::Final(unreadable(&self.file, self.address, error));
+        let hashed = self.sha256.is_none();
         let mut source =
-            Source::open(&self.file, self.there, self.sha256.is_none()).map_err(failed)?;
+            Source::open(&self.file, self.address, self.there, hashed).map_err(Fault::Final)?;
         let written = session
             .write(&self.part, self.there, &mut source, self.progress)
             .await;
@@ -184,13 +188,5 @@ impl Task for Upload<'_> {
 
     fn progress(&self) -> u64 {
         self.there + self.back.as_ref().map_or(0, |(at, _)| *at)
-    }
-}
-
-fn unreadable(file: &std::path::Path, to: &str, source: std::io::Error) -> TransferError {
-    TransferError::Put {
-        file: file.to_owned(),
-        to: to.into(),
-        source,
     }
 }

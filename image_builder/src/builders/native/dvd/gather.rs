@@ -11,12 +11,13 @@ use super::comps;
 use super::replace::{Fresh, at};
 use crate::builders::explain;
 use crate::builders::native::groups;
-use crate::compose::dnf::{self, Dnf};
+use crate::builders::native::packages::Places;
+use crate::compose::dnf;
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
-use crate::compose::files::{make_folder, place, write, write_private};
+use crate::compose::files::{make_folder, place, write};
 use crate::compose::{ComposeError, DvdError};
-use crate::context::{BuildContext, CancellationToken, Line};
-use crate::events::{Stage, Unit};
+use crate::context::{BuildContext, CancellationToken};
+use crate::events::Stage;
 use crate::process::Invocation;
 
 /// What rpm tells of a gathered package.
@@ -46,15 +47,6 @@ impl Gathered {
     }
 }
 
-/// The folders that dnf works in.
-#[derive(Debug)]
-pub(super) struct Places {
-    pub(super) root: PathBuf,
-    pub(super) config: PathBuf,
-    pub(super) home: PathBuf,
-    pub(super) cache: PathBuf,
-}
-
 impl Job<'_> {
     pub(super) fn places(&self, name: &str) -> Places {
         let folder = self.plan.paths.work.join(name);
@@ -66,23 +58,10 @@ impl Job<'_> {
         }
     }
 
-    pub(super) fn dnf<'p>(&'p self, places: &'p Places) -> Dnf<'p> {
-        Dnf {
-            version: self.plan.dnf,
-            root: &places.root,
-            config: &places.config,
-            home: &places.home,
-            cache: &places.cache,
-            release: &self.plan.release,
-            arch: self.plan.arch,
-            install: &self.plan.install,
-        }
-    }
-
     /// Every command of the stage.
     pub(super) fn gather_commands(&self) -> Vec<Invocation> {
         let (plan, places) = (self.plan, self.places("gather"));
-        let dnf = self.dnf(&places);
+        let dnf = places.dnf(plan);
         let mut commands = Vec::new();
         if plan.install.looks_up_groups() {
             commands.push(groups::invocation(&dnf, &plan.install));
@@ -93,7 +72,7 @@ impl Job<'_> {
             self.query_gathered(&places),
         ]);
         if self.dvd.sources {
-            commands.push(self.dnf(&self.places("sources")).fetch_metadata());
+            commands.push(self.places("sources").dnf(plan).fetch_metadata());
         }
         commands
     }
@@ -111,7 +90,7 @@ impl Job<'_> {
     /// The packages, their groups and their sources, in their places.
     pub(super) async fn gather(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
         let places = self.places("gather");
-        self.prepare(&places, &self.plan.repositories)?;
+        places.prepare(self.plan, &self.plan.repositories)?;
         let gathered = self.solve(ctx, &places).await?;
         if self.dvd.sources {
             self.gather_sources(ctx, &gathered).await?;
@@ -149,62 +128,16 @@ impl Job<'_> {
         Ok(())
     }
 
-    pub(super) fn prepare(
-        &self,
-        places: &Places,
-        repositories: &[crate::repository::Repository],
-    ) -> Result<(), ComposeError> {
-        for folder in [&places.root, &places.home, &places.cache] {
-            make_folder(folder)?;
-        }
-        let install = &self.plan.install;
-        // It may hold the proxy's password.
-        let config = Dnf::config(repositories, self.plan.proxy.as_deref(), install);
-        write_private(&places.config, &config)?;
-        let macros = Dnf::macros(&self.plan.release, install);
-        write(&places.home.join(".rpmmacros"), &macros)
-    }
-
     /// The set of packages, downloaded.
     async fn solve(
         &self,
         ctx: &BuildContext,
         places: &Places,
     ) -> Result<Vec<Gathered>, ComposeError> {
-        let (dnf, install) = (self.dnf(places), &self.plan.install);
-        let mut packages = self.plan.packages.clone();
-        let mut unknown = Vec::new();
-        if install.looks_up_groups() {
-            let found = groups::look_up(ctx, &dnf, install).await;
-            match found.map_err(|error| explain(error, &places.cache))? {
-                Ok(found) => packages = groups::with(found, &packages),
-                Err(ComposeError::UnknownPackages(names)) => unknown = names,
-                Err(error) => return Err(error),
-            }
-        }
-        if unknown.is_empty() {
-            let events = ctx.events.clone();
-            let watch = move |line: &str| {
-                if let Some((done, total)) = dnf::download_progress(line) {
-                    events.progress(Stage::Gather, done, total, Unit::Packages);
-                }
-                Line::Keep
-            };
-            let download = dnf.download(&packages);
-            match ctx
-                .run_watched(&download, watch)
-                .await
-                .map_err(|error| explain(error, &places.cache))
-            {
-                Ok(_) => {}
-                Err(ComposeError::UnknownPackages(names)) => unknown = names,
-                Err(error) => return Err(error),
-            }
-        }
-        if !unknown.is_empty() {
-            return Err(self.all_unknown(ctx, &dnf, &packages, unknown).await);
-        }
-        ctx.run(&dnf.record(&packages))
+        let plan = self.plan;
+        let packages = places.download(ctx, Stage::Gather, plan, &plan.packages);
+        let packages = packages.await?;
+        ctx.run(&places.dnf(plan).record(&packages))
             .await
             .map_err(|error| explain(error, &places.root))?;
         let lines = ctx.query(&self.query_gathered(places)).await?;
@@ -221,35 +154,6 @@ impl Job<'_> {
             }),
             false => Ok(gathered),
         }
-    }
-
-    /// All names that no repository has: dnf 4 speaks of packages only when it knows all groups.
-    async fn all_unknown(
-        &self,
-        ctx: &BuildContext,
-        dnf: &Dnf<'_>,
-        packages: &[String],
-        mut unknown: Vec<String>,
-    ) -> ComposeError {
-        let plain = |name: &str| name.replace("@^", "@");
-        loop {
-            let is_known = |name: &&String| !unknown.iter().any(|one| plain(one) == plain(name));
-            let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
-            // A trial that fails otherwise leaves the names that are known already.
-            let told = match ctx.run(&dnf.dry_run(&known)).await {
-                Err(error) => dnf::complaint(error.tail()),
-                Ok(_) => None,
-            };
-            let Some(dnf::Complaint::Unknown(mut names)) = told else {
-                break;
-            };
-            names.retain(|name| !unknown.contains(name));
-            if names.is_empty() {
-                break;
-            }
-            unknown.append(&mut names);
-        }
-        ComposeError::UnknownPackages(unknown)
     }
 }
 

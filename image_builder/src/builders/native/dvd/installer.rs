@@ -45,7 +45,7 @@ impl Job<'_> {
         stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
         stage(ctx, Stage::Root, async {
             job.install_root(ctx).await?;
-            self.write_buildstamp(&job.root)
+            self.write_buildstamp(&job.places.root)
         })
         .await?;
         let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;

@@ -85,8 +85,8 @@ impl Job<'_> {
             return Ok(BTreeMap::new());
         }
         let places = self.places("sources");
-        self.prepare(&places, &self.dvd.source_repositories)?;
-        ctx.run(&self.dnf(&places).fetch_metadata())
+        places.prepare(self.plan, &self.dvd.source_repositories)?;
+        ctx.run(&places.dnf(self.plan).fetch_metadata())
             .await
             .map_err(|error| explain(error, &places.cache))?;
         let mut offers = BTreeMap::new();

@@ -1,0 +1,119 @@
+//! What dnf solves and downloads: the folders that it works in, and the look-up of groups before.
+
+use std::path::PathBuf;
+
+use super::groups;
+use crate::builders::explain;
+use crate::compose::ComposeError;
+use crate::compose::dnf::{self, Dnf};
+use crate::compose::files::{make_folder, write, write_private};
+use crate::context::{BuildContext, Line};
+use crate::events::{Stage, Unit};
+use crate::plan::BuildPlan;
+use crate::repository::Repository;
+
+/// The folders that dnf works in.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// What is installed into.
+    pub(super) root: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) home: PathBuf,
+    pub(super) cache: PathBuf,
+}
+
+impl Places {
+    /// dnf as it works there.
+    pub(super) fn dnf<'a>(&'a self, plan: &'a BuildPlan) -> Dnf<'a> {
+        Dnf {
+            version: plan.dnf,
+            root: &self.root,
+            config: &self.config,
+            home: &self.home,
+            cache: &self.cache,
+            release: &plan.release,
+            arch: plan.arch,
+            install: &plan.install,
+        }
+    }
+
+    /// Makes the folders, and the configuration with `repositories`.
+    pub(super) fn prepare(
+        &self,
+        plan: &BuildPlan,
+        repositories: &[Repository],
+    ) -> Result<(), ComposeError> {
+        for folder in [&self.root, &self.home, &self.cache] {
+            make_folder(folder)?;
+        }
+        let config = Dnf::config(repositories, plan.proxy.as_deref(), &plan.install);
+        // It may hold the proxy's password.
+        write_private(&self.config, &config)?;
+        let macros = Dnf::macros(&plan.release, &plan.install);
+        write(&self.home.join(".rpmmacros"), &macros)
+    }
+
+    /// Downloads `packages` with all that they require into the cache, in a stage of progress.
+    /// Gives what to install: them, with what stands for groups that had to be looked up.
+    pub(super) async fn download(
+        &self,
+        ctx: &BuildContext,
+        stage: Stage,
+        plan: &BuildPlan,
+        packages: &[String],
+    ) -> Result<Vec<String>, ComposeError> {
+        let dnf = self.dnf(plan);
+        let mut wanted = packages.to_vec();
+        let downloaded = async {
+            if plan.install.looks_up_groups() {
+                let found = groups::look_up(ctx, &dnf, &plan.install).await;
+                wanted = groups::with(found?, packages);
+            }
+            let events = ctx.events.clone();
+            let watch = move |line: &str| {
+                if let Some((done, total)) = dnf::download_progress(line) {
+                    events.progress(stage, done, total, Unit::Packages);
+                }
+                Line::Keep
+            };
+            let download = dnf.download(&wanted);
+            let done = ctx.run_watched(&download, watch).await;
+            done.map_err(|error| explain(error, &self.cache))
+        };
+        match downloaded.await {
+            Ok(_) => Ok(wanted),
+            Err(ComposeError::UnknownPackages(names)) => {
+                Err(all_unknown(ctx, &dnf, &wanted, names).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// All names that no repository has: dnf 4 speaks of packages only when it knows all groups.
+async fn all_unknown(
+    ctx: &BuildContext,
+    dnf: &Dnf<'_>,
+    packages: &[String],
+    mut unknown: Vec<String>,
+) -> ComposeError {
+    let plain = |name: &str| name.replace("@^", "@");
+    loop {
+        let is_known = |name: &&String| !unknown.iter().any(|one| plain(one) == plain(name));
+        let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
+        // A trial that fails otherwise leaves the names that are known already.
+        let told = match ctx.run_watched(&dnf.dry_run(&known), |_| Line::Drop).await {
+            Err(error) => dnf::complaint(error.tail()),
+            Ok(_) => None,
+        };
+        let Some(dnf::Complaint::Unknown(mut names)) = told else {
+            break;
+        };
+        names.retain(|name| !unknown.contains(name));
+        if names.is_empty() {
+            break;
+        }
+        unknown.append(&mut names);
+    }
+    ComposeError::UnknownPackages(unknown)
+}
