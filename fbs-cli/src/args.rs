@@ -23,7 +23,8 @@ Environment:
   FBS_CONFIG       the service's configuration (default /etc/fbs/fbs.toml, if it is there)
   FBS_KOJI_HUB     the Koji hub (default Fedora's)
   FBS_KOJI_FILES   the folder above packages/ with its files (default Fedora's)
-  FBS_BODHI        the Bodhi (default Fedora's)";
+  FBS_BODHI        the Bodhi (default Fedora's)
+  FBS_STATE_DIR    which builds there are (default /var/lib/fbs)";
 
 /// From a small build spec to a tested Fedora image
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Write a commented sample spec
     New(New),
+    /// Show the log of a build on this host, or follow it while it runs
+    Logs(Logs),
     /// Read, check and change kickstarts
     Kickstart(KickstartArgs),
     /// Make a repository of Koji builds
@@ -206,9 +209,22 @@ pub(crate) enum CacheCommand {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Logs {
+    /// The job's id [default: the newest]
+    pub(crate) job: Option<String>,
+    /// Go on until the build ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+    /// Tell those whom the service's configuration names: by mail, by message, by
+    /// webhook
+    #[arg(long)]
+    pub(crate) notify: bool,
     /// Print one JSON object per event on standard output
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,7 @@
 //! [`ImageBuilder`]: the order of the stages, and nothing else.
 
 mod error;
+mod notices;
 mod run;
 mod side;
 
@@ -16,6 +17,7 @@ use crate::context::BuildContext;
 use crate::events::Events;
 use crate::host::Host;
 use crate::kickstart::{self, Reader};
+use crate::notification::Notifier;
 use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description};
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
@@ -43,6 +45,7 @@ pub struct ImageBuilder {
     options: PlanOptions,
     staging: Vec<StagingSettings>,
     ctx: BuildContext,
+    notifier: Notifier,
 }
 
 impl ImageBuilder {
@@ -55,6 +58,7 @@ impl ImageBuilder {
             options: PlanOptions::from_environment(),
             staging: Vec::new(),
             ctx: BuildContext::default(),
+            notifier: Notifier::default(),
         }
     }
 
@@ -83,6 +87,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.ctx.cancel = cancel;
+        self
+    }
+
+    /// With those who are told when it begins and ends.
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Notifier) -> Self {
+        self.notifier = notifier;
         self
     }
 
@@ -147,7 +158,15 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
-        let run = Run::new(plan, &self.host, &ctx, &self.staging, overtime, limit);
+        let run = Run::new(
+            plan,
+            &self.host,
+            &ctx,
+            &self.staging,
+            &self.notifier,
+            overtime,
+            limit,
+        );
         let result = run.run().await;
         watchdog.abort();
         result

@@ -63,6 +63,8 @@
 //! | [`job_log`] | the log file |
 //! | [`host`] | what this machine has, and what to install |
 //! | [`repository`] | where packages come from |
+//! | [`secret`] | passwords and keys, which are never printed |
+//! | [`service_config`] | the configuration of the service on a host |
 //! | [`plan`] | everything that a build will do, decided before it begins |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
@@ -72,14 +74,19 @@
 //! | [`verify`] | what is in a finished image, and whether it boots |
 //! | [`report`] | `build-report.json` |
 //! | [`delivery`] | what a build hands over |
+//! | [`notification`] | telling people and programs: mail, fedora-messaging, webhooks |
 //! | [`imagebuilder`] | the order of the stages |
+//! | [`build_monitor`] | the builds of this host, and their logs while they grow |
 //!
 //! # Features
 //!
 //! `mock` gives mocks of the traits that reach outside ([`process::CommandRunner`],
-//! [`builders::Bootiso`], [`transfer::Transfer`]), made by [mockall](https://docs.rs/mockall).
-//! `ftp` reads kickstarts over FTP and delivers by it, `sftp` and `s3` deliver by these.
+//! [`builders::Bootiso`], [`transfer::Transfer`], [`notification::Notification`]), made by
+//! [mockall](https://docs.rs/mockall). `ftp` reads kickstarts over FTP and delivers by it, `sftp` and
+//! `s3` deliver by these. `smtp` and `fedora-messaging` tell by mail and on a message bus what becomes
+//! of a build; webhooks need no feature.
 
+pub mod build_monitor;
 pub mod builders;
 pub mod compose;
 pub mod context;
@@ -95,6 +102,7 @@ pub mod imagebuilder;
 pub mod job_log;
 pub mod kickstart;
 pub mod koji;
+pub mod notification;
 pub mod outdir;
 #[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]
 mod percent;
@@ -105,7 +113,7 @@ pub mod redact;
 pub mod repo_create;
 pub mod report;
 pub mod repository;
-mod secret;
+pub mod secret;
 pub mod service_config;
 pub mod spec;
 pub mod transfer;

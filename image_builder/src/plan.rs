@@ -186,7 +186,7 @@ impl BuildPlan {
 
         let mut notes = Vec::new();
         if !spec.common.email.is_empty() {
-            notes.push("nobody is written to: mail is not sent yet".to_owned());
+            notes.push("mail is sent with --notify only".to_owned());
         }
         let packages = packages::packages(
             spec,

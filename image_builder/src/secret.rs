@@ -1,48 +1,93 @@
-//! Secrets: from the environment or from a file, never from a spec or a configuration itself.
+//! Passwords and keys of the service: from a file or the environment, never printed.
 
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// Something that nobody is to read. Its `Debug` is `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// From a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: for a login, never for a message.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// Where a secret is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Secret {
-    /// There is none.
-    Absent,
-    /// In an environment variable.
-    Env(String),
-    /// In the first line of a file.
+pub enum SecretPlace {
+    /// The first line of a file.
     File(PathBuf),
+    /// A variable of the environment.
+    Environment(String),
 }
 
-impl Secret {
-    /// That of two keys of a configuration; the environment goes first.
-    pub(crate) fn of(env: Option<&str>, file: Option<&Path>) -> Self {
-        match (env, file) {
-            (Some(name), _) => Self::Env(name.to_owned()),
-            (None, Some(path)) => Self::File(path.to_owned()),
-            (None, None) => Self::Absent,
-        }
+impl SecretPlace {
+    /// That of two keys of a configuration, if there is one; the environment goes first.
+    #[must_use]
+    pub fn of(env: Option<&str>, file: Option<&Path>) -> Option<Self> {
+        let file = || file.map(|path| Self::File(path.to_owned()));
+        env.map(|name| Self::Environment(name.to_owned()))
+            .or_else(file)
     }
 
-    /// The secret.
+    /// Reads it.
     ///
     /// # Errors
     ///
-    /// Where it should be and is not.
-    pub(crate) fn read(&self) -> Result<Option<String>, String> {
-        let text = match self {
-            Self::Absent => return Ok(None),
-            Self::Env(name) => std::env::var(name)
-                .map_err(|_| format!("the environment variable {name} is not set"))?,
+    /// Where it should be and what is there instead, in words.
+    pub fn read(&self) -> Result<Secret, String> {
+        let found = match self {
             Self::File(path) => std::fs::read_to_string(path)
                 .map_err(|error| format!("{}: {error}", path.display()))?,
+            Self::Environment(name) => {
+                std::env::var(name).map_err(|error| format!("the environment's {name}: {error}"))?
+            }
         };
-        let secret = text.lines().next().unwrap_or_default().trim_end();
-        match (secret.is_empty(), self) {
-            (false, _) => Ok(Some(secret.to_owned())),
-            (true, Self::File(path)) => Err(format!("{} is empty", path.display())),
-            (true, _) => Err("it is empty".to_owned()),
+        match found.lines().next().map(str::trim) {
+            Some(text) if !text.is_empty() => Ok(Secret::new(text)),
+            _ => Err(match self {
+                Self::File(path) => format!("{} is empty", path.display()),
+                Self::Environment(name) => format!("the environment's {name} is empty"),
+            }),
         }
     }
+
+    /// Why others may read it, too, where that is so.
+    #[must_use]
+    pub fn exposure(&self) -> Option<String> {
+        match self {
+            Self::File(path) => exposure(path),
+            Self::Environment(_) => None,
+        }
+    }
+}
+
+/// Why others than its owner's group may read a file, where that is so.
+#[must_use]
+pub fn exposure(path: &Path) -> Option<String> {
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    (mode & 0o004 != 0).then(|| {
+        format!(
+            "everybody on this host can read {} (mode {mode:04o}): `chmod 600` it",
+            path.display()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -50,23 +95,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_of_a_file() {
+    fn a_secret_is_the_first_line_of_its_file_and_not_printed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
-        std::fs::write(&path, "s3 cret\r\n# of the FTP server\n").unwrap();
-        let secret = Secret::of(None, Some(&path));
-        assert_eq!(secret.read().unwrap().as_deref(), Some("s3 cret"));
-        std::fs::write(&path, "\n").unwrap();
-        assert!(secret.read().unwrap_err().contains("is empty"));
-        let missing = Secret::of(None, Some(Path::new("/no/password")));
-        assert!(
-            missing
-                .read()
-                .unwrap_err()
-                .contains("/no/password: No such")
+        std::fs::write(&path, "s3cret\nnext\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let place = SecretPlace::File(path.clone());
+        let secret = place.read().unwrap();
+        assert_eq!(
+            (secret.reveal(), format!("{secret:?}")),
+            ("s3cret", "***".to_owned())
         );
-        let unset = Secret::of(Some("FBS_NO_SUCH_SECRET"), Some(&path));
-        assert!(unset.read().unwrap_err().contains("FBS_NO_SUCH_SECRET"));
-        assert_eq!(Secret::of(None, None).read(), Ok(None));
+        assert!(place.exposure().unwrap().contains("mode 0644"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(place.exposure(), None);
+        std::fs::write(&path, "\n").unwrap();
+        assert!(place.read().unwrap_err().ends_with("is empty"));
+        let place = SecretPlace::Environment("FBS_NO_SUCH_VARIABLE".into());
+        assert!(place.read().unwrap_err().contains("FBS_NO_SUCH_VARIABLE"));
     }
 }

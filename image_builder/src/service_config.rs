@@ -10,10 +10,23 @@
 //!
 //! [cache]
 //! dir = "/srv/fbs-cache"
+//!
+//! [smtp]
+//! server = "smtp.example.org"
+//! user = "fbs"
+//! password_file = "smtp-password"
+//! from = "Fedora Build Service <fbs@example.org>"
 //! ```
 //!
-//! Every key may be left out. A command's option goes before the spec, the spec before the
+//! Every section may be left out. A file counts from the folder of this one. A command's option goes before the spec, the spec before the
 //! environment, the environment before this file.
+
+mod deploy_conf;
+mod notification;
+
+pub use notification::{
+    FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +34,7 @@ use serde::Deserialize;
 
 use crate::error::{ErrorKind, StageError};
 use crate::koji::{BodhiClient, KojiConfig};
+use crate::secret::{SecretPlace, exposure};
 use crate::transfer::StagingSettings;
 
 /// Where the configuration is unless `FBS_CONFIG` names another file.
@@ -36,6 +50,20 @@ pub struct ServiceConfig {
     pub bodhi: BodhiSection,
     /// `[cache]`
     pub cache: CacheSection,
+    /// `[notification]`
+    pub notification: NotificationSection,
+    /// `[smtp]`, or `[SMTP]` of a `deploy.conf`.
+    pub smtp: Option<SmtpSection>,
+    /// `[fedora_messaging]`
+    pub fedora_messaging: Option<FedoraMessagingSection>,
+    /// `[[webhook]]`
+    pub webhook: Vec<WebhookSection>,
+    /// `deploy_conf`: the original's configuration, whose `[SMTP]` is read where there is no
+    /// `[smtp]`.
+    pub deploy_conf: Option<PathBuf>,
+    /// What works, and should be otherwise.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
     /// `[[staging]]`
     pub staging: Vec<StagingSettings>,
 }
@@ -95,14 +123,21 @@ impl ServiceConfig {
     /// [`ServiceConfigError`]
     pub fn load() -> Result<Self, ServiceConfigError> {
         let named = std::env::var_os("FBS_CONFIG").filter(|path| !path.is_empty());
-        match named {
-            Some(path) => Self::read(Path::new(&path)),
-            None if Path::new(SERVICE_CONFIG).exists() => Self::read(Path::new(SERVICE_CONFIG)),
-            None => Ok(Self::default()),
+        if let Some(path) = named {
+            return Self::read(Path::new(&path));
         }
+        let mut config = match Path::new(SERVICE_CONFIG) {
+            path if path.exists() => Self::read(path)?,
+            _ => Self::default(),
+        };
+        let deploy_conf = Path::new(deploy_conf::DEPLOY_CONF);
+        if config.smtp.is_none() && config.deploy_conf.is_none() && deploy_conf.exists() {
+            config.read_deploy_conf(deploy_conf)?;
+        }
+        Ok(config)
     }
 
-    /// That of a file.
+    /// That of a file. One that ends in `.conf` is a `deploy.conf`, as the original had it.
     ///
     /// # Errors
     ///
@@ -112,8 +147,62 @@ impl ServiceConfig {
             path: path.to_owned(),
             problem,
         };
+        if path.extension().is_some_and(|end| end == "conf") {
+            let mut config = Self::default();
+            config.read_deploy_conf(path)?;
+            return Ok(config);
+        }
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        Self::parse(&text).map_err(wrong)
+        let mut config = Self::parse(&text).map_err(wrong)?;
+        config.settle(path.parent().unwrap_or(Path::new("/")));
+        if let (None, Some(path)) = (&config.smtp, config.deploy_conf.clone()) {
+            config.read_deploy_conf(&path)?;
+        }
+        Ok(config)
+    }
+
+    /// Takes over what a `deploy.conf` has of it.
+    fn read_deploy_conf(&mut self, path: &Path) -> Result<(), ServiceConfigError> {
+        let found = deploy_conf::read(path).map_err(|problem| ServiceConfigError {
+            path: path.to_owned(),
+            problem,
+        })?;
+        if found.is_some() {
+            self.warnings.push(format!(
+                "the password of [SMTP] stands in {}; an `[smtp]` section of {SERVICE_CONFIG} \
+                 reads it from a file or the environment",
+                path.display()
+            ));
+            self.warnings.extend(exposure(path));
+        }
+        self.smtp = found;
+        Ok(())
+    }
+
+    /// Makes paths count from the file's folder, and says which secrets others can read.
+    fn settle(&mut self, folder: &Path) {
+        if let Some(path) = &mut self.deploy_conf {
+            *path = folder.join(&path);
+        }
+        let mut places = Vec::new();
+        if let Some(smtp) = &mut self.smtp {
+            smtp.settle(folder);
+            places.extend(smtp.password());
+        }
+        if let Some(bus) = &mut self.fedora_messaging {
+            bus.settle(folder);
+            places.extend(bus.password());
+            places.extend(bus.key_file.clone().map(SecretPlace::File));
+        }
+        for hook in &mut self.webhook {
+            hook.settle(folder);
+            places.extend(hook.secret());
+        }
+        for staging in &self.staging {
+            places.extend(staging.password_place());
+        }
+        let exposed = places.iter().filter_map(SecretPlace::exposure);
+        self.warnings.extend(exposed);
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -136,6 +225,15 @@ impl ServiceConfig {
             .is_some_and(|dir| !dir.is_absolute())
         {
             return Err("[cache] dir: it must begin with /".to_owned());
+        }
+        if let Some(smtp) = &config.smtp {
+            smtp.check()?;
+        }
+        if let Some(bus) = &config.fedora_messaging {
+            bus.check()?;
+        }
+        for hook in &config.webhook {
+            hook.check()?;
         }
         Ok(config)
     }
@@ -160,6 +258,30 @@ mod tests {
     }
 
     #[test]
+    fn files_count_from_the_configuration_and_secrets_that_all_can_read_are_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fbs.toml");
+        let text = "deploy_conf = \"deploy.conf\"\n[[webhook]]\nurl = \"https://h/x\"\n\
+                    secret_file = \"secret\"\n";
+        std::fs::write(&path, text).unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "s").unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o604)).unwrap();
+        let deploy = "[SMTP]\nserver='h'\nport='25'\nlogin='a@b'\npassword='p'\n";
+        std::fs::write(dir.path().join("deploy.conf"), deploy).unwrap();
+        let config = ServiceConfig::read(&path).unwrap();
+        assert_eq!(config.smtp.unwrap().server, "h");
+        assert_eq!(config.webhook[0].secret_file.as_ref(), Some(&secret));
+        let warnings = config.warnings.join("\n");
+        for word in ["mode 0604", "secret", "[SMTP] stands in", "deploy.conf"] {
+            assert!(warnings.contains(word), "{word}: {warnings}");
+        }
+        let old = ServiceConfig::read(&dir.path().join("deploy.conf")).unwrap();
+        assert_eq!(old.smtp.unwrap().user.as_deref(), Some("a@b"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, words) in [
             ("[koji]\nhubs = \"x\"\n", &["line 2", "hubs", "hub"][..]),
@@ -174,8 +296,39 @@ mod tests {
                 &["[cache] dir", "begin with /"],
             ),
             ("[koji\n", &["line 1"]),
+            (
+                "[smtp]\nserver = \"h\"\npassword = \"f00bar\"\n",
+                &["line 3", "does not belong in this file", "password_file"],
+            ),
+            (
+                "[smtp]\nserver = \"h\"\nfrom = \"a@b\"\nuser = \"me\"\n",
+                &["[smtp] user", "password_file", "password_env"],
+            ),
+            ("[smtp]\nfrom = \"a@b\"\n", &["[smtp] server"]),
+            (
+                "[smtp]\nsecurity = \"ssl\"\n",
+                &["line 2", "none", "starttls", "tls"],
+            ),
+            (
+                "[fedora_messaging]\nurl = \"amqp://me:f00bar@h/\"\n",
+                &["url", "does not belong", "password_file"],
+            ),
+            (
+                "[fedora_messaging]\nurl = \"http://h/\"\n",
+                &["url", "amqps"],
+            ),
+            (
+                "[fedora_messaging]\nurl = \"amqp://h\"\nenv = \"a b\"\n",
+                &["a b", "topic"],
+            ),
+            (
+                "[[webhook]]\nurl = \"http://h/\"\nsecret = \"f00bar\"\n",
+                &["line 3", "secret_file"],
+            ),
+            ("[[webhook]]\nurl = \"h\"\n", &["[[webhook]] url"]),
         ] {
             let problem = ServiceConfig::parse(text).unwrap_err();
+            assert!(!problem.contains("f00bar"), "{problem}");
             for word in words {
                 assert!(problem.contains(word), "{word}: {problem}");
             }

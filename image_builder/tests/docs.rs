@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use image_builder::events::{BuildEvent, EventKind};
 use image_builder::report::{self, BuildReport};
+use image_builder::service_config::ServiceConfig;
 use serde_json::Value;
 
 fn repository() -> PathBuf {
@@ -100,6 +101,23 @@ fn the_examples_of_parts_of_a_report_are_such_parts() {
     }
     same::<report::SideRecord>("side_repository");
     same::<report::KickstartRecord>("kickstart");
+}
+
+#[test]
+fn every_configuration_in_the_operator_guide_is_one() {
+    let text = document("docs/operator-guide.md");
+    let dir = tempfile::tempdir().unwrap();
+    let mut sections = BTreeSet::new();
+    for block in text.split("```toml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let path = dir.path().join("fbs.toml");
+        std::fs::write(&path, block).unwrap();
+        ServiceConfig::read(&path).unwrap_or_else(|error| panic!("{error}:\n{block}"));
+        sections.extend(block.lines().filter(|line| line.starts_with('[')));
+    }
+    for section in ["[koji]", "[smtp]", "[fedora_messaging]", "[[webhook]]"] {
+        assert!(sections.contains(section), "{section}: {sections:?}");
+    }
 }
 
 /// Every key of `value`, but those of the user's spec.

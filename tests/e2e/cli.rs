@@ -323,7 +323,7 @@ fn the_service_configuration_holds_where_nothing_else_is_said() {
     let wrong = folders.file("wrong.toml", "[koji]\nhub = \"koji.test\"\n");
     let words = ["wrong.toml", "koji.test", "http"];
     check(&wrong)
-        .assert_exit(1)
+        .assert_exit(2)
         .assert_one_error()
         .assert_says(&words);
     plan(&wrong)

@@ -10,6 +10,8 @@ mod interrupted;
 mod kickstart;
 mod koji_builds;
 mod live_image;
+mod logs;
+mod notification;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;

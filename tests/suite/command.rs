@@ -62,6 +62,12 @@ impl Program {
         self
     }
 
+    /// Without one of ours.
+    pub fn without_env(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.0.env_remove(name);
+        self
+    }
+
     /// In another folder.
     pub fn folder(mut self, path: &Path) -> Self {
         self.0.current_dir(path);

@@ -58,6 +58,11 @@ impl Folders {
         self.top().join("cache")
     }
 
+    /// `FBS_STATE_DIR`, which is not there yet.
+    pub fn state(&self) -> PathBuf {
+        self.top().join("state")
+    }
+
     /// A file with `text` in it.
     pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.top().join(name);
@@ -76,6 +81,7 @@ impl Folders {
         Program::new(binaries::fbs())
             .arg(command)
             .env("FBS_CACHE_DIR", self.cache())
+            .env("FBS_STATE_DIR", self.state())
             .env("TMPDIR", self.top())
             .folder(self.top())
     }

@@ -15,6 +15,7 @@
 //! | [`daemon`] | a server of a test |
 //! | [`certificates`] | for servers with TLS |
 //! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
+//! | [`smtp`], [`rabbitmq`] | a mail server that keeps its mails, a message broker |
 //! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
@@ -32,7 +33,9 @@ pub mod object_store;
 pub mod processes;
 pub mod proxy;
 pub mod python;
+pub mod rabbitmq;
 pub mod release;
+pub mod smtp;
 pub mod ssh;
 pub mod tools;
 pub mod turn;

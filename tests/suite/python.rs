@@ -8,7 +8,7 @@ use crate::command::Program;
 use crate::turn;
 
 /// The folder with the programs of the environment that `make-venv` makes: pykickstart, productmd,
-/// the SPDX tools, and an FTP server.
+/// the SPDX tools, Fedora's client of the message bus, an FTP and a mail server.
 pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {

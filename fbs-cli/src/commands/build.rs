@@ -1,9 +1,11 @@
 //! `fbs build`.
 
+use image_builder::build_monitor::{Registration, Registry, log_left};
 use image_builder::delivery::REPORT;
 use image_builder::error::{ErrorKind, StageError};
+use image_builder::events::Outcome;
 use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
-use image_builder::plan::PlanOptions;
+use image_builder::plan::{BuildPlan, PlanOptions};
 use image_builder::report::BuildReport;
 use image_builder::verify::{BuildProof, Evidence, Landed};
 
@@ -22,17 +24,28 @@ pub(crate) async fn run(args: &Build) -> Exit {
         Ok(service) => service,
         Err(exit) => return exit,
     };
-    let builder = ImageBuilder::new(built)
+    let mut builder = ImageBuilder::new(built)
         .with_options(PlanOptions::of(&service))
-        .with_staging(service.staging)
+        .with_staging(service.staging.clone())
         .with_cancel(cancelled_by_signals());
+    if args.notify {
+        builder = match service::notifier(&service) {
+            Ok(notifier) => builder.with_notifier(notifier),
+            Err(exit) => return exit,
+        };
+    }
     // Nothing is shown before the plan stands: its errors speak for themselves.
     let plan = match builder.plan().await {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };
     let builder = builder.with_events(display::events(args.json));
-    match builder.build(&plan).await {
+    let registration = registered(&plan);
+    let result = builder.build(&plan).await;
+    if let Some(registration) = registration {
+        ended(registration, &result);
+    }
+    match result {
         Ok(report) => {
             summary(&report);
             Exit::Done
@@ -57,6 +70,33 @@ pub(crate) async fn run(args: &Build) -> Exit {
             }
             exit
         }
+    }
+}
+
+/// Enters the build where `fbs logs` looks.
+fn registered(plan: &BuildPlan) -> Option<Registration> {
+    match Registry::of_host().begin(plan) {
+        Ok(registration) => Some(registration),
+        Err(error) => {
+            eprintln!("warning: `fbs logs` will not find this build: {error}");
+            None
+        }
+    }
+}
+
+fn ended(registration: Registration, result: &Result<BuildReport, BuildFailure>) {
+    let report = match result {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_deref(),
+    };
+    let (log, place) = report.map(log_left).unwrap_or_default();
+    let outcome = match result {
+        Ok(_) => Outcome::Succeeded,
+        Err(failure) if failure.error.kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+        Err(_) => Outcome::Failed,
+    };
+    if let Err(error) = registration.end(outcome, log, place) {
+        eprintln!("warning: `fbs logs` will not know how this build ended: {error}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::output;
 
 pub(crate) async fn run(args: &Check) -> Exit {
     let Some(conf) = &args.conf else {
-        return service::check();
+        return service::check().await;
     };
     let options = match service::options() {
         Ok(options) => options,

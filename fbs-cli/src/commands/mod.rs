@@ -8,6 +8,7 @@ mod createrepo;
 mod deliver;
 mod doctor;
 mod kickstart;
+mod logs;
 mod new;
 mod plan;
 mod service;
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::Check(args) => check::run(&args).await,
         Command::New(args) => new::run(&args),
         Command::Kickstart(args) => kickstart::run(&args.command).await,
+        Command::Logs(args) => logs::run(&args).await,
         Command::SideRepo(args) => siderepo::run(&args).await,
         Command::CreateRepo(args) => createrepo::run(&args).await,
         Command::Cache(args) => cache::run(&args.command).await,

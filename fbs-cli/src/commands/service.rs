@@ -1,7 +1,10 @@
 //! What the service's configuration says to a command.
 
+use image_builder::error::ErrorKind;
+use image_builder::notification::Notifier;
 use image_builder::plan::PlanOptions;
 use image_builder::service_config::ServiceConfig;
+use tokio::task::JoinSet;
 
 use crate::exit::{self, Exit};
 
@@ -15,30 +18,92 @@ pub(super) fn options() -> Result<PlanOptions, Exit> {
     load().map(|config| PlanOptions::of(&config))
 }
 
+/// Those whom the configuration names, for a build on this host.
+pub(super) fn notifier(config: &ServiceConfig) -> Result<Notifier, Exit> {
+    warn(config);
+    let notifier = Notifier::configured(config).map_err(|error| exit::error(&error))?;
+    if notifier.backends().is_empty() {
+        exit::say("nobody is configured to be told");
+        eprintln!(
+            "hint: [smtp], [fedora_messaging] or [[webhook]] in {} says who; `fbs check --service` \
+             looks at it",
+            image_builder::service_config::SERVICE_CONFIG
+        );
+        return Err(Exit::Usage);
+    }
+    Ok(notifier.submitting())
+}
+
+fn warn(config: &ServiceConfig) {
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
 /// `fbs check --service`.
-pub(super) fn check() -> Exit {
-    match ServiceConfig::load() {
-        Ok(config) => {
-            eprintln!("the service configuration is fine:");
-            let PlanOptions {
-                cache_dir,
-                koji_hub,
-                koji_files,
-                bodhi,
-                ..
-            } = PlanOptions::of(&config);
-            let or_default =
-                |text: Option<String>| text.unwrap_or_else(|| "the default".to_owned());
-            eprintln!("{:<12}{}", "koji hub", or_default(koji_hub));
-            eprintln!("{:<12}{}", "koji files", or_default(koji_files));
-            eprintln!("{:<12}{}", "bodhi", or_default(bodhi));
-            eprintln!("{:<12}{}", "cache", cache_dir.display());
-            Exit::Done
-        }
-        // A check that finds a mistake has done its work, and failed.
-        Err(error) => {
-            exit::error(&error);
-            Exit::Failed
+pub(super) async fn check() -> Exit {
+    let config = match load() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    warn(&config);
+    let notifier = match Notifier::configured(&config) {
+        Ok(notifier) => notifier,
+        Err(error) => return exit::error(&error),
+    };
+    let PlanOptions {
+        cache_dir,
+        koji_hub,
+        koji_files,
+        bodhi,
+        ..
+    } = PlanOptions::of(&config);
+    let or_default = |text: Option<String>| text.unwrap_or_else(|| "the default".to_owned());
+    eprintln!("{:<12}{}", "koji hub", or_default(koji_hub));
+    eprintln!("{:<12}{}", "koji files", or_default(koji_files));
+    eprintln!("{:<12}{}", "bodhi", or_default(bodhi));
+    eprintln!("{:<12}{}", "cache", cache_dir.display());
+    let exit = try_each(&notifier).await;
+    if exit == Exit::Done {
+        eprintln!("the service configuration is fine");
+    }
+    exit
+}
+
+/// Whether each server is there and takes us, side by side.
+async fn try_each(notifier: &Notifier) -> Exit {
+    let mut tries = JoinSet::new();
+    for backend in notifier.backends() {
+        let backend = backend.clone();
+        let limit = notifier.limits().attempt;
+        tries.spawn(async move {
+            let result = tokio::time::timeout(limit, backend.check()).await;
+            (backend.name(), limit, result)
+        });
+    }
+    let mut exit = Exit::Done;
+    while let Some(tried) = tries.join_next().await {
+        let Ok((name, limit, result)) = tried else {
+            continue;
+        };
+        let failed = match result {
+            Ok(Ok(())) => {
+                eprintln!("{:<12}{name}: answers", "notification");
+                continue;
+            }
+            Ok(Err(error)) => exit::error(&error),
+            Err(_) => {
+                exit::say(format_args!(
+                    "{name}: no answer within {} s",
+                    limit.as_secs()
+                ));
+                ErrorKind::Network.into()
+            }
+        };
+        // What is wrong goes before what may be right tomorrow.
+        if exit != Exit::Usage {
+            exit = failed;
         }
     }
+    exit
 }

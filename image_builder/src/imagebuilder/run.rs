@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::notices::Notices;
 use super::{BuildFailure, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
 use crate::context::BuildContext;
@@ -17,6 +18,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, Stage, seconds};
 use crate::host::Host;
 use crate::job_log::JobLog;
+use crate::notification::Notifier;
 use crate::outdir::{self, OutdirError};
 use crate::plan::{BuildPlan, ImagePlan};
 use crate::preflight::{self, PreflightError};
@@ -47,6 +49,7 @@ pub(super) struct Run<'a> {
     contents: Option<IsoContents>,
     verdicts: Vec<BootVerdict>,
     logs: Vec<PathBuf>,
+    notices: Notices<'a>,
 }
 
 impl<'a> Run<'a> {
@@ -55,6 +58,7 @@ impl<'a> Run<'a> {
         host: &'a Host,
         ctx: &'a BuildContext,
         settings: &'a [StagingSettings],
+        notifier: &'a Notifier,
         overtime: CancellationToken,
         limit: Duration,
     ) -> Self {
@@ -76,6 +80,7 @@ impl<'a> Run<'a> {
             contents: None,
             verdicts: Vec::new(),
             logs: Vec::new(),
+            notices: Notices::new(plan, host, ctx, notifier),
         }
     }
 
@@ -96,19 +101,21 @@ impl<'a> Run<'a> {
             .await
         {
             Ok(courier) => courier,
-            Err(error) => return Err(self.fail_before_work(error.into())),
+            Err(error) => return Err(self.fail_before_work(error.into()).await),
         };
         let work = match WorkDir::create(&self.plan.paths.work) {
             Ok(work) => work,
             Err(source) => {
                 let path = self.plan.paths.work.clone();
-                return Err(self.fail_before_work(ImageBuilderError::WorkDir { path, source }));
+                let error = ImageBuilderError::WorkDir { path, source };
+                return Err(self.fail_before_work(error).await);
             }
         };
         let log = match self.open_log() {
             Ok(log) => log,
-            Err(error) => return Err(self.fail_before_work(error)),
+            Err(error) => return Err(self.fail_before_work(error).await),
         };
+        self.notices.begin();
         let result = self
             .stages()
             .await
@@ -269,6 +276,7 @@ impl<'a> Run<'a> {
             }
             (Err(error), Ok(())) => Err(error),
         };
+        self.notices.take_screenshots(&self.verdicts);
         self.clear(&work, &[log.path(), outbox.folder()]).await;
         if let Err(error) = &result {
             self.ctx.events.error(error.to_string());
@@ -293,9 +301,16 @@ impl<'a> Run<'a> {
             }
             work.keep();
         }
-        match (result, last) {
-            (Ok(()), Ok(())) => Ok(report),
-            (Err(error), _) | (Ok(()), Err(error)) => Err(BuildFailure {
+        let result = result.and(last);
+        if let Err(error) = &result {
+            // The last files may have failed what had succeeded until then.
+            report.outcome = outcome(&result);
+            report.error.get_or_insert_with(|| error.record());
+        }
+        self.notices.end(&report, Some(log.path())).await;
+        match result {
+            Ok(()) => Ok(report),
+            Err(error) => Err(BuildFailure {
                 error,
                 kept: report.kept_in.clone(),
                 report: Some(Box::new(report)),
@@ -499,13 +514,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn fail_before_work(&self, error: ImageBuilderError) -> BuildFailure {
+    async fn fail_before_work(&mut self, error: ImageBuilderError) -> BuildFailure {
         let error = self.name_the_cause(error);
         self.ctx.events.error(error.to_string());
+        let mut report = self.report();
+        report.outcome = outcome(&Err::<(), _>(&error));
+        report.error = Some(error.record());
         self.ctx.events.emit(EventKind::JobFinished {
-            outcome: outcome(&Err::<(), _>(&error)),
+            outcome: report.outcome,
             seconds: seconds(self.clock.elapsed()),
         });
+        self.complete(&mut report);
+        self.notices.end(&report, None).await;
         error.into()
     }
 
@@ -650,7 +670,7 @@ fn outcome<T, E: std::borrow::Borrow<ImageBuilderError>>(result: &Result<T, E>) 
 }
 
 /// Who asked: in local mode the user and the host.
-fn requester(host: &Host) -> String {
+pub(super) fn requester(host: &Host) -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid())
         .ok()
         .flatten();

@@ -37,7 +37,7 @@ pub mod defaults;
 mod entry;
 mod error;
 mod format;
-mod ini;
+pub(crate) mod ini;
 mod interpolate;
 mod json_text;
 mod keys;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::TransferError;
 use crate::plan::Staging;
-use crate::secret::Secret;
+use crate::secret::SecretPlace;
 
 /// What holds for the staging places whose address begins with [`StagingSettings::address`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -95,10 +95,17 @@ impl StagingSettings {
     ///
     /// [`TransferError::Settings`] when it cannot be had.
     pub fn password(&self) -> Result<Option<String>, TransferError> {
-        let secret = Secret::of(self.password_env.as_deref(), self.password_file.as_deref());
-        secret
-            .read()
-            .map_err(|problem| self.wrong(format!("its password: {problem}")))
+        let place = self.password_place().map(|place| place.read());
+        match place.transpose() {
+            Ok(secret) => Ok(secret.map(|secret| secret.reveal().to_owned())),
+            Err(problem) => Err(self.wrong(format!("its password: {problem}"))),
+        }
+    }
+
+    /// Where that password is.
+    #[must_use]
+    pub fn password_place(&self) -> Option<SecretPlace> {
+        SecretPlace::of(self.password_env.as_deref(), self.password_file.as_deref())
     }
 
     pub(super) fn wrong(&self, problem: String) -> TransferError {

@@ -1,0 +1,306 @@
+//! A notice as a mail: submitted, finished, failed, cancelled.
+
+mod content;
+mod letter;
+mod log;
+mod render;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+
+use super::tls::{Trust, cause};
+use super::{Notice, NoticeKind, Notification, NotificationError};
+use crate::error::StageError;
+use crate::http;
+use crate::secret::Secret;
+use letter::Letter;
+
+/// How long the server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How a connection to a mail server is kept from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all: for a server on the same host. No login is sent that way.
+    None,
+    /// TLS begins with the command STARTTLS, and must begin.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+impl Security {
+    /// The port that is usual for it.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Self::None => 25,
+            Self::StartTls => 587,
+            Self::Tls => 465,
+        }
+    }
+}
+
+/// A mail server and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailServer {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether and how TLS is used.
+    pub security: Security,
+    /// Which certificates it may have.
+    pub trust: Trust,
+    /// User and password, where it wants them.
+    pub login: Option<(String, Secret)>,
+    /// Who the mails are from: `Fedora Build Service <fbs@example.org>`.
+    pub from: String,
+}
+
+/// Sends mails to the spec's `email`.
+#[derive(Debug)]
+pub struct Smtp {
+    server: MailServer,
+    from: Mailbox,
+}
+
+impl Smtp {
+    /// One that sends by `server`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotificationError::Unusable`]: a sender that is no address, certificates that are none, a
+    /// login that everybody on the way could read.
+    pub fn new(server: MailServer) -> Result<Self, NotificationError> {
+        let unusable = |what: &str, reason: String| NotificationError::Unusable {
+            what: what.to_owned(),
+            reason,
+        };
+        let from: Mailbox = server
+            .from
+            .parse()
+            .map_err(|error| unusable(&server.from, format!("no mail address: {error}")))?;
+        if server.login.is_some() && server.security == Security::None {
+            let reason = "a password is not sent over a connection that everybody on the way can \
+                          read: use starttls or tls";
+            return Err(unusable("the login", reason.to_owned()));
+        }
+        http::install_tls_provider();
+        let smtp = Self { server, from };
+        smtp.tls()?;
+        Ok(smtp)
+    }
+
+    fn tls(&self) -> Result<TlsParameters, NotificationError> {
+        let MailServer { host, trust, .. } = &self.server;
+        let build = || {
+            let mut builder = TlsParameters::builder(host.clone())
+                .dangerous_accept_invalid_certs(trust.anybody)
+                .dangerous_accept_invalid_hostnames(trust.anybody);
+            if let Some(pem) = &trust.authorities {
+                builder = builder.add_root_certificate(Certificate::from_pem(pem)?);
+            }
+            builder.build_rustls()
+        };
+        build().map_err(|error| NotificationError::Unusable {
+            what: format!("the certificates for {host}"),
+            reason: cause(&error),
+        })
+    }
+
+    /// `smtp.example.org:587`
+    fn address(&self) -> String {
+        format!("{}:{}", self.server.host, self.server.port)
+    }
+
+    /// Connects, and logs in where that is wanted.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, NotificationError> {
+        let us = client_id();
+        let (at_once, later) = match self.server.security {
+            Security::None => (None, None),
+            Security::Tls => (Some(self.tls()?), None),
+            Security::StartTls => (None, Some(self.tls()?)),
+        };
+        let server = (self.server.host.as_str(), self.server.port);
+        let connected =
+            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT), &us, at_once, None).await;
+        let mut connection = connected.map_err(|error| self.failure(&error))?;
+        if let Some(tls) = later {
+            let upgraded = connection.starttls(tls, &us).await;
+            upgraded.map_err(|error| self.failure(&error))?;
+        }
+        if let Some((user, password)) = &self.server.login {
+            let credentials = Credentials::new(user.clone(), password.reveal().to_owned());
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            if let Err(error) = connection.auth(&mechanisms, &credentials).await {
+                connection.abort().await;
+                return Err(match self.failure(&error) {
+                    NotificationError::Refused { server, reason } => {
+                        NotificationError::Login { server, reason }
+                    }
+                    other => other,
+                });
+            }
+        }
+        Ok(connection)
+    }
+
+    /// What to make of the library's error.
+    fn failure(&self, error: &Error) -> NotificationError {
+        let server = self.address();
+        let reason = cause(error);
+        if reason.contains("certificate") {
+            NotificationError::Untrusted { server, reason }
+        } else if error.is_transient() {
+            NotificationError::Busy { server, reason }
+        } else if error.is_permanent() || error.is_client() {
+            NotificationError::Refused { server, reason }
+        } else {
+            NotificationError::Unreachable { server, reason }
+        }
+    }
+
+    /// Sends a letter to one.
+    async fn deliver(
+        &self,
+        connection: Option<AsyncSmtpConnection>,
+        to: &str,
+        letter: &[u8],
+    ) -> Result<AsyncSmtpConnection, NotificationError> {
+        let address: Result<Address, _> = to.parse();
+        let envelope = address
+            .map_err(|error| error.to_string())
+            .and_then(|to| {
+                let from = Some(self.from.email.clone());
+                Envelope::new(from, vec![to]).map_err(|error| error.to_string())
+            })
+            .map_err(|reason| NotificationError::Unusable {
+                what: to.to_owned(),
+                reason,
+            })?;
+        let mut connection = match connection {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let sent = connection.send(&envelope, letter).await;
+        sent.map_err(|error| self.failure(&error))?;
+        Ok(connection)
+    }
+}
+
+/// How we introduce ourselves.
+fn client_id() -> ClientId {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    let is_name = |name: &String| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+    };
+    name.filter(is_name)
+        .map_or_else(ClientId::default, ClientId::Domain)
+}
+
+#[async_trait]
+impl Notification for Smtp {
+    fn name(&self) -> String {
+        format!("mail by {}", self.address())
+    }
+
+    /// A mail when a job was accepted, and one when it has ended, to those whom the spec names.
+    fn wants(&self, notice: &Notice) -> bool {
+        !notice.recipients().is_empty() && !matches!(notice.kind, NoticeKind::Started { .. })
+    }
+
+    async fn check(&self) -> Result<(), NotificationError> {
+        let mut connection = self.connect().await?;
+        connection.abort().await;
+        Ok(())
+    }
+
+    /// Each recipient gets the same mail in a transaction of its own: one that the server does not
+    /// know keeps it from nobody else. Once somebody has it, it is not sent again.
+    async fn send(&self, notice: &Notice) -> Result<(), NotificationError> {
+        let letter = Letter::new(notice, &self.from).await;
+        let letter = letter
+            .bytes(&self.from)
+            .map_err(|reason| NotificationError::Unusable {
+                what: "the mail".to_owned(),
+                reason,
+            })?;
+        let mut connection = None;
+        let mut refused = Vec::new();
+        let recipients = notice.recipients();
+        for to in recipients {
+            match self.deliver(connection.take(), to, &letter).await {
+                Ok(open) => connection = Some(open),
+                Err(error) => refused.push((to, error)),
+            }
+        }
+        if let Some(mut connection) = connection {
+            connection.abort().await;
+        }
+        // Where nobody has it yet and one may still get it, it is worth another try.
+        let again = refused.iter().position(|(_, error)| error.is_transient());
+        match (again, refused.len()) {
+            (_, 0) => Ok(()),
+            (Some(index), all) if all == recipients.len() => Err(refused.swap_remove(index).1),
+            _ => {
+                let reasons = refused.iter().map(|(to, error)| format!("{to}: {error}"));
+                Err(NotificationError::Refused {
+                    server: self.address(),
+                    reason: reasons.collect::<Vec<_>>().join("; "),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> MailServer {
+        MailServer {
+            host: "h".into(),
+            port: 587,
+            security: Security::StartTls,
+            trust: Trust::default(),
+            login: Some(("me".into(), Secret::new("pw"))),
+            from: "Fedora Build Service <fbs@example.org>".into(),
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_sent_in_the_open() {
+        assert_eq!(Smtp::new(server()).unwrap().name(), "mail by h:587");
+        let open = MailServer {
+            security: Security::None,
+            ..server()
+        };
+        let error = Smtp::new(open).unwrap_err().to_string();
+        assert!(error.contains("starttls"), "{error}");
+        assert!(!format!("{:?}", Smtp::new(server()).unwrap()).contains("pw"));
+    }
+
+    #[test]
+    fn a_sender_is_one_address() {
+        for wrong in ["nobody", "a@b\r\nBcc: c@d", "<a@b"] {
+            let from = wrong.to_owned();
+            assert!(
+                Smtp::new(MailServer { from, ..server() }).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

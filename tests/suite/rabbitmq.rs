@@ -1,0 +1,134 @@
+//! A RabbitMQ node of the test's own: own ports, own folders, nothing of the system's.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::certificates::Certificates;
+use crate::command::{Program, Running, eventually};
+use crate::daemon::free_port;
+use crate::processes;
+
+/// User and password of the node.
+pub const LOGIN: (&str, &str) = ("fbs", "s3cret-pass");
+
+/// The server's script that does not change to another user.
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// How long a node may take to be there, on a machine that builds images at the same time.
+const START: Duration = Duration::from_secs(120);
+
+/// A node on loopback. It ends when this is dropped, with all that it started.
+#[derive(Debug)]
+pub struct RabbitMq {
+    folder: PathBuf,
+    ports: Ports,
+    running: Option<Running>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    amqp: u16,
+    amqps: u16,
+    distribution: u16,
+    mapper: u16,
+}
+
+impl RabbitMq {
+    /// Starts one with its files in a new folder below `top`.
+    pub fn start(top: &Path, certificates: &Certificates) -> Self {
+        let folder = top.join("rabbitmq");
+        fs::create_dir(&folder).expect("it is new");
+        let ports = Ports {
+            amqp: free_port(),
+            amqps: free_port(),
+            distribution: free_port(),
+            mapper: free_port(),
+        };
+        let config = format!(
+            "listeners.tcp.1 = 127.0.0.1:{}\nlisteners.ssl.1 = 127.0.0.1:{}\n\
+             ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             default_user = {}\ndefault_pass = {}\nlog.file = false\nlog.console = true\n\
+             log.console.level = warning\n",
+            ports.amqp,
+            ports.amqps,
+            certificates.authority.display(),
+            certificates.certificate.display(),
+            certificates.key.display(),
+            LOGIN.0,
+            LOGIN.1
+        );
+        fs::write(folder.join("rabbitmq.conf"), config).expect("the folder is ours");
+        fs::write(folder.join("enabled_plugins"), "[].\n").expect("the folder is ours");
+        let mut node = Self {
+            folder,
+            ports,
+            running: None,
+        };
+        node.resume();
+        node
+    }
+
+    /// Starts it again after [`RabbitMq::stop`], on the same ports.
+    pub fn resume(&mut self) {
+        let (folder, ports) = (&self.folder, self.ports);
+        let server = Program::new(SERVER)
+            .env("HOME", folder)
+            .env("RABBITMQ_NODENAME", format!("fbs-{}@localhost", ports.amqp))
+            .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
+            .env("RABBITMQ_LOG_BASE", folder.join("log"))
+            .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                folder.join("enabled_plugins"),
+            )
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
+            .env("ERL_EPMD_PORT", ports.mapper.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .start();
+        self.running = Some(server);
+        let answers = || TcpStream::connect(("127.0.0.1", ports.amqps)).is_ok();
+        eventually("RabbitMQ answers", START, answers);
+    }
+
+    /// Ends it; what is durable stays.
+    pub fn stop(&mut self) {
+        // The script is not the server, and does not take it along.
+        for process in processes::of(&self.folder) {
+            // It may have ended since.
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+        }
+        self.running = None;
+    }
+
+    /// Its address without password, for AMQP.
+    pub fn url(&self) -> String {
+        format!("amqp://{}@127.0.0.1:{}/%2F", LOGIN.0, self.ports.amqp)
+    }
+
+    /// The same with TLS.
+    pub fn tls_url(&self) -> String {
+        format!("amqps://{}@localhost:{}/%2F", LOGIN.0, self.ports.amqps)
+    }
+
+    /// The same with its password, without TLS.
+    pub fn url_with_password(&self) -> String {
+        let (user, password) = LOGIN;
+        format!("amqp://{user}:{password}@127.0.0.1:{}/%2F", self.ports.amqp)
+    }
+}
+
+impl Drop for RabbitMq {
+    fn drop(&mut self) {
+        self.stop();
+        // Erlang's port mapper stays behind when its nodes have gone.
+        let _ = Program::new("epmd")
+            .args(["-port", &self.ports.mapper.to_string(), "-kill"])
+            .run();
+    }
+}
