@@ -544,8 +544,8 @@ fn a_refused_delivery_keeps_the_image_and_is_done_again() {
     let config = folders.file(
         "fbs.toml",
         format!(
-            "[[staging]]\naddress = \"ftp://127.0.0.1:{port}/\"\nuser = \"qa\"\n\
-             password_env = \"FTP_PASSWORD\"\npublic_url = \"https://images.example.org/qa/\"\n"
+            "[[staging]]\naddress = \"ftp://127.0.0.1:{port}/images\"\nuser = \"qa\"\n\
+             password_env = \"FTP_PASSWORD\"\npublic_url = \"https://images.example.org/qa/images/\"\n"
         ),
     );
     let fbs = |program: Program| {
@@ -553,7 +553,11 @@ fn a_refused_delivery_keeps_the_image_and_is_done_again() {
             .env("FBS_CONFIG", &config)
             .env("FTP_PASSWORD", "secret")
     };
+    let checked = fbs(folders.fbs("check").arg("--service")).run();
+    checked.assert_exit(4).assert_says(&["not reached"]);
     let server = ftp::with_quota(&quota, 4 * MIB as u64, port);
+    let checked = fbs(folders.fbs("check").arg("--service")).run();
+    checked.assert_exit(0).assert_says(&["takes files"]);
     let build = fbs(build_to(&folders, &format!("{local};{far}"), "systemd"));
     let build = build.run();
     build.assert_exit(4).assert_says(&["Quota exceeded"]);

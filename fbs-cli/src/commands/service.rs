@@ -1,9 +1,13 @@
 //! What the service's configuration says to a command.
 
+use std::path::Path;
+
 use image_builder::error::ErrorKind;
 use image_builder::notification::Notifier;
-use image_builder::plan::PlanOptions;
+use image_builder::plan::{PlanOptions, Staging};
 use image_builder::service_config::ServiceConfig;
+use image_builder::spec::Address;
+use image_builder::transfer;
 use tokio::task::JoinSet;
 
 use crate::exit::{self, Exit};
@@ -63,7 +67,7 @@ pub(super) async fn check() -> Exit {
     eprintln!("{:<12}{}", "koji files", or_default(koji_files));
     eprintln!("{:<12}{}", "bodhi", or_default(bodhi));
     eprintln!("{:<12}{}", "cache", cache_dir.display());
-    let exit = try_each(&notifier).await;
+    let exit = worse(try_staging(&config).await, try_each(&notifier).await);
     if exit == Exit::Done {
         eprintln!("the service configuration is fine");
     }
@@ -100,10 +104,53 @@ async fn try_each(notifier: &Notifier) -> Exit {
                 ErrorKind::Network.into()
             }
         };
-        // What is wrong goes before what may be right tomorrow.
-        if exit != Exit::Usage {
-            exit = failed;
+        exit = worse(exit, failed);
+    }
+    exit
+}
+
+/// Whether something can be delivered to each place of `[[staging]]`, one after the other.
+async fn try_staging(config: &ServiceConfig) -> Exit {
+    let mut exit = Exit::Done;
+    for settings in &config.staging {
+        let address = &settings.address;
+        let place = match address.parse::<Address>() {
+            Ok(address) => Staging::of(&address, Path::to_owned),
+            Err(error) => {
+                exit::say(format_args!("[[staging]] address: {}", error.problem));
+                exit = worse(exit, Exit::Usage);
+                continue;
+            }
+        };
+        if is_whole_server(&place) {
+            eprintln!("{:<12}{place}: a whole server, and not tried", "staging");
+            continue;
+        }
+        let checked = match transfer::open(&place, settings) {
+            Ok(transfer) => transfer.check().await,
+            Err(error) => Err(error),
+        };
+        match checked {
+            Ok(()) => eprintln!("{:<12}{place}: takes files", "staging"),
+            Err(error) => exit = worse(exit, exit::error(&error)),
         }
     }
     exit
+}
+
+/// Whether an address names no folder that builds go to: nothing is written to the root of a host.
+fn is_whole_server(place: &Staging) -> bool {
+    match place {
+        Staging::Folder(_) => false,
+        Staging::Server(url) => url.scheme() != "s3" && matches!(url.path(), "" | "/"),
+    }
+}
+
+/// What is wrong goes before what may be right tomorrow.
+fn worse(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::Done, other) => other,
+        (Exit::Usage, _) | (_, Exit::Usage) => Exit::Usage,
+        (one, _) => one,
+    }
 }
