@@ -36,6 +36,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::koji::{BodhiClient, KojiConfig};
 use crate::secret::{SecretPlace, exposure};
 use crate::transfer::StagingSettings;
+use notification::counted_from;
 
 /// Where the configuration is unless `FBS_CONFIG` names another file.
 pub const SERVICE_CONFIG: &str = "/etc/fbs/fbs.toml";
@@ -198,7 +199,16 @@ impl ServiceConfig {
             hook.settle(folder);
             places.extend(hook.secret());
         }
-        for staging in &self.staging {
+        for staging in &mut self.staging {
+            let StagingSettings {
+                password_file,
+                ca_file,
+                identity_file,
+                known_hosts_file,
+                ..
+            } = staging;
+            let files = &mut [password_file, ca_file, identity_file, known_hosts_file];
+            counted_from(folder, files);
             places.extend(staging.password_place());
         }
         let exposed = places.iter().filter_map(SecretPlace::exposure);

@@ -399,27 +399,44 @@ fn a_staging_disk_that_is_full() {
     if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {
         return;
     }
-    // So full that the log and the report still fit, or nothing at all.
-    for (kib, fit) in [(4096, true), (4, false)] {
+    // Somebody else fills it while the image is made, to the last byte or nearly so.
+    for fill in ["cat /dev/zero", "head -c 66M /dev/zero"] {
         let folders = Folders::new();
-        let build = native(&folders, "", "");
-        let done = on_a_small_disk(&folders, &folders.staging(), kib, build);
+        let full = folders.staging().join("other");
+        let script = format!(
+            "{fill} >{} 2>/dev/null\nexec /usr/bin/implantisomd5 \"$@\"\n",
+            full.display()
+        );
+        let build = native(&folders, "implantisomd5", &script);
+        let done = on_a_small_disk(&folders, &folders.staging(), 70 * 1024, build);
         done.assert_says(&["what was made is in", "\nkept "]);
-        // Nothing is lost: image, log and report are in the work folder.
-        let kept = entries(&folders.work()).remove(0);
-        assert!(kept.join("tree/images/boot.iso").metadata().unwrap().len() > 1_000_000);
+        // Nothing is lost: image, log and report are kept, and nothing else.
+        let job = entries(&folders.work()).remove(0);
+        let kept = job.join("outbox");
+        assert_eq!(entries(&job), [kept.clone()]);
+        let files = entries(&kept);
+        let image = files
+            .iter()
+            .find(|file| file.extension().is_some_and(|end| end == "iso"));
+        assert!(image.unwrap().metadata().unwrap().len() > 5_000_000);
         let report = fs::read_to_string(kept.join("build-report.json")).unwrap();
         assert!(report.contains("No space left on device"), "{report}");
         let seen = entries(&folders.top().join("seen"));
-        let names: Vec<String> = entries(&seen[0])
-            .iter()
-            .map(|file| file.extension().unwrap().to_string_lossy().into_owned())
-            .collect();
-        match fit {
-            true => assert_eq!(names, ["json", "log"]),
-            false => assert_eq!(names, [] as [&str; 0]),
-        }
+        assert_eq!(entries(&seen[0]), [] as [PathBuf; 0]);
     }
+}
+
+#[test]
+fn a_staging_disk_that_is_too_small_from_the_start() {
+    if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let build = native(&folders, "", "").on_a_disk(&folders.staging(), "40m");
+    let done = build.run();
+    done.assert_exit(3).assert_one_error();
+    done.assert_says(&["40 MiB free, too few", "`staging`"]);
+    folders.assert_nothing_left();
 }
 
 #[test]

@@ -65,9 +65,9 @@ fn what_this_version_or_this_host_does_not_make() {
         ),
         (&["backend=kiwi"], 2, &["kiwi", "native"]),
         (
-            &["staging=ftp://u:secret@h/"],
+            &["staging=sftp://u:secret@h/"],
             2,
-            &["ftp://", "staging = file:"],
+            &["sftp://u:***@h", "ssh-copy-id"],
         ),
         (&["arch=OTHER"], 3, &[&for_other, &on_other]),
     ] {

@@ -94,14 +94,23 @@ pub async fn deliver(
         courier.resume(record);
     }
     let name = &kept.report.name;
-    courier.check().await?;
+    tokio::select! {
+        checked = courier.check() => checked?,
+        () = cancel.cancelled() => return Err(TransferError::Cancelled.into()),
+    }
     let mut sent = courier.put(name, &files, events, cancel).await;
     if sent.is_ok() {
         let last = kept.write(&kept.updated(courier.records()))?;
         sent = courier.put(name, &last, events, cancel).await;
     }
     // What the last files met with is told, too.
-    let report = kept.updated(courier.records());
+    let mut records = courier.records();
+    if sent.is_err() {
+        let names = kept.report.files.iter().map(|file| file.name.as_str());
+        let names: Vec<&str> = names.chain([kept.report.log.as_str(), REPORT]).collect();
+        records.iter_mut().for_each(|one| one.mark_stopped(&names));
+    }
+    let report = kept.updated(records);
     kept.write(&report)?;
     sent?;
     if let Some(error) = courier.take_error() {

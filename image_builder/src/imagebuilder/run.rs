@@ -343,17 +343,25 @@ impl<'a> Run<'a> {
             false => CancellationToken::new(),
         };
         let sent = courier.put(&self.plan.name, &last, &self.ctx.events, &cancel);
-        sent.await.map_err(undelivered)?;
+        let sent = sent.await;
         report.deliveries = courier.records();
         if report.kept_in.is_none() {
-            report.kept_in = lacking(courier);
+            report.kept_in = match sent {
+                Ok(()) => lacking(courier),
+                Err(_) => {
+                    let names = [report.log.as_str(), delivery::REPORT];
+                    let deliveries = report.deliveries.iter_mut();
+                    deliveries.for_each(|one| one.mark_stopped(&names));
+                    Some(kept.clone())
+                }
+            };
         }
         if report.kept_in.is_some() {
             delivery::log_and_report(outbox, report, log.path()).map_err(undelivered)?;
         }
         match courier.take_error() {
             Some(error) => Err(undelivered(error)),
-            None => Ok(()),
+            None => sent.map_err(undelivered),
         }
     }
 
@@ -391,6 +399,12 @@ impl<'a> Run<'a> {
         let sent = courier.put(&self.plan.name, &files, &self.ctx.events, &cancel);
         let sent = sent.await;
         report.deliveries = courier.records();
+        if sent.is_err() {
+            // What was stopped is not begun again: the report lists what is there.
+            let there =
+                |name: &String| report.deliveries.iter().any(|one| one.files.contains(name));
+            report.files.retain(|file| there(&file.name));
+        }
         sent.map_err(refused)?;
         if let (ImagePlan::Dvd(dvd), Some(_)) = (&self.plan.image, &self.built)
             && dvd.keep

@@ -233,6 +233,7 @@ impl Tail {
     }
 
     /// The lines, which stay.
+    #[cfg(feature = "sftp")]
     pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().cloned().collect()

@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for NoSecret {
     }
 }
 
-fn counted_from(folder: &Path, paths: &mut [&mut Option<PathBuf>]) {
+pub(super) fn counted_from(folder: &Path, paths: &mut [&mut Option<PathBuf>]) {
     for path in paths.iter_mut().filter_map(|path| path.as_mut()) {
         *path = folder.join(&path);
     }

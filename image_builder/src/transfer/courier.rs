@@ -26,11 +26,23 @@ pub struct DeliveryRecord {
     /// How it was seen that the files arrived; of all of them the weakest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Checked>,
-    /// The files that are there: not the log and the report, which come last.
+    /// The files that are there. In a report that was delivered, the log and itself are not among
+    /// them, which come last.
     pub files: BTreeSet<String>,
     /// Why not all of them are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl DeliveryRecord {
+    /// After a delivery that was stopped: a place that lacks any of `names` is one to deliver to
+    /// again.
+    pub(crate) fn mark_stopped(&mut self, names: &[&str]) {
+        let lacks = names.iter().any(|name| !self.files.contains(*name));
+        if self.error.is_none() && lacks {
+            self.error = Some(TransferError::Cancelled.to_string());
+        }
+    }
 }
 
 /// One staging place.
@@ -124,10 +136,11 @@ impl Courier {
                 continue;
             }
             if let Err(error) = place.put(name, files, events, cancel).await {
-                place.record.error = Some(error.to_string());
+                // Nothing is wrong with the place: a log may still go there.
                 if matches!(error, TransferError::Cancelled) {
                     return Err(error);
                 }
+                place.record.error = Some(error.to_string());
                 events.warn(match error.hint() {
                     Some(hint) => format!("{error}; {hint}"),
                     None => error.to_string(),
@@ -183,9 +196,9 @@ impl Place {
                 .checked
                 .map_or(done.checked, |checked| checked.min(done.checked));
             self.record.checked = Some(weakest);
-            // The log and the report, which say so themselves, have no checksum here.
+            self.record.files.insert(file.name.clone());
+            // The log, which says so itself, and the report have no checksum here.
             if let Some(sha256) = &file.sha256 {
-                self.record.files.insert(file.name.clone());
                 events.emit(EventKind::Artifact {
                     path: PathBuf::from(done.address),
                     size: total,

@@ -92,8 +92,8 @@ impl Progress {
         Self::new(|_| ())
     }
 
-    #[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]
-    fn at(&self, bytes: u64) {
+    /// Tells it: for those who implement [`Transfer`].
+    pub fn at(&self, bytes: u64) {
         (self.0)(bytes);
     }
 }
