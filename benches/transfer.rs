@@ -15,6 +15,7 @@ use fbs_suite::ftp::{Options, Vsftpd};
 use fbs_suite::ssh::Sshd;
 use figures::{ratios, row};
 use image_builder::context::CancellationToken;
+use image_builder::digest::sha256_file;
 use image_builder::plan::Staging;
 use image_builder::report;
 use image_builder::transfer::{self, Delivery, Progress, StagingSettings};
@@ -41,7 +42,12 @@ async fn main() {
     let other = Disk::mount(&dir.join("other"));
     let (far_ftp, far_ssh) = (ftp.make_pub(), dir.join("far"));
     fs::create_dir(&far_ssh).expect("target/ is ours");
-    let bench = Bench { file: &file, runs };
+    let sha256 = sha256_file(&file).await.expect("it was written");
+    let bench = Bench {
+        file: &file,
+        sha256,
+        runs,
+    };
 
     println!("\n1 GiB, seconds");
     println!("{:<36}{:>9}{:>9}{:>9}", "", "median", "min", "max");
@@ -55,12 +61,29 @@ async fn main() {
     let upload = "curl -sS -T \"$FILE\" \"$URL\"";
     let both = format!("{upload} && curl -sS \"$URL\" | sha256sum");
     bench
-        .pair("FTP", &far_ftp, &url, false, "curl -T", || curl(upload))
+        .pair("FTP", &far_ftp, &url, Mode::Known, "curl -T", || {
+            curl(upload)
+        })
         .await;
     bench
-        .pair("FTP, read back", &far_ftp, &url, true, "curl twice", || {
-            curl(&both)
-        })
+        .pair(
+            "FTP, hashed",
+            &far_ftp,
+            &url,
+            Mode::Hashed,
+            "curl -T",
+            || curl(upload),
+        )
+        .await;
+    bench
+        .pair(
+            "FTP, read back",
+            &far_ftp,
+            &url,
+            Mode::ReadBack,
+            "curl twice",
+            || curl(&both),
+        )
         .await;
 
     let url = format!("sftp://root@127.0.0.1:{}{}", ssh.port, far_ssh.display());
@@ -82,27 +105,37 @@ async fn main() {
         known_hosts_file: Some(ssh.known_hosts.clone()),
         ..StagingSettings::default()
     };
-    let bench = Bench { file: &file, runs };
     let sftp = bench.with(settings);
-    sftp.pair("SFTP", &far_ssh, &url, false, "scp", || sh(&upload, &vars))
-        .await;
-    sftp.pair("SFTP, read back", &far_ssh, &url, true, "scp twice", || {
-        sh(&both, &vars)
+    sftp.pair("SFTP", &far_ssh, &url, Mode::Known, "scp", || {
+        sh(&upload, &vars)
     })
+    .await;
+    sftp.pair("SFTP, hashed", &far_ssh, &url, Mode::Hashed, "scp", || {
+        sh(&upload, &vars)
+    })
+    .await;
+    sftp.pair(
+        "SFTP, read back",
+        &far_ssh,
+        &url,
+        Mode::ReadBack,
+        "scp twice",
+        || sh(&both, &vars),
+    )
     .await;
 
     let vars = [("FILE", path(&file)), ("FAR", path(&other.0.join("peer")))];
     let copy = || sh("cp --reflink=auto \"$FILE\" \"$FAR\"", &vars);
     let name = "folder of another file system";
     bench
-        .pair(name, &other.0, &path(&other.0), false, "cp", copy)
+        .pair(name, &other.0, &path(&other.0), Mode::Known, "cp", copy)
         .await;
     let near = dir.join("near");
     fs::create_dir(&near).expect("target/ is ours");
     let vars = [("FILE", path(&file)), ("FAR", path(&near.join("peer")))];
     let copy = || sh("cp --reflink=auto \"$FILE\" \"$FAR\"", &vars);
     bench
-        .pair("folder", &near, &path(&near), false, "cp", copy)
+        .pair("folder", &near, &path(&near), Mode::Known, "cp", copy)
         .await;
     println!(
         "peak memory of our process: {} MiB",
@@ -114,7 +147,19 @@ async fn main() {
 
 struct Bench<'a> {
     file: &'a Path,
+    sha256: String,
     runs: usize,
+}
+
+/// What becomes of the checksum.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// It is known already, as that of an image is whose build has read it back.
+    Known,
+    /// It is made while the file is sent.
+    Hashed,
+    /// And the file is read back and compared.
+    ReadBack,
 }
 
 struct WithSettings<'a> {
@@ -135,12 +180,12 @@ impl Bench<'_> {
         name: &str,
         far: &Path,
         url: &str,
-        read_back: bool,
+        mode: Mode,
         peer_name: &str,
         peer: impl Fn(),
     ) {
         self.with(StagingSettings::default())
-            .pair(name, far, url, read_back, peer_name, peer)
+            .pair(name, far, url, mode, peer_name, peer)
             .await;
     }
 }
@@ -152,14 +197,14 @@ impl WithSettings<'_> {
         name: &str,
         far: &Path,
         url: &str,
-        read_back: bool,
+        mode: Mode,
         peer_name: &str,
         peer: impl Fn(),
     ) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..=self.bench.runs {
             let started = Instant::now();
-            self.put(url, read_back).await;
+            self.put(url, mode).await;
             let own = started.elapsed().as_secs_f64();
             empty(far);
             let started = Instant::now();
@@ -177,11 +222,11 @@ impl WithSettings<'_> {
         row(&format!("  {peer_name} / ours"), &ratios(&theirs, &ours));
     }
 
-    async fn put(&self, url: &str, read_back: bool) {
+    async fn put(&self, url: &str, mode: Mode) {
         let address: image_builder::spec::Address = url.parse().expect("it is an address");
         let staging = Staging::of(&address, Path::to_owned);
         let settings = StagingSettings {
-            read_back: Some(read_back),
+            read_back: Some(mode == Mode::ReadBack),
             ..self.settings.clone()
         };
         let transfer = transfer::open(&staging, &settings).expect("the settings are right");
@@ -189,7 +234,7 @@ impl WithSettings<'_> {
         let delivery = Delivery {
             file: self.bench.file.to_owned(),
             name: "image.iso".to_owned(),
-            sha256: None,
+            sha256: (mode == Mode::Known).then(|| self.bench.sha256.clone()),
         };
         let (silent, cancel) = (Progress::silent(), CancellationToken::new());
         let done = transfer.put(&folder, &delivery, &silent, &cancel);

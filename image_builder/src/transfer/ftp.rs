@@ -377,7 +377,7 @@ impl Session for FtpSession {
                 Ok(None) => break Ok(()),
                 Err(error) => return Err(Fault::Final(error)),
             };
-            match timeout(STALL, data.write_all(&chunk)).await {
+            match timeout(STALL, data.write_all(chunk)).await {
                 Ok(Ok(())) => {
                     done += chunk.len() as u64;
                     progress.at(done);

@@ -138,7 +138,7 @@ impl ObjectStaging {
         if size <= PART as u64 {
             let mut bytes = Vec::new();
             while let Some(chunk) = source.next().await? {
-                bytes.extend(chunk);
+                bytes.extend_from_slice(chunk);
             }
             let put = self.store.put_opts(to, bytes.into(), create()).await;
             put.map_err(|error| self.fault(&error, name))?;
@@ -177,7 +177,7 @@ impl ObjectStaging {
                 return Ok(());
             };
             done += chunk.len() as u64;
-            parts.write(&chunk);
+            parts.write(chunk);
             progress.at(done);
         }
     }

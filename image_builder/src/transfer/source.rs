@@ -11,16 +11,19 @@ use super::TransferError;
 use crate::digest::hex;
 
 /// Read at once, in bytes.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 512 * 1024;
 
 /// Chunks that wait to be sent: with the one that is read and the one that is sent, all the memory
 /// that a file takes.
-const AHEAD: usize = 8;
+const AHEAD: usize = 6;
 
 /// What is left of a file to send.
 #[derive(Debug)]
 pub(super) struct Source {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
+    /// Buffers that were sent, to be filled again.
+    sent: mpsc::UnboundedSender<Vec<u8>>,
+    current: Vec<u8>,
     sha256: oneshot::Receiver<String>,
     file: PathBuf,
     to: PathBuf,
@@ -45,10 +48,11 @@ impl Source {
             source,
         })?;
         let (sender, chunks) = mpsc::channel(AHEAD);
+        let (sent, mut free) = mpsc::unbounded_channel();
         let (told, sha256) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let mut hash = hashed.then(Sha256::new);
-            let read = read(&mut file, start, hash.as_mut(), &sender);
+            let read = read(&mut file, start, hash.as_mut(), &sender, &mut free);
             match (read, hash) {
                 (Err(error), _) => drop(sender.blocking_send(Err(error))),
                 (Ok(()), Some(hash)) => drop(told.send(hex(&hash.finalize()))),
@@ -57,6 +61,8 @@ impl Source {
         });
         Ok(Self {
             chunks,
+            sent,
+            current: Vec::new(),
             sha256,
             file: path.to_owned(),
             to: to.into(),
@@ -68,13 +74,19 @@ impl Source {
     /// # Errors
     ///
     /// [`TransferError::Put`]
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, TransferError> {
+    pub(super) async fn next(&mut self) -> Result<Option<&[u8]>, TransferError> {
+        // The reader may have come to its end.
+        let _ = self.sent.send(std::mem::take(&mut self.current));
         let next = self.chunks.recv().await.transpose();
-        next.map_err(|source| TransferError::Put {
+        let next = next.map_err(|source| TransferError::Put {
             file: self.file.clone(),
             to: self.to.clone(),
             source,
-        })
+        })?;
+        Ok(next.map(|chunk| {
+            self.current = chunk;
+            self.current.as_slice()
+        }))
     }
 
     /// The SHA-256 of the whole file as hex, after its last piece; none when it was not asked for.
@@ -88,6 +100,7 @@ fn read(
     start: u64,
     mut hash: Option<&mut Sha256>,
     sender: &mpsc::Sender<io::Result<Vec<u8>>>,
+    free: &mut mpsc::UnboundedReceiver<Vec<u8>>,
 ) -> io::Result<()> {
     let mut at = match hash {
         Some(_) => 0,
@@ -99,8 +112,9 @@ fn read(
             Some(before) if before > 0 => CHUNK.min(usize::try_from(before).unwrap_or(CHUNK)),
             _ => CHUNK,
         };
-        let mut chunk = vec![0; length];
-        let count = fill(file, &mut chunk)?;
+        let mut chunk = free.try_recv().unwrap_or_default();
+        chunk.resize(CHUNK, 0);
+        let count = fill(file, &mut chunk[..length])?;
         if count == 0 {
             return Ok(());
         }
@@ -145,14 +159,14 @@ mod tests {
             let mut source = Source::open(&path, "there", start as u64, true).unwrap();
             let mut sent = Vec::new();
             while let Some(chunk) = source.next().await.unwrap() {
-                sent.extend(chunk);
+                sent.extend_from_slice(chunk);
             }
             assert!(sent == data[start..], "{start}");
             let sha256 = source.sha256().await.unwrap();
             assert_eq!(sha256, hex(&Sha256::digest(&data)), "{start}");
         }
         let mut source = Source::open(&path, "there", 9, false).unwrap();
-        assert!(source.next().await.unwrap().unwrap() == data[9..9 + CHUNK]);
+        assert!(*source.next().await.unwrap().unwrap() == data[9..9 + CHUNK]);
         drop(source);
     }
 }
