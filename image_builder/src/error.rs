@@ -33,3 +33,18 @@ pub trait StageError: std::error::Error {
         None
     }
 }
+
+/// What a library says of an error, down to its cause.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // A message often ends with its cause's.
+        let cause = error.to_string();
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+        source = error.source();
+    }
+    words
+}

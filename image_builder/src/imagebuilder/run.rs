@@ -307,7 +307,10 @@ impl<'a> Run<'a> {
             report.outcome = outcome(&result);
             report.error.get_or_insert_with(|| error.record());
         }
-        self.notices.end(&report, Some(log.path())).await;
+        // What is kept has the log, and nothing else has it then.
+        let kept = report.kept_in.as_ref().map(|kept| kept.join(&report.log));
+        let log = kept.as_deref().unwrap_or(log.path());
+        self.notices.end(&report, Some(log)).await;
         match result {
             Ok(()) => Ok(report),
             Err(error) => Err(BuildFailure {

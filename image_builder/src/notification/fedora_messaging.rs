@@ -13,8 +13,8 @@ use lapin::{
     ErrorKind, ExchangeKind,
 };
 
-use super::tls::cause;
 use super::{Notice, NoticeKind, Notification, NotificationError, message};
+use crate::error::chain;
 use crate::http;
 use crate::redact;
 use crate::secret::Secret;
@@ -139,7 +139,7 @@ impl FedoraMessaging {
                 }
             }
             _ => {
-                let reason = cause(error);
+                let reason = chain(error);
                 match reason.contains("certificate") {
                     true => NotificationError::Untrusted { server, reason },
                     false => NotificationError::Unreachable { server, reason },

@@ -9,18 +9,3 @@ pub struct Trust {
     /// Any certificate at all, of anybody: for tests, and servers that cannot be helped.
     pub anybody: bool,
 }
-
-/// What a library says of a failed handshake, down to its cause.
-pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // A message often ends with its cause's.
-        let cause = error.to_string();
-        if !words.contains(&cause) {
-            words = format!("{words}: {cause}");
-        }
-        source = error.source();
-    }
-    words
-}

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 use sha2::Sha256;
 
-use super::tls::{Trust, cause};
+use super::tls::Trust;
 use super::{Notice, Notification, NotificationError, message};
+use crate::error::chain;
 use crate::http;
 use crate::redact;
 use crate::secret::Secret;
@@ -59,11 +60,11 @@ impl Webhook {
             .danger_accept_invalid_certs(trust.anybody);
         if let Some(pem) = &trust.authorities {
             let found = Certificate::from_pem_bundle(pem);
-            for certificate in found.map_err(|error| unusable(cause(&error)))? {
+            for certificate in found.map_err(|error| unusable(chain(&error)))? {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        let client = builder.build().map_err(|error| unusable(cause(&error)))?;
+        let client = builder.build().map_err(|error| unusable(chain(&error)))?;
         Ok(Self {
             url: parsed,
             secret,
@@ -156,7 +157,7 @@ impl Notification for Webhook {
 }
 
 fn unreachable(server: String, error: &reqwest::Error) -> NotificationError {
-    let words = cause(error);
+    let words = chain(error);
     // The library has no word of its own for it.
     let reason = http::reason(error);
     match words.contains("certificate") {

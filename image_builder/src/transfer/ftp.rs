@@ -18,11 +18,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use url::Url;
 
-use super::remote::{CONNECT, Remote, STALL, Server, Session};
+use super::remote::{CONNECT, STALL, Server, Session};
 use super::retry::Fault;
 use super::source::Source;
 use super::{Progress, StagingSettings, TransferError, tls};
 use crate::percent;
+use crate::secret::Secret;
 use crate::spec::on_one_line;
 
 /// The port of implicit TLS.
@@ -31,35 +32,14 @@ const IMPLICIT: u16 = 990;
 /// Read back at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// A staging folder of an FTP server.
-///
-/// # Errors
-///
-/// [`TransferError::Settings`]
-pub(super) fn open(
-    url: &Url,
-    settings: &StagingSettings,
-) -> Result<Remote<FtpServer>, TransferError> {
-    let server = FtpServer::new(url, settings)?;
-    Ok(Remote::new(server, settings.read_back.unwrap_or(true)))
-}
-
 /// A server, and how to log in to it.
 #[derive(Debug)]
 pub(super) struct FtpServer {
     host: String,
     port: u16,
-    password: Password,
+    password: Secret,
     tls: Option<Arc<ClientConfig>>,
     account: Arc<Account>,
-}
-
-struct Password(String);
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Whose folder it is: what errors speak of.
@@ -71,7 +51,10 @@ struct Account {
 }
 
 impl FtpServer {
-    fn new(url: &Url, settings: &StagingSettings) -> Result<Self, TransferError> {
+    /// # Errors
+    ///
+    /// [`TransferError::Settings`]
+    pub(super) fn new(url: &Url, settings: &StagingSettings) -> Result<Self, TransferError> {
         let shown = super::shown(url);
         let unfit = |what: &str| TransferError::Settings {
             place: shown.clone(),
@@ -100,7 +83,7 @@ impl FtpServer {
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(21),
-            password: Password(password),
+            password: Secret::new(password),
             tls,
             account: Arc::new(Account {
                 user,
@@ -147,7 +130,9 @@ impl FtpServer {
         stream.set_passive_nat_workaround(true);
         stream.set_mode(Mode::ExtendedPassive);
         let account = &self.account;
-        let login = stream.login(&account.user, &self.password.0).await;
+        let login = stream
+            .login(account.user.as_str(), self.password.reveal())
+            .await;
         login.map_err(|error| account.fault(error, &format!("the login of {}", account.user)))?;
         let binary = stream.transfer_type(FileType::Binary).await;
         binary.map_err(|error| account.fault(error, "TYPE I"))?;

@@ -181,9 +181,15 @@ pub fn open(
     let _ = settings;
     match url.scheme() {
         #[cfg(feature = "ftp")]
-        "ftp" | "ftps" => Ok(Box::new(ftp::open(url, settings)?)),
+        "ftp" | "ftps" => {
+            let server = ftp::FtpServer::new(url, settings)?;
+            Ok(Box::new(remote::Remote::new(server, settings)))
+        }
         #[cfg(feature = "sftp")]
-        "sftp" => Ok(Box::new(sftp::open(url, settings)?)),
+        "sftp" => {
+            let server = sftp::SshServer::new(url, settings)?;
+            Ok(Box::new(remote::Remote::new(server, settings)))
+        }
         #[cfg(feature = "s3")]
         "s3" => Ok(Box::new(s3::ObjectStaging::open(url, settings)?)),
         scheme => Err(TransferError::Settings {

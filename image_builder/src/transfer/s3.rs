@@ -22,6 +22,7 @@ use super::{
 };
 use crate::context::CancellationToken;
 use crate::digest::hex;
+use crate::error::chain;
 use crate::percent;
 
 /// The size of a part; S3 takes no smaller ones than 5 MiB, and 10,000 of them.
@@ -293,18 +294,9 @@ fn builder(
     Ok(builder)
 }
 
-/// What happened, from the end of the chain of causes.
+/// What happened, on one line.
 fn words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = error.source();
-    }
-    words.replace(['\n', '\r'], " ")
+    chain(error).replace(['\n', '\r'], " ")
 }
 
 #[async_trait]

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use tokio::time::timeout;
 use url::Url;
 
-use super::remote::{CONNECT, Remote, STALL, Server, Session};
+use super::remote::{CONNECT, STALL, Server, Session};
 use super::retry::Fault;
 use super::source::Source;
 use super::{Progress, StagingSettings, TransferError};
@@ -34,19 +34,6 @@ const CHUNK: usize = 256 * 1024;
 /// How long a program that ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// A staging folder over SSH.
-///
-/// # Errors
-///
-/// [`TransferError::Settings`]
-pub(super) fn open(
-    url: &Url,
-    settings: &StagingSettings,
-) -> Result<Remote<SshServer>, TransferError> {
-    let server = SshServer::new(url, settings)?;
-    Ok(Remote::new(server, settings.read_back.unwrap_or(true)))
-}
-
 /// A server, and how `ssh` is called for it.
 #[derive(Debug)]
 pub(super) struct SshServer {
@@ -56,7 +43,10 @@ pub(super) struct SshServer {
 }
 
 impl SshServer {
-    fn new(url: &Url, settings: &StagingSettings) -> Result<Self, TransferError> {
+    /// # Errors
+    ///
+    /// [`TransferError::Settings`]
+    pub(super) fn new(url: &Url, settings: &StagingSettings) -> Result<Self, TransferError> {
         let shown = super::shown(url);
         let wrong = |problem: &str, hint: &str| TransferError::Settings {
             place: shown.clone(),

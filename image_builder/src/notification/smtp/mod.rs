@@ -16,9 +16,10 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
-use super::tls::{Trust, cause};
+use super::tls::Trust;
 use super::{Notice, NoticeKind, Notification, NotificationError};
 use crate::error::StageError;
+use crate::error::chain;
 use crate::http;
 use crate::secret::Secret;
 use letter::Letter;
@@ -113,7 +114,7 @@ impl Smtp {
         };
         build().map_err(|error| NotificationError::Unusable {
             what: format!("the certificates for {host}"),
-            reason: cause(&error),
+            reason: chain(&error),
         })
     }
 
@@ -157,7 +158,7 @@ impl Smtp {
     /// What to make of the library's error.
     fn failure(&self, error: &Error) -> NotificationError {
         let server = self.address();
-        let reason = cause(error);
+        let reason = chain(error);
         if reason.contains("certificate") {
             NotificationError::Untrusted { server, reason }
         } else if error.is_transient() {

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::retry::{Attempts, CHECK_PATIENCE, Fault, PATIENCE};
 use super::source::Source;
-use super::{Delivered, Delivery, Progress, Transfer, TransferError};
+use super::{Delivered, Delivery, Progress, StagingSettings, Transfer, TransferError};
 use crate::context::CancellationToken;
 use probe::Probe;
 use reserve::Reserve;
@@ -124,10 +124,10 @@ impl fmt::Debug for Kept {
 }
 
 impl<S: Server> Remote<S> {
-    pub(super) fn new(server: S, read_back: bool) -> Self {
+    pub(super) fn new(server: S, settings: &StagingSettings) -> Self {
         Self {
             server,
-            read_back,
+            read_back: settings.read_back.unwrap_or(true),
             session: Mutex::default(),
         }
     }
