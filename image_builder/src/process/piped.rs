@@ -3,9 +3,12 @@
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::system::{ProcessGroup, Tail, command, read, start_error};
 use super::{CommandError, Discard, Invocation, Stream};
@@ -21,14 +24,23 @@ pub(crate) struct Piped {
     _group: ProcessGroup,
 }
 
-/// What the program printed to its standard error so far.
+/// What the program prints to its standard error.
 #[derive(Debug, Clone)]
-pub(crate) struct Complaints(Tail);
+pub(crate) struct Complaints {
+    tail: Tail,
+    /// Its sender goes when all is read.
+    reading: watch::Receiver<()>,
+}
 
 impl Complaints {
-    /// The last lines, oldest first.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lines()
+    /// Its last lines, oldest first. Asked for when the program is about to end or has been ended:
+    /// waits a moment for what it says last.
+    pub(crate) async fn lines(&self) -> Vec<String> {
+        const MOMENT: Duration = Duration::from_secs(2);
+        let mut reading = self.reading.clone();
+        // Somebody else may hold the stream open.
+        let _ = timeout(MOMENT, async { while reading.changed().await.is_ok() {} }).await;
+        self.tail.lines()
     }
 }
 
@@ -54,8 +66,15 @@ impl Piped {
                 reason: "it has no standard streams".to_owned(),
             });
         };
-        let complaints = Complaints(tail.clone());
-        tokio::spawn(async move { read(stderr, Stream::Stderr, &Discard, &tail).await });
+        let (all_read, reading) = watch::channel(());
+        let complaints = Complaints {
+            tail: tail.clone(),
+            reading,
+        };
+        tokio::spawn(async move {
+            read(stderr, Stream::Stderr, &Discard, &tail).await;
+            drop(all_read);
+        });
         Ok(Self {
             stdin,
             stdout,
@@ -114,7 +133,7 @@ mod tests {
         assert_eq!(&back, b"hello");
         let complaints = cat.complaints();
         drop(cat);
-        assert_eq!(complaints.lines(), ["sorry"]);
+        assert_eq!(complaints.lines().await, ["sorry"]);
         let missing = Piped::start(&Invocation::new("no-such-program"));
         assert!(matches!(missing, Err(CommandError::NotFound { .. })));
     }

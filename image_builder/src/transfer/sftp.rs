@@ -31,8 +31,8 @@ const PACKET: u32 = 128 * 1024;
 /// Read back at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// How long a program that ended may take to say why.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a server that refused a file may take to say how much space it has.
+const FREE_SPACE: Duration = Duration::from_secs(2);
 
 /// A server, and how `ssh` is called for it.
 #[derive(Debug)]
@@ -83,9 +83,7 @@ impl SshServer {
 
     /// What `ssh` said when it ended instead of connecting.
     async fn fault(&self, complaints: &Complaints, otherwise: String) -> Fault {
-        // The pipe closes a moment before the last words are read.
-        tokio::time::sleep(LAST_WORDS).await;
-        let lines = complaints.lines();
+        let lines = complaints.lines().await;
         let words = lines.iter().rev().find(|line| !line.trim().is_empty());
         let words = words.map_or(otherwise, |line| on_one_line(line.trim()));
         let said = |text: &str| lines.iter().any(|line| line.contains(text));
@@ -227,7 +225,7 @@ impl SshSession {
         let words = on_one_line(&error.to_string());
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         // Asked of a connection that still stands.
-        match timeout(LAST_WORDS * 10, self.free(folder)).await {
+        match timeout(FREE_SPACE, self.free(folder)).await {
             Ok(Some(free)) if free < FULL => Fault::Final(TransferError::Full {
                 place: self.url.clone(),
                 problem: format!("{what}: {words}"),
