@@ -24,6 +24,8 @@ pub enum Line {
 #[derive(Debug, Clone)]
 pub struct BuildContext {
     runner: Arc<dyn CommandRunner>,
+    /// Placeholders of planned command lines, and what they stand for.
+    bound: Vec<(&'static str, String)>,
     /// The job's events.
     pub events: Events,
     /// Cancelled when the job is to stop.
@@ -42,6 +44,7 @@ impl BuildContext {
     pub fn new(events: Events, cancel: CancellationToken) -> Self {
         Self {
             runner: Arc::new(SystemRunner),
+            bound: Vec::new(),
             events,
             cancel,
         }
@@ -52,6 +55,14 @@ impl BuildContext {
     pub fn with_runner(mut self, runner: Arc<dyn CommandRunner>) -> Self {
         self.runner = runner;
         self
+    }
+
+    /// The same where `placeholder` of a planned command line stands for `value`.
+    #[must_use]
+    pub fn binding(&self, placeholder: &'static str, value: impl Into<String>) -> Self {
+        let mut bound = self.clone();
+        bound.bound.push((placeholder, value.into()));
+        bound
     }
 
     /// Does `work` as `stage`: its start, its end and its time are in the event stream.
@@ -122,12 +133,18 @@ impl BuildContext {
         sink: Arc<dyn OutputSink>,
         cancel: &CancellationToken,
     ) -> Result<Completed, CommandError> {
+        let invocation = self
+            .bound
+            .iter()
+            .fold(invocation.clone(), |command, (placeholder, value)| {
+                command.bind(placeholder, value)
+            });
         let command = invocation.to_string();
         self.events.emit(EventKind::CommandStarted {
             command: command.clone(),
         });
         let started = Instant::now();
-        let result = self.runner.run(invocation, sink, cancel).await;
+        let result = self.runner.run(&invocation, sink, cancel).await;
         let (exit, outcome) = match &result {
             Ok(done) => (Some(done.exit), Outcome::Succeeded),
             Err(CommandError::Failed { exit, .. }) => (Some(*exit), Outcome::Failed),

@@ -58,6 +58,7 @@
 //! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
 //! | [`kickstart`] | kickstarts: read, flattened, understood, edited |
 //! | [`process`] | a command line as data, and the one place that starts programs |
+//! | [`source_date`] | the time that an image carries, so that the same packages give the same bytes |
 //! | [`events`] | what happens in a build, as data |
 //! | [`context`] | what a stage works with: runner, events, the word to stop |
 //! | [`job_log`] | the log file |
@@ -115,6 +116,7 @@ pub mod report;
 pub mod repository;
 pub mod secret;
 pub mod service_config;
+pub mod source_date;
 pub mod spec;
 pub mod transfer;
 pub mod util;

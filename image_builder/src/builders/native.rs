@@ -31,6 +31,7 @@ impl Bootiso for Native {
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
         let mut job = Job::new(plan, &plan.packages);
         stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
+        let ctx = &job.dated(ctx);
         stage(ctx, Stage::Root, job.install_root(ctx)).await?;
         let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
         stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;

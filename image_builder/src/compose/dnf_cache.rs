@@ -51,7 +51,7 @@ impl<'a> CachedRepository<'a> {
     }
 
     /// The folders that its packages may be in: those of repositories on this host are not copied.
-    fn package_folders(&self) -> Vec<PathBuf> {
+    pub(super) fn package_folders(&self) -> Vec<PathBuf> {
         let local = self
             .repository
             .sources

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::root::below;
 use super::{ComposeError, layout, sandbox};
 use crate::process::{CommandError, Invocation};
+use crate::source_date::dated;
 use crate::spec::{Arch, Compression, CompressionAlgorithm, RootFs};
 
 /// Stands for the kernel's version in a planned command line: only the installed root tells it.
@@ -40,7 +41,7 @@ pub fn invocation(
         .arg(compressor(compression))
         .args(["--kver", KERNEL_VERSION])
         .arg(format!("{}/initrd.img", sandbox::SHARED));
-    sandbox::inside(&layout.root(), &layout.parts(), dracut)
+    sandbox::inside(&layout.root(), &layout.parts(), dated(dracut))
 }
 
 /// The drivers that reach a CD drive or a USB stick and read what is on it.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::bootloader::{BootFiles, GRUB_MODULES, Platform};
 use super::layout::Layout;
 use crate::process::Invocation;
+use crate::source_date;
 
 /// The partition type of an EFI system partition
 /// ([UEFI specification, 5.3.3](https://uefi.org/specs/UEFI/2.10/05_GUID_Partition_Table_Format.html)).
@@ -18,16 +19,22 @@ pub const ELTORITO: &str = "images/eltorito.img";
 pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
     let esp = BootFiles::of(layout, platform).esp;
     let mut xorriso = Invocation::new("xorriso").args([
+        // The host's start-up files must not change what is written.
+        "-no_rc",
         "-as",
         "mkisofs",
         "-iso-level",
         "3",
-        "-R",
+        // Everything is root's and can be read, whatever the caller's umask is.
+        "-r",
         "-J",
         "-joliet-long",
+        "--set_all_file_dates",
+        &format!("={}", source_date::PLACEHOLDER),
         "-V",
         volume_id,
     ]);
+    xorriso = source_date::dated(xorriso);
     if platform.bios.is_some() {
         xorriso = xorriso
             // The same file starts as a disk: GRUB's hybrid MBR finds the El Torito image.

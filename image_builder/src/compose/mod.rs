@@ -17,6 +17,7 @@ pub mod initramfs;
 pub mod iso;
 pub mod layout;
 pub mod namespace;
+pub(crate) mod newest;
 pub mod root;
 pub mod root_image;
 pub mod sandbox;

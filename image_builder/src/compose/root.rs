@@ -97,6 +97,24 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
             remove(&path).map_err(at(path.clone()))?;
         }
     }
+    // dnf's history has times and the host's paths; an image that is not made by dnf has none either.
+    for history in [
+        "var/lib/dnf/history.sqlite",
+        "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
+    ] {
+        for name in [
+            history.to_owned(),
+            format!("{history}-wal"),
+            format!("{history}-shm"),
+        ] {
+            if let Some(path) = below(root, &name) {
+                remove(&path).map_err(at(path.clone()))?;
+            }
+        }
+    }
+    for folder in ["usr/lib/sysimage/rpm", "var/lib/rpm"] {
+        settle_database(root, folder)?;
+    }
     // dnf 4 keeps its logs in the root it installs into.
     if let Some(logs) = below(root, "var/log").filter(|path| path.is_dir()) {
         let entries = logs.read_dir().map_err(at(logs.clone()))?;
@@ -117,6 +135,23 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
         && below(root, "etc").is_some_and(|etc| etc.is_dir())
     {
         std::fs::write(&id, "").map_err(at(id.clone()))?;
+    }
+    Ok(())
+}
+
+/// Removes what SQLite shares between the programs that have a database open: nobody has, and it
+/// differs from build to build. It stays as long as the log beside it has what the database lacks
+/// (<https://www.sqlite.org/tempfiles.html>).
+fn settle_database(root: &Path, folder: &str) -> Result<(), ComposeError> {
+    let file = |end: &str| below(root, &format!("{folder}/rpmdb.sqlite{end}"));
+    let (Some(log), Some(shared)) = (file("-wal"), file("-shm")) else {
+        return Ok(());
+    };
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
+    for path in [log, shared] {
+        remove(&path).map_err(|source| ComposeError::Io { path, source })?;
     }
     Ok(())
 }
@@ -232,10 +267,25 @@ mod tests {
             file(root.path(), "var/log/dnf.rpm.log"),
             file(root.path(), "var/log/hawkey.log"),
             file(root.path(), "var/cache/dnf/x/packages/y.rpm"),
+            file(root.path(), "var/lib/dnf/history.sqlite"),
+            file(root.path(), "var/lib/dnf/history.sqlite-wal"),
+            file(root.path(), "usr/lib/sysimage/rpm/rpmdb.sqlite-shm"),
         ];
         tidy(root.path()).unwrap();
         assert_eq!(std::fs::read(&id).unwrap(), b"");
         assert!(kept.exists() && !gone.iter().any(|path| path.exists()));
+    }
+
+    #[test]
+    fn a_database_keeps_what_is_only_in_its_log() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |end: &str| format!("usr/lib/sysimage/rpm/rpmdb.sqlite{end}");
+        let kept = ["", "-wal", "-shm"].map(|end| file(root.path(), &of(end)));
+        tidy(root.path()).unwrap();
+        assert!(kept.iter().all(|path| path.exists()));
+        std::fs::write(&kept[1], "").unwrap();
+        tidy(root.path()).unwrap();
+        assert_eq!(kept.map(|path| path.exists()), [true, false, false]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use crate::process::Invocation;
+use crate::source_date::dated;
 use crate::spec::{Compression, CompressionAlgorithm, RootFs};
 
 /// What is in the root only while it is being made.
@@ -15,10 +16,11 @@ pub fn invocation(
     compression: Compression,
     processors: usize,
 ) -> Invocation {
-    match rootfs {
+    // Both set no file's time later than the image's.
+    dated(match rootfs {
         RootFs::Squashfs => squashfs(layout, compression, processors),
         RootFs::Erofs => erofs(layout, compression),
-    }
+    })
 }
 
 fn squashfs(layout: &Layout, compression: Compression, processors: usize) -> Invocation {
@@ -49,6 +51,8 @@ fn erofs(layout: &Layout, compression: Compression) -> Invocation {
     };
     Invocation::new("mkfs.erofs")
         .arg(method)
+        // One made up by chance otherwise; nothing looks for it.
+        .arg("-U46425332-0000-4000-8000-000000000001")
         .args(["-C65536", "--quiet"])
         .args(LEFT_OUT.map(|glob| {
             // Matched against the path below the root, without the leading slash.

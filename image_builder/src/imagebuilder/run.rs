@@ -572,6 +572,10 @@ impl<'a> Run<'a> {
                 name: plan.backend.name.to_string(),
                 reason: plan.backend.reason.clone(),
             },
+            source_date: match &self.built {
+                Some(built) => built.source_date.clone(),
+                None => plan.source_date.clone(),
+            },
             spec: serde_json::to_value(&plan.spec).unwrap_or_default(),
             notes: plan.notes.clone(),
             requested: plan.packages.clone(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::service_config::ServiceConfig;
+use crate::source_date;
 
 /// What a plan needs to know beside spec and host.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct PlanOptions {
     pub koji_files: Option<String>,
     /// The Bodhi for specs that name none; Fedora's if absent.
     pub bodhi: Option<String>,
+    /// `SOURCE_DATE_EPOCH` as it is in the environment.
+    pub source_date_epoch: Option<String>,
 }
 
 impl PlanOptions {
@@ -38,11 +41,12 @@ impl PlanOptions {
             koji_hub: None,
             koji_files: None,
             bodhi: None,
+            source_date_epoch: None,
         }
     }
 
-    /// Now, here, the cache in `FBS_CACHE_DIR` or `/var/cache/fbs`, and the servers in
-    /// `FBS_KOJI_HUB`, `FBS_KOJI_FILES` and `FBS_BODHI`.
+    /// Now, here, the cache in `FBS_CACHE_DIR` or `/var/cache/fbs`, the servers in `FBS_KOJI_HUB`,
+    /// `FBS_KOJI_FILES` and `FBS_BODHI`, and `SOURCE_DATE_EPOCH`.
     #[must_use]
     pub fn from_environment() -> Self {
         Self::of(&ServiceConfig::default())
@@ -69,6 +73,7 @@ impl PlanOptions {
         Self {
             koji_hub,
             koji_files,
+            source_date_epoch: address(source_date::VARIABLE),
             bodhi: address("FBS_BODHI").or_else(|| config.bodhi.url.clone()),
             ..Self::new(Timestamp::now(), current_dir, cache_dir)
         }

@@ -1,5 +1,6 @@
 //! The steps that every image of the native engine goes through.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +9,10 @@ use super::packages::Places;
 use crate::builders::{Built, explain};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
+use crate::compose::dnf_cache::CachedRepository;
 use crate::compose::files::{make_folder, make_readable, place, require, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
+use crate::compose::newest::newest;
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::{TreeFile, TreeInfo};
 use crate::compose::{ComposeError, initramfs, iso, root_image};
@@ -20,6 +23,7 @@ use crate::http;
 use crate::plan::{BuildPlan, Step};
 use crate::process::{CommandError, Completed, Invocation};
 use crate::repository::Repository;
+use crate::source_date::{PLACEHOLDER, SourceDate, VARIABLE};
 use crate::workdir;
 
 /// What the boot menu says beside the product's name.
@@ -41,6 +45,8 @@ pub(super) struct Job<'a> {
     pub(super) layout: Layout,
     pub(super) places: Places,
     pub(super) platform: Platform,
+    /// The time that the image carries: until its packages are known, perhaps the build's.
+    pub(super) source_date: SourceDate,
 }
 
 impl<'a> Job<'a> {
@@ -57,6 +63,8 @@ impl<'a> Job<'a> {
             platform: bootloader::platform(plan.arch).unwrap_or(bootloader::PC),
             layout,
             packages: packages.to_vec(),
+            source_date: (plan.source_date.clone())
+                .unwrap_or_else(|| SourceDate::of_clock(plan.created)),
             plan,
         }
     }
@@ -136,8 +144,42 @@ impl<'a> Job<'a> {
         self.places.prepare(self.plan, &repositories)?;
         let (plan, packages) = (self.plan, &self.packages);
         let download = self.places.download(ctx, Stage::Packages, plan, packages);
-        self.packages = download.await?;
+        let fetched = download.await?;
+        self.packages = fetched.packages;
+        if self.plan.source_date.is_none() {
+            self.find_source_date(ctx, fetched.files).await?;
+        }
         Ok(())
+    }
+
+    /// The time that the image carries, from the newest of its packages.
+    async fn find_source_date(
+        &mut self,
+        ctx: &BuildContext,
+        files: HashSet<String>,
+    ) -> Result<(), ComposeError> {
+        let (repositories, cache) = (self.plan.repositories.clone(), self.places.cache.clone());
+        let newest = tokio::task::spawn_blocking(move || {
+            let cached: Vec<_> = (repositories.iter())
+                .map(|repository| CachedRepository::new(&cache, repository))
+                .collect();
+            newest(&cached, &files)
+        })
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        match newest {
+            Some(date) => self.source_date = date,
+            None => ctx.events.warn(format!(
+                "no package tells when it was built: the image carries the time of this build, and \
+                 the next one will differ; {VARIABLE} in the environment would be taken"
+            )),
+        }
+        Ok(())
+    }
+
+    /// `ctx` for commands that are told the image's time.
+    pub(super) fn dated(&self, ctx: &BuildContext) -> BuildContext {
+        ctx.binding(PLACEHOLDER, self.source_date.seconds.to_string())
     }
 
     /// The repositories with their keys on this host: the transaction has no network to fetch
@@ -278,6 +320,7 @@ impl<'a> Job<'a> {
             tree: Some(tree),
             iso: Some(iso),
             iso_sha256: Some(iso_sha256),
+            source_date: Some(self.source_date.clone()),
             ..Built::default()
         })
     }
@@ -381,7 +424,7 @@ impl<'a> Job<'a> {
             product: &self.plan.product,
             version: &self.plan.version,
             arch: self.plan.arch,
-            timestamp: self.plan.created.as_second(),
+            timestamp: self.source_date.seconds,
             root_image: ROOT_IMAGE,
             kernel: KERNEL,
             initramfs: INITRAMFS,

@@ -122,6 +122,7 @@ impl<'a> Image<'a> {
         record: &mut KickstartRecord,
     ) -> Result<Built, BuildError> {
         stage(ctx, Stage::Packages, self.job.fetch_packages(ctx)).await?;
+        let ctx = &self.job.dated(ctx);
         stage(ctx, Stage::Root, self.job.install_root(ctx)).await?;
         stage(ctx, Stage::Kickstart, self.carry_out(ctx, record)).await?;
         let job = &self.job;

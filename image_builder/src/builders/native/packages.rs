@@ -1,12 +1,15 @@
 //! What dnf solves and downloads: the folders that it works in, and the look-up of groups before.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::groups;
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::files::{make_folder, write, write_private};
+use crate::compose::newest::file_names;
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
 use crate::plan::BuildPlan;
@@ -54,23 +57,26 @@ impl Places {
     }
 
     /// Downloads `packages` with all that they require into the cache, in a stage of progress.
-    /// Gives what to install: them, with what stands for groups that had to be looked up.
     pub(super) async fn download(
         &self,
         ctx: &BuildContext,
         stage: Stage,
         plan: &BuildPlan,
         packages: &[String],
-    ) -> Result<Vec<String>, ComposeError> {
+    ) -> Result<Fetched, ComposeError> {
         let dnf = self.dnf(plan);
+        let said = Arc::new(Mutex::new(Vec::new()));
         let mut wanted = packages.to_vec();
         let downloaded = async {
             if plan.install.looks_up_groups() {
                 let found = groups::look_up(ctx, &dnf, &plan.install).await;
                 wanted = groups::with(found?, packages);
             }
-            let events = ctx.events.clone();
+            let (events, said) = (ctx.events.clone(), Arc::clone(&said));
             let watch = move |line: &str| {
+                said.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line.to_owned());
                 if let Some((done, total)) = dnf::download_progress(line) {
                     events.progress(stage, done, total, Unit::Packages);
                 }
@@ -81,13 +87,28 @@ impl Places {
             done.map_err(|error| explain(error, &self.cache))
         };
         match downloaded.await {
-            Ok(_) => Ok(wanted),
+            Ok(_) => Ok(Fetched {
+                packages: wanted,
+                files: file_names(
+                    &said.lock().unwrap_or_else(PoisonError::into_inner),
+                    plan.arch,
+                ),
+            }),
             Err(ComposeError::UnknownPackages(names)) => {
                 Err(all_unknown(ctx, &dnf, &wanted, names).await)
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// What was downloaded.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// What to install: the packages, with what stands for groups that had to be looked up.
+    pub(super) packages: Vec<String>,
+    /// The file names of all that this brings.
+    pub(super) files: HashSet<String>,
 }
 
 /// All names that no repository has: dnf 4 speaks of packages only when it knows all groups.

@@ -11,6 +11,7 @@ use crate::compose::{ComposeError, root, sandbox};
 use crate::context::BuildContext;
 use crate::kickstart::{Place, Secret};
 use crate::process::{CommandError, Invocation};
+use crate::source_date::dated;
 
 /// One thing that a kickstart asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ impl Task {
             _ => return None,
         };
         // systemctl asks no running system then.
-        let command = command.env("SYSTEMD_OFFLINE", "1");
+        let command = dated(command.env("SYSTEMD_OFFLINE", "1"));
         Some(sandbox::inside(root, shared, command))
     }
 

@@ -136,7 +136,7 @@ impl Job<'_> {
     ) -> Result<Vec<Gathered>, ComposeError> {
         let plan = self.plan;
         let packages = places.download(ctx, Stage::Gather, plan, &plan.packages);
-        let packages = packages.await?;
+        let packages = packages.await?.packages;
         ctx.run(&places.dnf(plan).record(&packages))
             .await
             .map_err(|error| explain(error, &places.root))?;

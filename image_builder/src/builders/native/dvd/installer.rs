@@ -1,5 +1,7 @@
 //! `-B`: the installer's tree, made as a boot image with the DVD's volume id.
 
+use jiff::Timestamp;
+
 use super::Job;
 use super::gather::blocking;
 use super::replace::{Fresh, at};
@@ -14,6 +16,7 @@ use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::outdir;
 use crate::plan::{BuildPlan, InstallOptions, Step};
+use crate::source_date::SourceDate;
 use crate::spec::defaults;
 
 /// What the boot image leaves in its tree.
@@ -43,9 +46,10 @@ impl Job<'_> {
         let plan = self.installer_plan();
         let mut job = job::Job::new(&plan, &plan.packages);
         stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
+        let ctx = &job.dated(ctx);
         stage(ctx, Stage::Root, async {
             job.install_root(ctx).await?;
-            self.write_buildstamp(&job.places.root)
+            self.write_buildstamp(&job.places.root, &job.source_date)
         })
         .await?;
         let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
@@ -85,22 +89,27 @@ impl Job<'_> {
 
     /// What an installer reads of itself, as lorax writes it
     /// (<https://github.com/weldr/lorax/blob/master/src/pylorax/buildstamp.py>).
-    fn write_buildstamp(&self, root: &std::path::Path) -> Result<(), ComposeError> {
+    fn write_buildstamp(
+        &self,
+        root: &std::path::Path,
+        date: &SourceDate,
+    ) -> Result<(), ComposeError> {
         let path = root::vacant(root, ".buildstamp").map_err(at(root))?;
         let BuildPlan {
             product,
             version,
             arch,
-            created,
             ..
         } = self.plan;
+        let time = i64::try_from(date.seconds).ok();
+        let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
         let bugs = self.dvd.bug_url.as_deref().unwrap_or(defaults::BUG_URL);
         write(
             &path,
             &format!(
                 "[Main]\nProduct={product}\nVersion={version}\nBugURL={bugs}\nIsFinal=False\n\
                  UUID={}.{arch}\nVariant={}\n[Compose]\nfbs={}\n",
-                created.strftime("%Y%m%d%H%M"),
+                time.unwrap_or_default().strftime("%Y%m%d%H%M"),
                 self.dvd.flavor,
                 env!("CARGO_PKG_VERSION")
             ),
