@@ -66,6 +66,7 @@
 //! | [`repository`] | where packages come from |
 //! | [`secret`] | passwords and keys, which are never printed |
 //! | [`service_config`] | the configuration of the service on a host |
+//! | [`cache`] | what the builds of a host keep for each other |
 //! | [`plan`] | everything that a build will do, decided before it begins |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
@@ -89,6 +90,7 @@
 
 pub mod build_monitor;
 pub mod builders;
+pub mod cache;
 pub mod compose;
 pub mod context;
 mod copy;

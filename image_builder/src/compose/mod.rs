@@ -16,12 +16,15 @@ pub mod groups;
 pub mod initramfs;
 pub mod iso;
 pub mod layout;
+pub(crate) mod mounts;
 pub mod namespace;
-pub(crate) mod newest;
+pub(crate) mod repository_state;
 pub mod root;
 pub mod root_image;
+pub(crate) mod rpm_tool;
 pub mod sandbox;
 pub mod script;
+pub(crate) mod solution;
 pub mod system;
 pub mod tree;
 

@@ -1,0 +1,80 @@
+//! rpm itself, where dnf has nothing to solve: the difference between two roots.
+
+use std::path::{Path, PathBuf};
+
+use super::sandbox;
+use crate::plan::InstallOptions;
+use crate::process::Invocation;
+
+/// Puts `packages` into `root`, in the place of whatever version is there, in a sandbox without network.
+/// `home` has the `.rpmmacros` of [`Dnf::macros`](super::dnf::Dnf::macros).
+pub(crate) fn install(
+    root: &Path,
+    home: &Path,
+    install: &InstallOptions,
+    packages: &[PathBuf],
+) -> Invocation {
+    let mut rpm = rpm(root, home).args(["-U", "--oldpackage", "--replacepkgs", "--verbose"]);
+    if !install.documentation {
+        rpm = rpm.arg("--excludedocs");
+    }
+    let rpm = packages.iter().fold(rpm, |rpm, path| rpm.path(path));
+    sandbox::beside(root, rpm)
+}
+
+/// Removes packages from `root`.
+pub(crate) fn erase(root: &Path, home: &Path, packages: &[String]) -> Invocation {
+    let rpm = rpm(root, home).args(["-e", "--allmatches", "--verbose"]);
+    sandbox::beside(root, rpm.args(packages.iter().map(String::as_str)))
+}
+
+/// Lists what is installed in `root`, a `name-[epoch:]version-release.arch` a line.
+pub(crate) fn list(root: &Path, home: &Path) -> Invocation {
+    let format = "%{name}-%|epoch?{%{epoch}:}:{}|%{version}-%{release}.%{arch}\\n";
+    rpm(root, home).args(["-qa", "--qf", format])
+}
+
+fn rpm(root: &Path, home: &Path) -> Invocation {
+    Invocation::new("rpm")
+        .option("--root", root.display())
+        .env("HOME", home.to_string_lossy())
+        .env("LC_ALL", "C.UTF-8")
+}
+
+/// A line that says that a scriptlet failed; rpm goes on with the others.
+pub(crate) fn is_scriptlet_failure(line: &str) -> bool {
+    line.contains(" scriptlet failed, ") || line.contains(" scriptlet failed:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rpm_works_beside_the_root() {
+        let (root, home) = (Path::new("/w/root"), Path::new("/w/home"));
+        let options = InstallOptions::default();
+        let line = install(root, home, &options, &["/c/a.rpm".into()]).to_string();
+        assert!(
+            line.starts_with("HOME=/w/home LC_ALL=C.UTF-8 bwrap "),
+            "{line}"
+        );
+        assert!(line.ends_with(
+            " -- rpm --root=/w/root -U --oldpackage --replacepkgs --verbose --excludedocs /c/a.rpm"
+        ));
+        let options = InstallOptions {
+            documentation: true,
+            ..options
+        };
+        let line = install(root, home, &options, &[]).to_string();
+        assert!(!line.contains("excludedocs"), "{line}");
+    }
+
+    #[test]
+    fn a_failed_scriptlet_is_heard() {
+        assert!(is_scriptlet_failure(
+            "warning: %post(a-1-1.noarch) scriptlet failed, exit status 1"
+        ));
+        assert!(!is_scriptlet_failure("a-1-1.noarch"));
+    }
+}
