@@ -81,9 +81,11 @@ mod tests {
         );
         assert_eq!(
             line.to_string(),
-            "xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC \
+             xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
              -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
-             -compliance iso_9660_level=3:joliet_long_names -map /d/os/Packages /Packages \
+             -compliance iso_9660_level=3:joliet_long_names \
+             -volume_date all_file_dates ={source-date-epoch} -map /d/os/Packages /Packages \
              -map /w/media.repo /media.repo -end"
         );
     }

@@ -96,7 +96,8 @@ mod tests {
         let platform = platform(Arch::X86_64).unwrap();
         assert_eq!(
             invocation(&Layout::new("/w"), platform, "Fedora-43-x86_64").to_string(),
-            "xorriso -as mkisofs -iso-level 3 -R -J -joliet-long -V Fedora-43-x86_64 \
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC xorriso -no_rc -as mkisofs -iso-level 3 \
+             -r -J -joliet-long --set_all_file_dates ={source-date-epoch} -V Fedora-43-x86_64 \
              --grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img -b images/eltorito.img \
              -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
              -eltorito-alt-boot -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B \

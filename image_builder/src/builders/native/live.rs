@@ -108,7 +108,7 @@ impl<'a> Image<'a> {
             reserved: reserved(&job),
         };
         Self {
-            tasks: system::tasks(settings, &plan.repositories),
+            tasks: system::tasks(settings, &plan.repositories, &plan.volume_id),
             job,
             live,
             settings,
