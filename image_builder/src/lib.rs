@@ -70,6 +70,7 @@
 //! | [`plan`] | everything that a build will do, decided before it begins |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
+//! | [`quantity`] | sizes and ages as people write them |
 //! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
 //! | [`builders`] | who can make an image: the native engine, lorax |
@@ -112,6 +113,7 @@ mod percent;
 pub mod plan;
 pub mod preflight;
 pub mod process;
+pub mod quantity;
 pub mod redact;
 pub mod repo_create;
 pub mod report;

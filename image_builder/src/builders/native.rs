@@ -2,7 +2,10 @@
 
 mod dvd;
 mod groups;
+mod image;
+mod initramfs;
 mod job;
+mod kept;
 mod live;
 mod packages;
 mod root;

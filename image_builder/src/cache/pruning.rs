@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::lock::LOCK;
-use super::store::{self, FRESH, NOTE, discard, folders, gone};
+use super::store::{self, FRESH, NOTE, SIZE, discard, folders, gone};
 use super::{EntryLock, Kind};
 
 /// What [`prune`] did.
@@ -117,8 +117,13 @@ struct Found {
 fn entries_of(cache: &Path, kind: Kind) -> io::Result<Vec<Found>> {
     let mut entries = Vec::new();
     for folder in folders(&cache.join(kind.name()))? {
-        let Some(bytes) = size(&folder)? else {
-            continue;
+        let noted = fs::read_to_string(folder.join(SIZE)).ok();
+        let bytes = match noted.and_then(|text| text.parse().ok()) {
+            Some(bytes) => bytes,
+            None => match size(&folder)? {
+                Some(bytes) => bytes,
+                None => continue,
+            },
         };
         entries.push(Found {
             bytes,
@@ -134,7 +139,7 @@ fn entries_of(cache: &Path, kind: Kind) -> io::Result<Vec<Found>> {
 }
 
 /// What is in a folder and those below it, in bytes; `None` if it has just gone.
-fn size(folder: &Path) -> io::Result<Option<u64>> {
+pub(super) fn size(folder: &Path) -> io::Result<Option<u64>> {
     let mut total = 0;
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{EntryLock, Key, Kind};
+use super::{EntryLock, Key, Kind, pruning};
 
 pub(super) const DATA: &str = "data";
 pub(super) const NOTE: &str = "note.json";
 pub(super) const USED: &str = "used";
+/// The bytes that an entry has: counting the files of a root takes longer than reading this.
+pub(super) const SIZE: &str = "size";
 /// Where entries are until they are whole.
 pub(super) const FRESH: &str = "new";
 
@@ -221,6 +223,10 @@ fn settle<N: Serialize>(folder: &Path, noted: &Noted<N>) -> io::Result<()> {
             };
             if !folder.join(NOTE).is_file() {
                 return Ok(());
+            }
+            if let Some(bytes) = pruning::size(&folder)? {
+                fs::write(folder.join("size.part"), bytes.to_string())?;
+                fs::rename(folder.join("size.part"), folder.join(SIZE))?;
             }
             let part = folder.join("settled.part");
             fs::write(&part, text)?;

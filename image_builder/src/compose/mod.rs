@@ -14,6 +14,7 @@ mod dvd_error;
 pub(crate) mod files;
 pub mod groups;
 pub mod initramfs;
+pub(crate) mod initramfs_inputs;
 pub mod iso;
 pub mod layout;
 pub(crate) mod mounts;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use super::sandbox;
 use crate::plan::InstallOptions;
 use crate::process::Invocation;
+use crate::repo_create::nevra;
+use crate::source_date::dated;
 
 /// Puts `packages` into `root`, in the place of whatever version is there, in a sandbox without network.
 /// `home` has the `.rpmmacros` of [`Dnf::macros`](super::dnf::Dnf::macros).
@@ -19,19 +21,29 @@ pub(crate) fn install(
         rpm = rpm.arg("--excludedocs");
     }
     let rpm = packages.iter().fold(rpm, |rpm, path| rpm.path(path));
-    sandbox::beside(root, rpm)
+    sandbox::beside(root, dated(rpm))
 }
 
 /// Removes packages from `root`.
 pub(crate) fn erase(root: &Path, home: &Path, packages: &[String]) -> Invocation {
     let rpm = rpm(root, home).args(["-e", "--allmatches", "--verbose"]);
-    sandbox::beside(root, rpm.args(packages.iter().map(String::as_str)))
+    sandbox::beside(root, dated(rpm.args(packages.iter().map(String::as_str))))
 }
 
-/// Lists what is installed in `root`, a `name-[epoch:]version-release.arch` a line.
+/// Lists what is installed in `root`, a package a line, for [`listed`].
 pub(crate) fn list(root: &Path, home: &Path) -> Invocation {
-    let format = "%{name}-%|epoch?{%{epoch}:}:{}|%{version}-%{release}.%{arch}\\n";
+    let format = "%{name} %{epochnum} %{version} %{release} %{arch}\\n";
     rpm(root, home).args(["-qa", "--qf", format])
+}
+
+/// The `name-[epoch:]version-release.arch` of a line that [`list`] printed. The keys that signatures
+/// were checked by stand among the packages, and are none.
+pub(crate) fn listed(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let mut word = || words.next();
+    let (name, epoch) = (word()?, word()?.parse().ok()?);
+    let (version, release, arch) = (word()?, word()?, word()?);
+    (name != "gpg-pubkey").then(|| nevra(name, epoch, version, release, arch))
 }
 
 fn rpm(root: &Path, home: &Path) -> Invocation {
@@ -68,6 +80,17 @@ mod tests {
         };
         let line = install(root, home, &options, &[]).to_string();
         assert!(!line.contains("excludedocs"), "{line}");
+    }
+
+    #[test]
+    fn packages_are_listed_and_keys_are_not() {
+        assert_eq!(
+            listed("a-b 0 1 2.fc43 noarch").unwrap(),
+            "a-b-1-2.fc43.noarch"
+        );
+        assert_eq!(listed("a 3 1 2 x86_64").unwrap(), "a-3:1-2.x86_64");
+        assert_eq!(listed("gpg-pubkey 0 1234 5678 (none)"), None);
+        assert_eq!(listed("warning: something is odd here"), None);
     }
 
     #[test]

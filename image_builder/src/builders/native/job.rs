@@ -1,24 +1,23 @@
 //! The steps that every image of the native engine goes through.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::groups;
 use super::packages::Places;
 use super::root::Root;
-use crate::builders::{Built, explain};
 use crate::cache::{Key, Kind, Store};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
-use crate::compose::files::{make_folder, make_readable, place, require, write};
+use crate::compose::files::{make_folder, place, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::repository_state::State;
 use crate::compose::root::{self, Kernel};
 use crate::compose::solution::{Located, Package};
-use crate::compose::tree::{TreeFile, TreeInfo};
+use crate::compose::tree::TreeInfo;
 use crate::compose::{ComposeError, initramfs, iso, root_image};
-use crate::context::{BuildContext, Line};
-use crate::events::{Stage, Unit};
+use crate::context::BuildContext;
+use crate::events::Stage;
 use crate::host::free_bytes;
 use crate::http;
 use crate::plan::{BuildPlan, Step};
@@ -54,6 +53,11 @@ pub(super) struct Job<'a> {
     pub(super) root: Option<Root>,
     /// The root's key, where it is one that is kept.
     pub(super) root_key: Option<Key>,
+    /// Those of what was made of it.
+    pub(super) initramfs_key: Option<Key>,
+    pub(super) image_key: Option<Key>,
+    /// Whether the tree of the ISO is left to somebody.
+    pub(super) wants_tree: bool,
     pub(super) layout: Layout,
     pub(super) places: Places,
     pub(super) platform: Platform,
@@ -82,6 +86,9 @@ impl<'a> Job<'a> {
             located: None,
             root: None,
             root_key: None,
+            initramfs_key: None,
+            image_key: None,
+            wants_tree: plan.paths.tree.is_some(),
             source_date: (plan.source_date.clone())
                 .unwrap_or_else(|| SourceDate::of_clock(plan.created)),
             plan,
@@ -191,88 +198,6 @@ impl<'a> Job<'a> {
         Ok(repositories)
     }
 
-    pub(super) async fn make_initramfs(&self, ctx: &BuildContext) -> Result<Kernel, ComposeError> {
-        let kernel = root::find_kernel(&self.places.root)?;
-        ctx.events.info(format!("Kernel:: {}", kernel.version));
-        initramfs::check_mounts(&self.places.root, self.plan.rootfs)?;
-        make_folder(&self.layout.parts())?;
-        let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
-        let dracut = self
-            .dracut()
-            .bind(initramfs::KERNEL_VERSION, &kernel.version);
-        let result = {
-            let watch = Arc::clone(&watch);
-            ctx.run_watched(&dracut, move |line| {
-                lock(&watch).line(line);
-                Line::Keep
-            })
-            .await
-        };
-        no_space(result, self.layout.job())
-            .map_err(|error| initramfs::explain(error, self.layout.job()))?;
-        lock(&watch).verdict()?;
-        initramfs::check(&self.layout.initramfs(), self.plan.initramfs)?;
-        // dracut makes it for its owner alone; a web or TFTP server has to read it.
-        make_readable(&self.layout.initramfs())?;
-        Ok(kernel)
-    }
-
-    pub(super) async fn pack_root(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        let image = self.layout.root_image();
-        make_folder(image.parent().unwrap_or(self.layout.job()))?;
-        let events = ctx.events.clone();
-        let result = ctx
-            .run_watched(&self.pack(), move |line| match root_image::progress(line) {
-                Some(percent) => {
-                    events.progress(Stage::RootImage, percent, 100, Unit::Percent);
-                    Line::Drop
-                }
-                None => Line::Keep,
-            })
-            .await;
-        no_space(result, self.layout.job()).map_err(|error| explain(error, self.layout.job()))?;
-        require(&image)
-    }
-
-    pub(super) async fn write_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
-        let tree = self.layout.tree();
-        make_folder(&tree.join("images"))?;
-        let commands = self.iso_commands();
-        // The loader for BIOS is on the ISO itself, so it has to be in place before xorriso runs.
-        let loaders = commands.len() - 2;
-        for (number, command) in commands.iter().enumerate() {
-            if number == loaders {
-                self.place_loaders()?;
-            }
-            let events = ctx.events.clone();
-            let result = ctx
-                .run_watched(command, move |line| match iso::progress(line) {
-                    Some(percent) => {
-                        events.progress(Stage::Iso, percent, 100, Unit::Percent);
-                        Line::Drop
-                    }
-                    None => Line::Keep,
-                })
-                .await;
-            no_space(result, self.layout.job())
-                .map_err(|error| explain(error, self.layout.job()))?;
-            // grub-mkimage and xorriso are told what to make.
-            let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
-            if let Some(made) = args.nth(1) {
-                require(Path::new(made))?;
-            }
-        }
-        let iso = self.layout.iso();
-        let iso_sha256 = self.complete_tree().await?;
-        Ok(Built {
-            tree: Some(tree),
-            iso: Some(iso),
-            iso_sha256: Some(iso_sha256),
-            source_date: Some(self.source_date.clone()),
-            ..Built::default()
-        })
-    }
-
     /// Everything of the ISO that no command makes.
     pub(super) fn write_boot_files(
         &self,
@@ -316,57 +241,6 @@ impl<'a> Job<'a> {
         )
     }
 
-    pub(super) fn place_loaders(&self) -> Result<(), ComposeError> {
-        let files = BootFiles::of(&self.layout, self.platform);
-        let iso = self.layout.iso_tree();
-        bootloader::check_esp(&files)?;
-        place(
-            &files.efi,
-            &iso.join("EFI/BOOT").join(self.platform.efi_file),
-        )?;
-        if self.platform.bios.is_some() {
-            place(&files.eltorito, &iso.join(iso::ELTORITO))?;
-        }
-        Ok(())
-    }
-
-    /// The tree beside the ISO: the same files, without a second copy on the disk, and the
-    /// metadata. Returns the ISO's checksum.
-    pub(super) async fn complete_tree(&self) -> Result<String, ComposeError> {
-        let (iso, tree) = (self.layout.iso_tree(), self.layout.tree());
-        let efi = format!("EFI/BOOT/{}", self.platform.efi_file);
-        let mut names = vec![
-            KERNEL,
-            INITRAMFS,
-            ROOT_IMAGE,
-            "boot/grub2/grub.cfg",
-            "EFI/BOOT/grub.cfg",
-            efi.as_str(),
-            ".discinfo",
-        ];
-        if self.platform.bios.is_some() {
-            names.push(iso::ELTORITO);
-        }
-        for name in names {
-            place(&iso.join(name), &tree.join(name))?;
-        }
-        place(
-            &BootFiles::of(&self.layout, self.platform).esp,
-            &tree.join("images/efiboot.img"),
-        )?;
-        let hashed = [
-            BOOT_ISO,
-            ROOT_IMAGE,
-            INITRAMFS,
-            KERNEL,
-            "images/efiboot.img",
-        ];
-        let listed = TreeFile::hash(&tree, &hashed).await?;
-        let iso_sha256 = listed.first().map(|iso| iso.sha256.clone());
-        write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))?;
-        Ok(iso_sha256.unwrap_or_default())
-    }
-
     pub(super) fn tree_info(&self) -> TreeInfo<'_> {
         TreeInfo {
             product: &self.plan.product,
@@ -382,7 +256,7 @@ impl<'a> Job<'a> {
     }
 }
 
-const BOOT_ISO: &str = "images/boot.iso";
+pub(super) const BOOT_ISO: &str = "images/boot.iso";
 
 /// A program that died of a full disk does not always say so.
 pub(super) fn no_space(

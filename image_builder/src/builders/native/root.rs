@@ -311,9 +311,10 @@ impl Job<'_> {
         packages: &[Package],
     ) -> Result<bool, ComposeError> {
         let list = rpm_tool::list(&self.places.root, &self.places.home);
-        let mut installed = ctx.query(&list).await?;
-        // Keys that signatures were checked by stand among the packages.
-        installed.retain(|line| !line.is_empty() && !line.starts_with("gpg-pubkey-"));
+        let lines = ctx.query(&list).await?;
+        let mut installed: Vec<String> = (lines.iter())
+            .filter_map(|line| rpm_tool::listed(line))
+            .collect();
         installed.sort();
         let mut wanted: Vec<&str> = packages.iter().map(|one| one.nevra.as_str()).collect();
         wanted.sort_unstable();

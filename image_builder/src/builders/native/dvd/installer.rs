@@ -45,6 +45,7 @@ impl Job<'_> {
     pub(super) async fn build_installer(&self, ctx: &BuildContext) -> Result<(), BuildError> {
         let plan = self.installer_plan();
         let mut job = job::Job::new(&plan, &plan.packages);
+        job.wants_tree = true;
         stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
         let ctx = &job.dated(ctx);
         stage(ctx, Stage::Root, async {
