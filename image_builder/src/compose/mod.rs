@@ -22,6 +22,7 @@ pub mod namespace;
 pub(crate) mod repository_state;
 pub mod root;
 pub mod root_image;
+pub(crate) mod rpm_database;
 pub(crate) mod rpm_tool;
 pub mod sandbox;
 pub mod script;

@@ -11,9 +11,10 @@ use super::job::{Job, lock, no_space};
 use crate::builders::explain;
 use crate::cache::{Entry, Fresh, Key, Kind, Store};
 use crate::compose::dnf;
+use crate::compose::files::empty_folder;
 use crate::compose::mounts::Overlay;
 use crate::compose::solution::{Difference, Package};
-use crate::compose::{ComposeError, root, rpm_tool};
+use crate::compose::{ComposeError, root, rpm_database, rpm_tool};
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
 use crate::host::DnfVersion;
@@ -47,6 +48,8 @@ pub(super) struct RootNote {
     /// Roots of one family differ in their packages alone.
     family: Key,
     packages: Vec<Package>,
+    /// The time that its programs were told.
+    source_date_epoch: u64,
     /// The root that this one is a layer on; none for one that stands alone.
     base: Option<Key>,
     /// What became of the kickstart that made this of its base.
@@ -195,8 +198,16 @@ impl Job<'_> {
             });
         }
         root::tidy(&self.places.root)?;
+        // The accounts of the base are of its day.
+        root::redate_accounts(
+            &self.places.root,
+            base.note.source_date_epoch,
+            self.source_date.seconds,
+        )?;
+        self.forget_history(ctx).await?;
         overlay.unmount().map_err(self.cache_error())?;
         let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
             family: base.note.family.clone(),
             packages: packages.to_vec(),
             base: Some(base.key.clone()),
@@ -231,6 +242,8 @@ impl Job<'_> {
         };
         self.transact(ctx).await?;
         let as_chosen = self.has_exactly(ctx, &packages).await?;
+        root::tidy(&self.places.root)?;
+        self.forget_history(ctx).await?;
         overlay.unmount().map_err(self.cache_error())?;
         // What is not as its key says must not be found by it.
         let key = match as_chosen {
@@ -242,6 +255,7 @@ impl Job<'_> {
             }
         };
         let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
             family,
             packages,
             base: None,
@@ -254,7 +268,9 @@ impl Job<'_> {
     /// Installs everything into a folder of this build.
     async fn install_plainly(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
         self.locate(ctx).await?;
-        self.transact(ctx).await
+        self.transact(ctx).await?;
+        root::tidy(&self.places.root)?;
+        self.forget_history(ctx).await
     }
 
     /// dnf's transaction, from what is downloaded.
@@ -269,7 +285,40 @@ impl Job<'_> {
                 path: self.places.root.join(database.trim_start_matches('/')),
             });
         }
-        root::tidy(&self.places.root)
+        // dnf notes in the root what it knows of the host's cache.
+        root::remove_below(&self.places.root, &self.places.cache, "expired_repos.json")
+    }
+
+    /// Writes the package database anew, so that it says nothing of the way to it.
+    async fn forget_history(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let folder = dnf::database(&self.plan.release);
+        // Another kind than SQLite's is left as it is.
+        let Some(database) = rpm_database::find(&self.places.root, folder) else {
+            return Ok(());
+        };
+        let parts = self.layout.job().join("rpm");
+        let (exported, sorted) = (parts.join("exported"), parts.join("sorted"));
+        let fresh = parts.join("database");
+        empty_folder(&fresh)?;
+        let home = &self.places.home;
+        ctx.run(&rpm_database::export(&self.places.root, home, &exported))
+            .await?;
+        let at = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| ComposeError::Io { path, source }
+        };
+        let headers = std::fs::read(&exported).map_err(at(&exported))?;
+        let seconds = u32::try_from(self.source_date.seconds).unwrap_or(u32::MAX);
+        let Some(headers) = rpm_database::without_history(&headers, seconds) else {
+            return Err(ComposeError::Tool {
+                tool: "rpmdb",
+                lines: vec!["what it exported are no headers".to_owned()],
+            });
+        };
+        std::fs::write(&sorted, headers).map_err(at(&sorted))?;
+        ctx.run(&rpm_database::import(home, &sorted, &fresh))
+            .await?;
+        rpm_database::replace(&database, &fresh)
     }
 
     async fn run_transaction(
@@ -387,6 +436,7 @@ impl Job<'_> {
             return Ok(());
         };
         let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
             family: base.note.family.clone(),
             packages: base.note.packages.clone(),
             base: Some(base.key.clone()),
