@@ -46,8 +46,7 @@ async fn boot_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, Build
     stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
     let ctx = &job.dated(ctx);
     stage(ctx, Stage::Root, job.install_root(ctx)).await?;
-    let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-    stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+    let kernel = job.make_parts(ctx).await?;
     stage(ctx, Stage::Iso, async {
         job.write_boot_files(
             ctx,
