@@ -6,6 +6,8 @@ mod image;
 mod initramfs;
 mod job;
 mod kept;
+#[cfg(test)]
+mod key_tests;
 mod live;
 mod packages;
 mod root;

@@ -73,20 +73,24 @@ impl Job<'_> {
         Ok(kernel)
     }
 
+    /// The key of the packed root, where the root has one.
+    pub(super) fn packed_key(&self) -> Option<Key> {
+        let command = self.pack();
+        Some(Key::of(&ImageInputs {
+            root: self.root_key.as_ref()?,
+            command: self.anywhere(&command),
+            tool: Tool::program(&command.program),
+            source_date_epoch: self.source_date.seconds,
+        }))
+    }
+
     /// Packs the root, unless the same root was packed alike before. Gives its key, if it is one that is
     /// kept.
     async fn pack_root(&self, ctx: &BuildContext) -> Result<Option<Key>, ComposeError> {
         let image = self.layout.root_image();
         make_folder(image.parent().unwrap_or(self.layout.job()))?;
         let command = self.pack();
-        let key = self.root_key.as_ref().map(|root| {
-            Key::of(&ImageInputs {
-                root,
-                command: self.anywhere(&command),
-                tool: Tool::program(&command.program),
-                source_date_epoch: self.source_date.seconds,
-            })
-        });
+        let key = self.packed_key();
         if let Some(key) = &key
             && self.take::<()>(Kind::Image, key, &image)?.is_some()
         {
@@ -149,7 +153,7 @@ impl Job<'_> {
     }
 
     /// The key of the ISO, where all of its parts have one.
-    fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
+    pub(super) fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
         let (Some(image), Some(initramfs)) = (&self.image_key, &self.initramfs_key) else {
             return Ok(None);
         };

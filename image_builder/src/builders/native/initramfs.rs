@@ -17,7 +17,7 @@ use crate::spec::CompressionAlgorithm;
 
 /// What an initramfs depends on.
 #[derive(Debug, Serialize)]
-struct InitramfsInputs<'a> {
+pub(super) struct InitramfsInputs<'a> {
     /// Its architecture is that of the kernel.
     kernel: &'a str,
     command: String,
@@ -88,7 +88,7 @@ impl Job<'_> {
         Ok(u64::try_from(modified.mtime()).unwrap_or_default())
     }
 
-    fn initramfs_inputs<'a>(
+    pub(super) fn initramfs_inputs<'a>(
         &self,
         kernel: &'a Kernel,
         command: &Invocation,
