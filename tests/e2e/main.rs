@@ -5,6 +5,7 @@
 
 mod boot_image;
 mod cli;
+mod compare;
 mod dvd;
 mod interrupted;
 mod kickstart;

@@ -116,7 +116,7 @@ mod tests {
              'tmp/*' 'var/tmp/*'"
         );
         assert!(line(RootFs::Squashfs, "xz").contains(" -comp xz -wildcards"));
-        assert!(line(RootFs::Squashfs, "small").contains(" zstd -Xcompression-level 15 -b 1M -w"));
+        assert!(line(RootFs::Squashfs, "small").contains(" zstd -Xcompression-level 19 -b 1M -w"));
         assert!(line(RootFs::Squashfs, "release").contains(" -comp xz -Xbcj x86 -wildcards"));
         assert!(line(RootFs::Squashfs, "fast").contains(" zstd -Xcompression-level 1 -wildcards"));
         assert!(line(RootFs::Squashfs, "lz4").contains(" -comp lz4 -wildcards"));

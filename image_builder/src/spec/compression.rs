@@ -92,7 +92,7 @@ impl From<CompressionPreset> for Compression {
         let meant = match preset {
             CompressionPreset::Fast => Self::at_level(Zstd, 1),
             CompressionPreset::Balanced => Self::of(Zstd),
-            CompressionPreset::Small => Self::at_level(Zstd, 15),
+            CompressionPreset::Small => Self::at_level(Zstd, 19),
             CompressionPreset::Release => Self::of(Xz),
         };
         Self {
@@ -191,7 +191,7 @@ mod tests {
             [
                 "fast (zstd:1)",
                 "balanced (zstd)",
-                "small (zstd:15)",
+                "small (zstd:19)",
                 "release (xz)"
             ]
         );

@@ -89,7 +89,7 @@ fn write_part(out: &mut String, part: &Part) -> std::fmt::Result {
         .path
         .as_deref()
         .map_or(String::new(), |path| format!(" {path}"));
-    writeln!(out, "\n{}{place} ({} files)", part.part, part.files.len())?;
+    writeln!(out, "\n{}{place} ({})", part.part, part.files.len())?;
     let mut groups: BTreeMap<Option<&str>, Vec<&FileChange>> = BTreeMap::new();
     for file in &part.files {
         groups
@@ -244,8 +244,8 @@ mod tests {
              the images differ, from byte 32768 on\n\
              \npackages (1)\n  ~ bash-1-1.noarch -> bash-2-1.noarch\n\
              \nvolume (1)\n  volume label A -> B\n\
-             \ndisc (1 files)\n  ~ .discinfo: size 1 -> 2, content\n      -a\n      +b\n\
-             \nroot image LiveOS/squashfs.img (16 files)\n  of no package (1)\n    \
+             \ndisc (1)\n  ~ .discinfo: size 1 -> 2, content\n      -a\n      +b\n\
+             \nroot image LiveOS/squashfs.img (16)\n  of no package (1)\n    \
              ~ etc/issue: size 1 -> 2, content\n  bash-2-1.noarch (15)\n    \
              ~ usr/bin/00: size 1 -> 2, content\n    ~ "
         );

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest, Sha256};
 
 use super::super::iso_image::BootEntry;
-use super::super::volume::SECTOR;
+use super::super::volume::{SECTOR, implanted_md5};
 use super::listing::Difference;
 use crate::digest::hex;
 
@@ -83,10 +83,14 @@ fn descriptor(sector: &[u8; 2048], fields: &mut Fields) {
         ("modification date", time(830)),
         ("expiration date", time(847)),
         ("effective date", time(864)),
-        ("application area", text(883, 1395)),
     ] {
         fields.push((name.to_owned(), value));
     }
+    let area = text(883, 1395);
+    fields.push(match implanted_md5(&area) {
+        Some(md5) => ("implanted MD5".to_owned(), md5),
+        None => ("application area".to_owned(), area),
+    });
 }
 
 /// The master boot record, as far as a disc has one. Gives its EFI system partitions.
