@@ -57,6 +57,15 @@ impl BuildContext {
         self
     }
 
+    /// The same, stopped by `cancel`.
+    #[must_use]
+    pub fn stopped_by(&self, cancel: CancellationToken) -> Self {
+        Self {
+            cancel,
+            ..self.clone()
+        }
+    }
+
     /// The same where `placeholder` of a planned command line stands for `value`.
     #[must_use]
     pub fn binding(&self, placeholder: &'static str, value: impl Into<String>) -> Self {

@@ -22,7 +22,7 @@ pub use error::PlanError;
 pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
 pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
-pub use options::{CACHE_DIR, PlanOptions};
+pub use options::{CACHE_DIR, CACHE_MAX_BYTES, PlanOptions};
 pub use side::{SIDE_REPOSITORY, SidePlan};
 pub use staging::Staging;
 
@@ -64,6 +64,8 @@ pub struct Paths {
     pub side_repository: PathBuf,
     /// Caches shared by all builds of the host.
     pub cache: PathBuf,
+    /// What these may hold at most, in bytes.
+    pub cache_max_bytes: u64,
     /// Where the tree is left; no tree is kept when absent.
     pub tree: Option<PathBuf>,
     /// Where the image is delivered; to each of them.
@@ -295,6 +297,7 @@ impl BuildPlan {
                     Some(path) => here(path),
                     None => options.current_dir.join(&options.cache_dir),
                 },
+                cache_max_bytes: options.cache_max_bytes,
                 tree: named.tree.as_deref().map(here),
                 staging: staging(spec, &options.current_dir),
             },

@@ -6,6 +6,7 @@ use image_builder::events::{EventKind, Events, Outcome, Stage, seconds};
 use image_builder::host::Host;
 use image_builder::koji::{BuildRef, ChooseOptions, KojiConfig};
 use image_builder::plan::PlanOptions;
+use image_builder::quantity::ByteSize;
 use image_builder::repo_create::{
     Keyring, RepoCreate, RepoCreateOptions, SideRepoError, SideRepository, SideRequest,
 };
@@ -18,7 +19,6 @@ use crate::args::SideRepo;
 use crate::display;
 use crate::exit::{self, Exit};
 use crate::output;
-use crate::quantity::ByteSize;
 
 pub(crate) async fn run(args: &SideRepo) -> Exit {
     let request = request(args);

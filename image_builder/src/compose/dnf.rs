@@ -117,6 +117,12 @@ impl Dnf<'_> {
         sandbox::beside(self.root, install)
     }
 
+    /// Fetches the metadata of the repositories anew: what is in the cache is known to be old.
+    #[must_use]
+    pub fn refresh(&self) -> Invocation {
+        self.base().args(["--refresh", "makecache"])
+    }
+
     /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed
     /// over.
     #[must_use]

@@ -16,6 +16,8 @@ pub struct PlanOptions {
     pub current_dir: PathBuf,
     /// Where caches shared by all builds of the host are.
     pub cache_dir: PathBuf,
+    /// What they may hold at most, in bytes.
+    pub cache_max_bytes: u64,
     /// The Koji hub for specs that name none; Fedora's if absent.
     pub koji_hub: Option<String>,
     /// The folder above `packages/` that belongs to it.
@@ -38,6 +40,7 @@ impl PlanOptions {
             now,
             current_dir: current_dir.into(),
             cache_dir: cache_dir.into(),
+            cache_max_bytes: CACHE_MAX_BYTES,
             koji_hub: None,
             koji_files: None,
             bodhi: None,
@@ -74,6 +77,7 @@ impl PlanOptions {
             koji_hub,
             koji_files,
             source_date_epoch: address(source_date::VARIABLE),
+            cache_max_bytes: (config.cache.max_size).map_or(CACHE_MAX_BYTES, |size| size.0),
             bodhi: address("FBS_BODHI").or_else(|| config.bodhi.url.clone()),
             ..Self::new(Timestamp::now(), current_dir, cache_dir)
         }
@@ -83,6 +87,9 @@ impl PlanOptions {
 fn address(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
+
+/// What caches may hold unless the configuration says otherwise: 20 GiB.
+pub const CACHE_MAX_BYTES: u64 = 20 << 30;
 
 /// Where caches are unless the environment says otherwise.
 pub const CACHE_DIR: &str = "/var/cache/fbs";

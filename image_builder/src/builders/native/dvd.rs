@@ -11,7 +11,7 @@ use std::fs::File;
 
 use async_trait::async_trait;
 
-use super::{Native, stage};
+use super::{Native, apart, stage};
 use crate::builders::{BuildError, Built, Dvd};
 use crate::compose::{ComposeError, dnf_cache};
 use crate::context::BuildContext;
@@ -120,37 +120,41 @@ impl Dvd for Native {
     }
 
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
-        // A plan for another image has none of these stages.
-        let Some(job) = Job::new(plan) else {
-            return Ok(Built::default());
-        };
-        // Held to the end: no other build works on these folders meanwhile.
-        let _taken = (job.folders)
-            .take(&plan.job, job.dvd.sources)
-            .map_err(|error| BuildError::new(Stage::Gather, error))?;
-        if job.runs(DvdStage::Gather) {
-            stage(ctx, Stage::Gather, job.gather(ctx)).await?;
-        }
-        let (packages, date) = job
-            .on_the_dvd()
-            .await
-            .map_err(|error| BuildError::new(Stage::Gather, error))?;
-        if job.runs(DvdStage::CreateRepo) {
-            stage(ctx, Stage::CreateRepo, job.create_repo(ctx, &date)).await?;
-        }
-        if job.runs(DvdStage::BuildInstall) {
-            job.build_installer(ctx).await?;
-        }
-        if !job.runs(DvdStage::CreateIso) {
-            return Ok(Built {
-                packages,
-                ..Built::default()
-            });
-        }
-        let ctx = &ctx.binding(PLACEHOLDER, date.seconds.to_string());
-        let built = stage(ctx, Stage::CreateIso, job.create_iso(ctx, date)).await?;
-        Ok(Built { packages, ..built })
+        apart(plan, ctx, |plan, ctx| async move { dvd(&plan, &ctx).await }).await
     }
+}
+
+async fn dvd(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+    // A plan for another image has none of these stages.
+    let Some(job) = Job::new(plan) else {
+        return Ok(Built::default());
+    };
+    // Held to the end: no other build works on these folders meanwhile.
+    let _taken = (job.folders)
+        .take(&plan.job, job.dvd.sources)
+        .map_err(|error| BuildError::new(Stage::Gather, error))?;
+    if job.runs(DvdStage::Gather) {
+        stage(ctx, Stage::Gather, job.gather(ctx)).await?;
+    }
+    let (packages, date) = job
+        .on_the_dvd()
+        .await
+        .map_err(|error| BuildError::new(Stage::Gather, error))?;
+    if job.runs(DvdStage::CreateRepo) {
+        stage(ctx, Stage::CreateRepo, job.create_repo(ctx, &date)).await?;
+    }
+    if job.runs(DvdStage::BuildInstall) {
+        job.build_installer(ctx).await?;
+    }
+    if !job.runs(DvdStage::CreateIso) {
+        return Ok(Built {
+            packages,
+            ..Built::default()
+        });
+    }
+    let ctx = &ctx.binding(PLACEHOLDER, date.seconds.to_string());
+    let built = stage(ctx, Stage::CreateIso, job.create_iso(ctx, date)).await?;
+    Ok(Built { packages, ..built })
 }
 
 #[cfg(test)]
