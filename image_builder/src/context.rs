@@ -20,6 +20,53 @@ pub enum Line {
     Drop,
 }
 
+tokio::task_local! {
+    /// The stage that this task does: two may be at work side by side.
+    static RUNNING: Stage;
+}
+
+/// Does two pieces of work side by side; when one fails, the other is stopped, and waited for. `work` is
+/// given the contexts for them.
+///
+/// # Errors
+///
+/// The failure that came first.
+pub(crate) async fn side_by_side<A, B, E, F, G>(
+    ctx: &BuildContext,
+    work: impl FnOnce(BuildContext, BuildContext) -> (F, G),
+) -> Result<(A, B), E>
+where
+    F: Future<Output = Result<A, E>>,
+    G: Future<Output = Result<B, E>>,
+{
+    let stop = ctx.cancel.child_token();
+    let (first, second) = work(ctx.stopped_by(stop.clone()), ctx.stopped_by(stop.clone()));
+    // Who is first to fail has not seen the word to stop.
+    let failed = std::sync::atomic::AtomicU8::new(0);
+    let note = |number: u8, ok: bool| {
+        if !ok && !stop.is_cancelled() {
+            failed.store(number, std::sync::atomic::Ordering::Relaxed);
+            stop.cancel();
+        }
+    };
+    let (first, second) = tokio::join!(
+        async {
+            let result = first.await;
+            note(1, result.is_ok());
+            result
+        },
+        async {
+            let result = second.await;
+            note(2, result.is_ok());
+            result
+        }
+    );
+    match (first, second, failed.into_inner()) {
+        (Ok(a), Ok(b), _) => Ok((a, b)),
+        (_, Err(error), 2) | (Err(error), _, _) | (Ok(_), Err(error), _) => Err(error),
+    }
+}
+
 /// Runs commands for a job so that every one of them is in its event stream.
 #[derive(Debug, Clone)]
 pub struct BuildContext {
@@ -86,7 +133,7 @@ impl BuildContext {
     ) -> Result<T, E> {
         self.events.emit(EventKind::StageStarted { stage });
         let started = Instant::now();
-        let result = work.await;
+        let result = RUNNING.scope(stage, work).await;
         self.events.emit(EventKind::StageFinished {
             stage,
             outcome: match &result {
@@ -149,7 +196,9 @@ impl BuildContext {
                 command.bind(placeholder, value)
             });
         let command = invocation.to_string();
+        let stage = RUNNING.try_with(|stage| *stage).ok();
         self.events.emit(EventKind::CommandStarted {
+            stage,
             command: command.clone(),
         });
         let started = Instant::now();
@@ -161,6 +210,7 @@ impl BuildContext {
             Err(_) => (None, Outcome::Failed),
         };
         self.events.emit(EventKind::CommandFinished {
+            stage,
             command,
             exit,
             outcome,

@@ -307,6 +307,7 @@ impl EventSink for Recorder {
                 state.since.get_or_insert(event.time);
             }
             EventKind::CommandFinished {
+                stage,
                 command,
                 exit,
                 outcome,
@@ -314,7 +315,7 @@ impl EventSink for Recorder {
                 probe,
             } => {
                 let record = CommandRecord {
-                    stage: state.current.unwrap_or(Stage::Check),
+                    stage: stage.or(state.current).unwrap_or(Stage::Check),
                     command: command.clone(),
                     exit: *exit,
                     outcome: *outcome,
@@ -370,6 +371,7 @@ mod tests {
         events.add_sink(recorder.clone());
         events.emit(EventKind::StageStarted { stage: Stage::Root });
         events.emit(EventKind::CommandFinished {
+            stage: None,
             command: "dnf".into(),
             exit: Some(Exit::Code(1)),
             outcome: Outcome::Failed,

@@ -6,6 +6,8 @@ mod image;
 mod initramfs;
 mod job;
 mod kept;
+#[cfg(test)]
+mod key_tests;
 mod live;
 mod packages;
 mod root;
@@ -46,8 +48,7 @@ async fn boot_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, Build
     stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
     let ctx = &job.dated(ctx);
     stage(ctx, Stage::Root, job.install_root(ctx)).await?;
-    let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-    stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+    let kernel = job.make_parts(ctx).await?;
     stage(ctx, Stage::Iso, async {
         job.write_boot_files(
             ctx,

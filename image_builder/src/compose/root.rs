@@ -156,6 +156,20 @@ fn settle_database(root: &Path, folder: &str) -> Result<(), ComposeError> {
     Ok(())
 }
 
+/// Makes the folders that sandboxes mount on, where no package brought them.
+///
+/// # Errors
+///
+/// The operating system's, with the path.
+pub(crate) fn make_mount_points(root: &Path) -> Result<(), ComposeError> {
+    for name in ["dev", "proc", "run", "sys", "tmp", "var/tmp"] {
+        if let Some(path) = below(root, name) {
+            super::files::make_folder(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the file `name` in what is the host's `folder`, seen from `root`, and the folders on the way
 /// that are empty then and that no system has of its own.
 ///

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{BOOT_ISO, Job, no_space};
 use super::kept::Tool;
-use crate::builders::{Built, explain};
+use super::stage;
+use crate::builders::{BuildError, Built, explain};
 use crate::cache::{Entry, Key, Kind};
 use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
 use crate::compose::files::{make_folder, place, require, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
+use crate::compose::root::{self, Kernel};
 use crate::compose::tree::TreeFile;
-use crate::compose::{ComposeError, iso, root_image};
-use crate::context::{BuildContext, Line};
+use crate::compose::{ComposeError, initramfs, iso, root_image};
+use crate::context::{BuildContext, Line, side_by_side};
 use crate::digest::sha256_file;
 use crate::events::{Stage, Unit};
 
@@ -48,26 +50,53 @@ struct IsoNote {
 }
 
 impl Job<'_> {
-    /// Packs the root, unless the same root was packed alike before.
-    pub(super) async fn pack_root(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+    /// Makes what the ISO is made of, side by side: dracut takes one processor, and packing the rest.
+    pub(super) async fn make_parts(&mut self, ctx: &BuildContext) -> Result<Kernel, BuildError> {
+        let fail = |error| BuildError::new(Stage::Initramfs, error);
+        let kernel = root::find_kernel(&self.places.root).map_err(fail)?;
+        ctx.events.info(format!("Kernel:: {}", kernel.version));
+        initramfs::check_mounts(&self.places.root, self.plan.rootfs).map_err(fail)?;
+        // Where the sandbox mounts: while the root is packed, nothing more may come into it.
+        root::make_mount_points(&self.places.root).map_err(fail)?;
+        let (job, of) = (&*self, &kernel);
+        let made = side_by_side(ctx, |first, second| {
+            let initramfs = async move {
+                stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await
+            };
+            let image =
+                async move { stage(&second, Stage::RootImage, job.pack_root(&second)).await };
+            (initramfs, image)
+        });
+        let (initramfs, image) = made.await?;
+        self.initramfs_key = initramfs;
+        self.image_key = image;
+        Ok(kernel)
+    }
+
+    /// The key of the packed root, where the root has one.
+    pub(super) fn packed_key(&self) -> Option<Key> {
+        let command = self.pack();
+        Some(Key::of(&ImageInputs {
+            root: self.root_key.as_ref()?,
+            command: self.anywhere(&command),
+            tool: Tool::program(&command.program),
+            source_date_epoch: self.source_date.seconds,
+        }))
+    }
+
+    /// Packs the root, unless the same root was packed alike before. Gives its key, if it is one that is
+    /// kept.
+    async fn pack_root(&self, ctx: &BuildContext) -> Result<Option<Key>, ComposeError> {
         let image = self.layout.root_image();
         make_folder(image.parent().unwrap_or(self.layout.job()))?;
         let command = self.pack();
-        let key = self.root_key.as_ref().map(|root| {
-            Key::of(&ImageInputs {
-                root,
-                command: self.anywhere(&command),
-                tool: Tool::program(&command.program),
-                source_date_epoch: self.source_date.seconds,
-            })
-        });
+        let key = self.packed_key();
         if let Some(key) = &key
             && self.take::<()>(Kind::Image, key, &image)?.is_some()
         {
             ctx.events
                 .info(format!("Packed root:: hit {}, the same root", key.short()));
-            self.image_key = Some(key.clone());
-            return Ok(());
+            return Ok(Some(key.clone()));
         }
         let events = ctx.events.clone();
         let result = ctx
@@ -81,13 +110,12 @@ impl Job<'_> {
             .await;
         no_space(result, self.layout.job()).map_err(|error| explain(error, self.layout.job()))?;
         require(&image)?;
-        if let Some(key) = key {
+        if let Some(key) = &key {
             ctx.events
                 .info(format!("Packed root:: miss, kept as {}", key.short()));
-            self.keep(Kind::Image, &key, &image, ())?;
-            self.image_key = Some(key);
+            self.keep(Kind::Image, key, &image, ())?;
         }
-        Ok(())
+        Ok(key)
     }
 
     /// Writes the ISO, or takes one of the same parts; and the tree beside it.
@@ -125,7 +153,7 @@ impl Job<'_> {
     }
 
     /// The key of the ISO, where all of its parts have one.
-    fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
+    pub(super) fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
         let (Some(image), Some(initramfs)) = (&self.image_key, &self.initramfs_key) else {
             return Ok(None);
         };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{Job, lock, no_space};
 use crate::cache::{Key, Kind};
 use crate::compose::files::{make_folder, make_readable};
-use crate::compose::root::{self, Kernel};
+use crate::compose::root::Kernel;
 use crate::compose::{ComposeError, initramfs, initramfs_inputs};
 use crate::context::{BuildContext, Line};
 use crate::process::Invocation;
@@ -17,7 +17,7 @@ use crate::spec::CompressionAlgorithm;
 
 /// What an initramfs depends on.
 #[derive(Debug, Serialize)]
-struct InitramfsInputs<'a> {
+pub(super) struct InitramfsInputs<'a> {
     /// Its architecture is that of the kernel.
     kernel: &'a str,
     command: String,
@@ -37,46 +37,41 @@ struct InputsNote {
 const LISTS: usize = 8;
 
 impl Job<'_> {
-    /// Makes the initramfs, unless one that is kept is of the same files.
+    /// Makes the initramfs, unless one that is kept is of the same files. Gives its key, if it is one
+    /// that is kept.
     pub(super) async fn make_initramfs(
-        &mut self,
+        &self,
         ctx: &BuildContext,
-    ) -> Result<Kernel, ComposeError> {
-        let kernel = root::find_kernel(&self.places.root)?;
-        ctx.events.info(format!("Kernel:: {}", kernel.version));
-        initramfs::check_mounts(&self.places.root, self.plan.rootfs)?;
+        kernel: &Kernel,
+    ) -> Result<Option<Key>, ComposeError> {
         make_folder(&self.layout.parts())?;
-        let date = self.initramfs_date(&kernel)?;
+        let date = self.initramfs_date(kernel)?;
         let command = self
             .dracut()
             .bind(initramfs::KERNEL_VERSION, &kernel.version)
             .bind(PLACEHOLDER, &date.to_string());
         // The files in it are read from an archive of zstd's; others are not kept.
-        let keeps =
-            self.plan.initramfs.algorithm == CompressionAlgorithm::Zstd && self.root_key.is_some();
+        let is_read = self.plan.initramfs.algorithm == CompressionAlgorithm::Zstd;
+        if !is_read || self.root_key.is_none() {
+            self.run_dracut(ctx, &command).await?;
+            return Ok(None);
+        }
         let made_by = Key::of(&(&kernel.version, self.anywhere(&command), date));
-        if keeps
-            && let Some(key) = self
-                .kept_initramfs(&kernel, &made_by, &command, date)
-                .await?
-        {
+        let kept = self
+            .kept_initramfs(kernel, &made_by, &command, date)
+            .await?;
+        if let Some(key) = kept {
             ctx.events.info(format!(
                 "Initramfs:: hit {}, all of its files the same",
                 key.short()
             ));
-            self.initramfs_key = Some(key);
-            return Ok(kernel);
+            return Ok(Some(key));
         }
-        if keeps {
-            ctx.events
-                .info("Initramfs:: miss, none is kept that has the same files");
-        }
+        ctx.events
+            .info("Initramfs:: miss, none is kept that has the same files");
         self.run_dracut(ctx, &command).await?;
-        if keeps {
-            self.keep_initramfs(ctx, &kernel, made_by, &command, date)
-                .await?;
-        }
-        Ok(kernel)
+        self.keep_initramfs(ctx, kernel, made_by, &command, date)
+            .await
     }
 
     /// The time that the files in it carry: that of the kernel, so that a newer package that does not
@@ -93,7 +88,7 @@ impl Job<'_> {
         Ok(u64::try_from(modified.mtime()).unwrap_or_default())
     }
 
-    fn initramfs_inputs<'a>(
+    pub(super) fn initramfs_inputs<'a>(
         &self,
         kernel: &'a Kernel,
         command: &Invocation,
@@ -138,13 +133,13 @@ impl Job<'_> {
     }
 
     async fn keep_initramfs(
-        &mut self,
+        &self,
         ctx: &BuildContext,
         kernel: &Kernel,
         made_by: Key,
         command: &Invocation,
         date: u64,
-    ) -> Result<(), ComposeError> {
+    ) -> Result<Option<Key>, ComposeError> {
         let file = self.layout.initramfs();
         let read = tokio::task::spawn_blocking(move || initramfs_inputs::members(&file)).await;
         let members = match read.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
@@ -153,7 +148,7 @@ impl Job<'_> {
                 ctx.events.info(format!(
                     "Initramfs:: not kept, its files are not known: {error}"
                 ));
-                return Ok(());
+                return Ok(None);
             }
         };
         let text = members.join("\n");
@@ -164,8 +159,7 @@ impl Job<'_> {
         let path = self.layout.parts().join("members");
         std::fs::write(&path, text).map_err(self.cache_error())?;
         self.keep(Kind::Inputs, &list, &path, InputsNote { made_by })?;
-        self.initramfs_key = Some(key);
-        Ok(())
+        Ok(Some(key))
     }
 
     async fn files_digest(

@@ -146,8 +146,7 @@ impl<'a> Image<'a> {
         stage(ctx, Stage::Root, self.job.install_root(ctx)).await?;
         stage(ctx, Stage::Kickstart, self.carry_out(ctx, record)).await?;
         let job = &mut self.job;
-        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        let kernel = job.make_parts(ctx).await?;
         let bootloader = self.settings.bootloader.as_ref();
         let menu = MenuText {
             title: &self.live.title,

@@ -105,7 +105,7 @@ impl Job<'_> {
     }
 
     /// The keys of the root and of its family.
-    fn root_keys(&self, packages: &[Package]) -> (Key, Key) {
+    pub(super) fn root_keys(&self, packages: &[Package]) -> (Key, Key) {
         let install = &self.plan.install;
         let family = Family {
             arch: self.plan.arch.to_string(),

@@ -164,7 +164,7 @@ impl Job<'_> {
         keep().map(drop).map_err(self.cache_error())
     }
 
-    fn solution_key(&self) -> Option<Key> {
+    pub(super) fn solution_key(&self) -> Option<Key> {
         let states = self.states.as_ref()?;
         let plan = self.plan;
         let each = plan.repositories.iter().zip(states);

@@ -59,8 +59,7 @@ impl Job<'_> {
             Ok(())
         })
         .await?;
-        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        let kernel = job.make_parts(ctx).await?;
         stage(ctx, Stage::Iso, async {
             // An installer finds its second stage by it, and with that the packages beside it.
             let stage2 = format!("inst.stage2=hd:LABEL={}", plan.volume_id);
