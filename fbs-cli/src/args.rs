@@ -374,6 +374,13 @@ pub(crate) struct PickPackages {
 pub(crate) struct Verify {
     /// The image
     pub(crate) iso: PathBuf,
+    /// A second image, for --compare
+    #[arg(requires = "compare")]
+    pub(crate) other: Option<PathBuf>,
+    /// Tell where two images differ: in packages, files and metadata; exit code 1
+    /// if they do, 2 if they cannot be compared
+    #[arg(long, requires = "other")]
+    pub(crate) compare: bool,
     /// Print everything as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -40,8 +40,8 @@ use crate::redact;
 use crate::repository::Repository;
 use crate::source_date::SourceDate;
 use crate::spec::{
-    Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType, Release,
-    RootFs, defaults,
+    Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, CompressionPreset,
+    ImageType, Release, RootFs, defaults,
 };
 
 /// A backend and why it was taken.
@@ -191,9 +191,10 @@ impl BuildPlan {
             described,
         })?;
         let rootfs = shared.rootfs.unwrap_or_else(defaults::rootfs);
-        let compression = shared.compression.unwrap_or_else(|| compression_of(rootfs));
-        let initramfs = initramfs::compression(&release, compression);
-        check_compression(rootfs, compression, backend.name)?;
+        let written = shared.compression.unwrap_or_else(|| compression_of(rootfs));
+        let initramfs = initramfs::compression(&release, written);
+        check_compression(rootfs, written, backend.name)?;
+        let compression = meant_for(rootfs, written);
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
         let mut notes = Vec::new();
@@ -335,10 +336,20 @@ impl BuildPlan {
 fn compression_of(rootfs: RootFs) -> Compression {
     match rootfs {
         RootFs::Squashfs => defaults::compression(),
-        RootFs::Erofs => Compression {
-            algorithm: CompressionAlgorithm::Lz4,
-            level: None,
+        RootFs::Erofs => Compression::of(CompressionAlgorithm::Lz4),
+    }
+}
+
+/// What a word means for this file system: EROFS has only lz4 that all its kernels read, and a
+/// thorough way of it.
+fn meant_for(rootfs: RootFs, written: Compression) -> Compression {
+    match (rootfs, written.preset) {
+        (RootFs::Erofs, Some(preset)) => Compression {
+            preset: Some(preset),
+            level: (preset == CompressionPreset::Small).then_some(12),
+            ..compression_of(rootfs)
         },
+        _ => written,
     }
 }
 
@@ -353,7 +364,7 @@ fn check_compression(
     {
         return Err(PlanError::Compression {
             rootfs,
-            compression: compression.algorithm,
+            compression,
             reason: "in a way that Fedora's kernels read".to_owned(),
         });
     }
@@ -502,6 +513,10 @@ mod tests {
             (
                 "rootfs = erofs\ncompression = xz\n",
                 "erofs cannot be compressed with xz",
+            ),
+            (
+                "rootfs = erofs\ncompression = release\n",
+                "erofs cannot be compressed with release (xz) in a way that Fedora's kernels read",
             ),
         ] {
             let error = plan(&format!("{BOOT}{more}")).unwrap_err();

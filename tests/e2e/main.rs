@@ -5,6 +5,7 @@
 
 mod boot_image;
 mod cli;
+mod compare;
 mod dvd;
 mod interrupted;
 mod kickstart;
@@ -12,6 +13,7 @@ mod koji_builds;
 mod live_image;
 mod logs;
 mod notification;
+mod reproducible;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;

@@ -85,7 +85,12 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
         writeln!(out, "  must land     {}", side.require_landed)?;
     }
     writeln!(out, "  packages      {}", plan.packages.join(" "))?;
-    writeln!(out, "  root          {}, {}", plan.rootfs, plan.compression)?;
+    writeln!(
+        out,
+        "  root          {}, {}",
+        plan.rootfs,
+        plan.compression.explained()
+    )?;
     if plan.backend.name == Backend::Native {
         writeln!(out, "  initramfs     {}", plan.initramfs)?;
     }

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use crate::process::Invocation;
 use crate::source_date::dated;
-use crate::spec::{Compression, CompressionAlgorithm, RootFs};
+use crate::spec::{Arch, Compression, CompressionAlgorithm, CompressionPreset, RootFs};
 
 /// What is in the root only while it is being made.
 const LEFT_OUT: [&str; 6] = ["dev/*", "proc/*", "run/*", "sys/*", "tmp/*", "var/tmp/*"];
@@ -12,18 +12,24 @@ const LEFT_OUT: [&str; 6] = ["dev/*", "proc/*", "run/*", "sys/*", "tmp/*", "var/
 #[must_use]
 pub fn invocation(
     layout: &Layout,
+    arch: Arch,
     rootfs: RootFs,
     compression: Compression,
     processors: usize,
 ) -> Invocation {
     // Both set no file's time later than the image's.
     dated(match rootfs {
-        RootFs::Squashfs => squashfs(layout, compression, processors),
+        RootFs::Squashfs => squashfs(layout, arch, compression, processors),
         RootFs::Erofs => erofs(layout, compression),
     })
 }
 
-fn squashfs(layout: &Layout, compression: Compression, processors: usize) -> Invocation {
+fn squashfs(
+    layout: &Layout,
+    arch: Arch,
+    compression: Compression,
+    processors: usize,
+) -> Invocation {
     let mksquashfs = Invocation::new("mksquashfs")
         .path(&layout.root())
         .path(&layout.root_image())
@@ -35,19 +41,36 @@ fn squashfs(layout: &Layout, compression: Compression, processors: usize) -> Inv
         CompressionAlgorithm::Zstd => mksquashfs
             .arg("-Xcompression-level")
             .arg(compression.level.unwrap_or(3).to_string()),
-        // What the distribution's own tools pass: large blocks and the filter for x86 code would
-        // cost five times the time for another tenth of the size.
         // Who asks for lz4 wants it fast: its high compression is slower than zstd's.
         CompressionAlgorithm::Xz | CompressionAlgorithm::Lz4 => mksquashfs,
     };
+    let mksquashfs = match compression.preset {
+        Some(CompressionPreset::Small) => mksquashfs.args(["-b", LARGE_BLOCKS]),
+        Some(CompressionPreset::Release) => mksquashfs.args(machine_code(arch)),
+        _ => mksquashfs,
+    };
     mksquashfs.args(["-wildcards", "-e"]).args(LEFT_OUT)
+}
+
+/// Bytes that are compressed together, instead of 128 KiB: whoever reads one of them unpacks all.
+const LARGE_BLOCKS: &str = "1M";
+
+/// The filter for the architecture's machine code, which lorax and livemedia-creator take with xz
+/// (`bcj` in <https://weldr.io/lorax/lorax.html>).
+fn machine_code(arch: Arch) -> Vec<&'static str> {
+    match arch {
+        Arch::X86_64 | Arch::I686 => vec!["-Xbcj", "x86"],
+        Arch::Ppc64le => vec!["-Xbcj", "powerpc"],
+        Arch::Aarch64 | Arch::S390x => Vec::new(),
+    }
 }
 
 fn erofs(layout: &Layout, compression: Compression) -> Invocation {
     let method = match (compression.algorithm, compression.level) {
         (CompressionAlgorithm::Zstd, level) => format!("-zzstd,level={}", level.unwrap_or(3)),
         (CompressionAlgorithm::Xz, _) => "-zlzma".to_owned(),
-        (CompressionAlgorithm::Lz4, _) => "-zlz4".to_owned(),
+        (CompressionAlgorithm::Lz4, Some(level)) => format!("-zlz4hc,{level}"),
+        (CompressionAlgorithm::Lz4, None) => "-zlz4".to_owned(),
     };
     Invocation::new("mkfs.erofs")
         .arg(method)
@@ -80,7 +103,8 @@ mod tests {
     use super::*;
 
     fn line(rootfs: RootFs, compression: &str) -> String {
-        invocation(&Layout::new("/w"), rootfs, compression.parse().unwrap(), 2).to_string()
+        let compression = compression.parse().unwrap();
+        invocation(&Layout::new("/w"), Arch::X86_64, rootfs, compression, 2).to_string()
     }
 
     #[test]
@@ -92,6 +116,9 @@ mod tests {
              'tmp/*' 'var/tmp/*'"
         );
         assert!(line(RootFs::Squashfs, "xz").contains(" -comp xz -wildcards"));
+        assert!(line(RootFs::Squashfs, "small").contains(" zstd -Xcompression-level 19 -b 1M -w"));
+        assert!(line(RootFs::Squashfs, "release").contains(" -comp xz -Xbcj x86 -wildcards"));
+        assert!(line(RootFs::Squashfs, "fast").contains(" zstd -Xcompression-level 1 -wildcards"));
         assert!(line(RootFs::Squashfs, "lz4").contains(" -comp lz4 -wildcards"));
         assert_eq!(
             line(RootFs::Erofs, "lz4"),

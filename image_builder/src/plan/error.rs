@@ -4,7 +4,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::source_date::SourceDateError;
 use crate::spec::value::one_of;
-use crate::spec::{Arch, Backend, CompressionAlgorithm, RepositoryId, RootFs};
+use crate::spec::{Arch, Backend, Compression, RepositoryId, RootFs};
 
 /// Why no plan can be made of a spec that is right in itself.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +42,12 @@ pub enum PlanError {
         host: String,
     },
     /// Root file system and compression do not go together.
-    #[error("{rootfs} cannot be compressed with {compression} {reason}")]
+    #[error("{rootfs} cannot be compressed with {} {reason}", .compression.explained())]
     Compression {
         /// The file system.
         rootfs: RootFs,
         /// The compression.
-        compression: CompressionAlgorithm,
+        compression: Compression,
         /// Why.
         reason: String,
     },
@@ -102,7 +102,7 @@ impl StageError for PlanError {
                 .to_owned(),
             Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
             Self::Compression { .. } => {
-                "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
+                "set `rootfs = squashfs`, or `compression = lz4` or `small`".to_owned()
             }
             Self::SourceDate(_) => {
                 "give seconds since 1970, as `date +%s` prints them, or leave it \

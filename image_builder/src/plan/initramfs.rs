@@ -12,10 +12,7 @@ const HIGHEST: u8 = 9;
 /// xz dracut takes half a minute for six megabytes less.
 pub(super) fn compression(release: &Release, root: Compression) -> Compression {
     if release.number().is_some_and(|n| n < FIRST_WITH_ZSTD) {
-        return Compression {
-            algorithm: CompressionAlgorithm::Xz,
-            level: None,
-        };
+        return Compression::of(CompressionAlgorithm::Xz);
     }
     let level = match root.algorithm {
         CompressionAlgorithm::Zstd => root.level.map(|level| level.min(HIGHEST)),
@@ -24,8 +21,8 @@ pub(super) fn compression(release: &Release, root: Compression) -> Compression {
         CompressionAlgorithm::Lz4 => None,
     };
     Compression {
-        algorithm: CompressionAlgorithm::Zstd,
         level,
+        ..Compression::of(CompressionAlgorithm::Zstd)
     }
 }
 
@@ -41,6 +38,9 @@ mod tests {
             ("43", "zstd:22", "zstd:9"),
             ("34", "xz", "zstd:9"),
             ("43", "lz4", "zstd"),
+            ("43", "fast", "zstd:1"),
+            ("43", "small", "zstd:9"),
+            ("43", "release", "zstd:9"),
             ("33", "zstd:2", "xz"),
             ("20", "lz4", "xz"),
         ] {

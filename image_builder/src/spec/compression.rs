@@ -20,7 +20,22 @@ word_enum! {
     }
 }
 
-/// An algorithm and, for zstd, its level; written `zstd`, `zstd:3` or `zstd 3`.
+word_enum! {
+    /// What matters about an image, in a word; [`Compression`] has what it means.
+    CompressionPreset, "a compression", {
+        /// The image is made as soon as can be.
+        Fast = "fast",
+        /// What is taken when nothing is said.
+        Balanced = "balanced",
+        /// The image is small, and reading it is fast.
+        Small = "small",
+        /// As the distribution makes its own: the smallest.
+        Release = "release",
+    }
+}
+
+/// An algorithm and, for zstd, its level; written `zstd`, `zstd:3` or `zstd 3`, or as a word that
+/// stands for one: `fast`, `balanced`, `small` or `release`.
 ///
 /// `mksquashfs` has `-Xcompression-level` for zstd (1 to 22) but none for xz, and lz4 knows only
 /// `-Xhc`; so a level is refused for both.
@@ -28,12 +43,70 @@ word_enum! {
 pub struct Compression {
     /// The algorithm.
     pub algorithm: CompressionAlgorithm,
-    /// The level, if one was written.
+    /// The level, if one was written or the word has one.
     pub level: Option<u8>,
+    /// The word that stands for both, if it was written.
+    pub preset: Option<CompressionPreset>,
+}
+
+impl Compression {
+    /// `algorithm` at its own level.
+    #[must_use]
+    pub const fn of(algorithm: CompressionAlgorithm) -> Self {
+        Self {
+            algorithm,
+            level: None,
+            preset: None,
+        }
+    }
+
+    /// `algorithm` at `level`.
+    #[must_use]
+    pub const fn at_level(algorithm: CompressionAlgorithm, level: u8) -> Self {
+        Self {
+            level: Some(level),
+            ..Self::of(algorithm)
+        }
+    }
+
+    /// What is meant: as [`Display`](fmt::Display), and with what a word stands for.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        match self.preset {
+            Some(preset) => format!(
+                "{preset} ({})",
+                Self {
+                    preset: None,
+                    ..*self
+                }
+            ),
+            None => self.to_string(),
+        }
+    }
+}
+
+impl From<CompressionPreset> for Compression {
+    /// What a word means for SquashFS: measured, see docs/performance.md.
+    fn from(preset: CompressionPreset) -> Self {
+        use CompressionAlgorithm::{Xz, Zstd};
+        let meant = match preset {
+            CompressionPreset::Fast => Self::at_level(Zstd, 1),
+            CompressionPreset::Balanced => Self::of(Zstd),
+            CompressionPreset::Small => Self::at_level(Zstd, 19),
+            CompressionPreset::Release => Self::of(Xz),
+        };
+        Self {
+            preset: Some(preset),
+            ..meant
+        }
+    }
 }
 
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(preset) = self.preset {
+            return write!(f, "{preset}");
+        }
         match self.level {
             Some(level) => write!(f, "{}:{level}", self.algorithm),
             None => write!(f, "{}", self.algorithm),
@@ -49,12 +122,24 @@ impl FromStr for Compression {
             Some((name, level)) => (name.trim(), Some(level.trim())),
             None => (text, None),
         };
-        let algorithm: CompressionAlgorithm = name.parse()?;
+        let preset = name.parse::<CompressionPreset>().ok();
+        if let Some(preset) = preset {
+            return match level {
+                None => Ok(preset.into()),
+                Some(_) => Err(ValueError::new(
+                    format!("{preset} has no compression level"),
+                    format!("write \"{preset}\" alone, or zstd with a level from 1 to 22"),
+                )),
+            };
+        }
+        let algorithm: CompressionAlgorithm = name.parse().map_err(|_| {
+            ValueError::new(
+                format!("{} is not a compression", quoted(name)),
+                "expected zstd, xz, lz4, fast, balanced, small or release",
+            )
+        })?;
         let Some(level) = level else {
-            return Ok(Self {
-                algorithm,
-                level: None,
-            });
+            return Ok(Self::of(algorithm));
         };
         if algorithm != CompressionAlgorithm::Zstd {
             return Err(ValueError::new(
@@ -63,10 +148,7 @@ impl FromStr for Compression {
             ));
         }
         match level.parse::<u8>() {
-            Ok(level @ 1..=22) => Ok(Self {
-                algorithm,
-                level: Some(level),
-            }),
+            Ok(level @ 1..=22) => Ok(Self::at_level(algorithm, level)),
             _ => Err(ValueError::new(
                 format!("{} is not a zstd level", quoted(level)),
                 "expected 1 to 22, as in \"zstd:3\"",
@@ -89,9 +171,37 @@ mod tests {
             ("zstd 22", "zstd:22"),
             ("XZ", "xz"),
             ("lz4", "lz4"),
+            ("Fast", "fast"),
+            ("balanced", "balanced"),
+            ("small", "small"),
+            ("release", "release"),
         ] {
             assert_eq!(text.parse::<Compression>().unwrap().to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_word_stands_for_an_algorithm_and_a_level() {
+        let meant = |word: &str| word.parse::<Compression>().unwrap().explained();
+        assert_eq!(
+            CompressionPreset::ALL
+                .iter()
+                .map(|word| meant(word.as_str()))
+                .collect::<Vec<_>>(),
+            [
+                "fast (zstd:1)",
+                "balanced (zstd)",
+                "small (zstd:19)",
+                "release (xz)"
+            ]
+        );
+        // What is taken when nothing is said.
+        let balanced = Compression::from(CompressionPreset::Balanced);
+        let default = Compression::default();
+        assert_eq!(
+            (balanced.algorithm, balanced.level),
+            (default.algorithm, default.level)
+        );
     }
 
     #[test]
@@ -115,7 +225,11 @@ mod tests {
             ),
             (
                 "gzip",
-                "\"gzip\" is not a compression; expected zstd, xz or lz4",
+                "\"gzip\" is not a compression; expected zstd, xz, lz4, fast, balanced, small or release",
+            ),
+            (
+                "small:3",
+                "small has no compression level; write \"small\" alone, or zstd with a level from 1 to 22",
             ),
         ] {
             assert_eq!(

@@ -135,7 +135,9 @@ impl Kind {
                 "`auto`, `native`, `lorax`, `livemedia-creator`, `livecd-creator`, `kiwi`, \
                  `image-builder` or `pungi`"
             }
-            Self::Compression => "`zstd`, `zstd:LEVEL` (1 to 22), `xz` or `lz4`",
+            Self::Compression => {
+                "`fast`, `balanced`, `small`, `release`, `zstd`, `zstd:LEVEL` (1 to 22), `xz` or `lz4`"
+            }
             Self::RootFs => "`squashfs` or `erofs`",
             Self::BootTest => "`none`, `bios`, `uefi` or `both`",
             Self::Timeout => "hours, minutes, seconds: `2h`, `90m`, `5400`",

@@ -73,7 +73,7 @@ pub use address::{Address, AddressKind};
 pub use arch::Arch;
 pub use build_spec::BuildSpec;
 pub use choice::{Backend, BootTest, ImageType, RequireLanded, RootFs};
-pub use compression::{Compression, CompressionAlgorithm};
+pub use compression::{Compression, CompressionAlgorithm, CompressionPreset};
 pub use error::{LARGEST_SPEC, SpecError};
 pub use format::Format;
 pub use keys::{KEYS, Key, Kind, Section};

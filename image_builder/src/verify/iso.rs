@@ -10,7 +10,7 @@ use super::implanted_md5::ImplantedMd5;
 use super::iso_image::{BootEntry, IsoImage};
 use super::media;
 use super::packages::{self, Package, PackageList};
-use super::rootfs::{self, RootImage};
+use super::rootfs::{self, RootImage, Taken};
 use crate::context::BuildContext;
 use crate::digest::sha256_file;
 
@@ -183,7 +183,7 @@ async fn files(
 }
 
 /// Kernel, initramfs or root image, by the names that the distributions' tools give them.
-fn is_boot_file(path: &str) -> bool {
+pub(super) fn is_boot_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     ["vmlinuz", "kernel.img", "initrd", "initramfs"]
         .iter()
@@ -214,7 +214,7 @@ impl Root {
             )));
         };
         let work = work_dir(options)?;
-        let layout = rootfs::extract(ctx, image, entry, format, work.path()).await?;
+        let layout = rootfs::extract(ctx, image, entry, format, work.path(), Taken::Lists).await?;
         let tree = work.path().join("root");
         Ok(Self {
             os_name: rootfs::os_name(&tree),
@@ -241,7 +241,7 @@ impl Root {
 }
 
 /// A folder that is removed on every way out.
-fn work_dir(options: &InspectOptions) -> Result<TempDir, InspectError> {
+pub(super) fn work_dir(options: &InspectOptions) -> Result<TempDir, InspectError> {
     let dir = options.work_dir.clone().unwrap_or_else(std::env::temp_dir);
     std::fs::create_dir_all(&dir)
         .and_then(|()| {

@@ -120,6 +120,7 @@ impl IsoImage {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// The SHA-256 of a file, as hex.
     pub(super) async fn sha256(&self, entry: &Entry) -> Result<String, InspectError> {
         sha256_extents(&self.path, entry.extents.clone())
             .await

@@ -2,6 +2,7 @@
 
 mod boot_test;
 mod boots;
+mod compare;
 mod console;
 mod error;
 mod expect;
@@ -27,6 +28,10 @@ mod volume;
 
 pub use boot_test::{BootFailure, BootPath, BootTest, BootTestError, BootVerdict};
 pub use boots::boot_each;
+pub use compare::{
+    ComparedImage, Comparison, Difference, Fate, FileChange, PackageChanges, PackagePair, Part,
+    compare, render_comparison,
+};
 pub use error::InspectError;
 pub use expect::{DEFAULT_EXPECT, FailureKind};
 pub use firmware::{Firmware, UefiImage};

@@ -1,6 +1,7 @@
 //! The packages in a root tree, read with the host's rpm from the database in the tree.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -175,6 +176,14 @@ impl PackageList {
             PackageList::Unavailable { .. } => &[],
         }
     }
+
+    /// Why there are none.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            PackageList::Listed { .. } => None,
+            PackageList::Unavailable { reason } => Some(reason.clone()),
+        }
+    }
 }
 
 /// Where the database may be, newest place first.
@@ -191,6 +200,9 @@ const LORAX_LOG: &str = "root/lorax-packages.log";
 
 const QUERY: &str =
     "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t%{SHA256HEADER}\\t%{SIGMD5}\\n";
+
+/// A line for each file of a package.
+const FILES: &str = "[%{=NAME}-%{=EPOCHNUM}:%{=VERSION}-%{=RELEASE}.%{=ARCH}\\t%{FILENAMES}\\n]";
 
 /// What must be taken out of a root image for [`list`].
 pub(super) const WANTED: &[&str] = &[
@@ -240,6 +252,26 @@ pub(super) async fn list(
             ),
         },
     })
+}
+
+/// The package of each file of the tree at `root`, by the database there; none without one.
+pub(super) async fn owners(
+    ctx: &BuildContext,
+    image: &Path,
+    root: &Path,
+) -> Result<HashMap<String, String>, InspectError> {
+    let Some(database) = find_database(root) else {
+        return Ok(HashMap::new());
+    };
+    let lines = ctx.query(&rpm(&database, root, FILES)).await;
+    let lines = lines.map_err(|error| InspectError::command(image, error))?;
+    let owned = lines.iter().filter_map(|line| {
+        let (package, path) = line.split_once('\t')?;
+        // An epoch of 0 is left out, as in the lists.
+        let package = package.replacen("-0:", "-", 1);
+        Some((path.trim_start_matches('/').to_owned(), package))
+    });
+    Ok(owned.collect())
 }
 
 fn find_database(root: &Path) -> Option<Database> {
@@ -302,6 +334,11 @@ async fn query(
 }
 
 fn invocation(database: &Database, home: &Path) -> Invocation {
+    rpm(database, home, QUERY)
+}
+
+/// rpm, telling `format` of all packages.
+fn rpm(database: &Database, home: &Path, format: &str) -> Invocation {
     // The user's ~/.rpmmacros must not matter, nor what this host thinks of the signatures.
     Invocation::new("rpm")
         .env("HOME", home.to_string_lossy())
@@ -310,7 +347,7 @@ fn invocation(database: &Database, home: &Path) -> Invocation {
         .path(&database.dir)
         .arg("--define")
         .arg(format!("_db_backend {}", database.rpm_name))
-        .args(["--nosignature", "--nodigest", "-qa", "--qf", QUERY])
+        .args(["--nosignature", "--nodigest", "-qa", "--qf", format])
 }
 
 fn parse_lorax_log(text: &str) -> Vec<Package> {

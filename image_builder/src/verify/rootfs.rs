@@ -121,13 +121,23 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes([pair[0], pair[1]]))
 }
 
-/// Takes what tells of the packages and the system's name out of the root image, into `to`/root.
+/// What is taken out of a root image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// What tells of the packages and the system's name.
+    Lists,
+    /// Every file, with all that is known of it.
+    Everything,
+}
+
+/// Takes files out of the root image, into `to`/root.
 pub(super) async fn extract(
     ctx: &BuildContext,
     image: &IsoImage,
     entry: &Entry,
     format: RootFormat,
     to: &Path,
+    taken: Taken,
 ) -> Result<RootLayout, InspectError> {
     let outer = to.join("root");
     match format {
@@ -137,11 +147,11 @@ pub(super) async fn extract(
                 Some(offset) => (image.path.clone(), offset),
                 None => (copied(image, entry, to).await?, 0),
             };
-            run(ctx, image, &unsquashfs(&file, offset, &outer)).await?;
+            run(ctx, image, &unsquashfs(&file, offset, &outer, taken)).await?;
         }
         RootFormat::Erofs => {
             let file = copied(image, entry, to).await?;
-            run(ctx, image, &fsck_erofs(&file, &outer)).await?;
+            run(ctx, image, &fsck_erofs(&file, &outer, taken)).await?;
         }
     }
     for nested in NESTED {
@@ -149,7 +159,7 @@ pub(super) async fn extract(
             continue;
         };
         let inner = to.join("inner");
-        run_debugfs(ctx, image, &file, &inner).await?;
+        run_debugfs(ctx, image, &file, &inner, taken).await?;
         let replace = async {
             tokio::fs::remove_dir_all(&outer).await?;
             tokio::fs::rename(&inner, &outer).await
@@ -182,22 +192,30 @@ fn wanted() -> impl Iterator<Item = &'static str> {
     packages::WANTED.iter().chain(OS_RELEASE).copied()
 }
 
-fn unsquashfs(file: &Path, offset: u64, to: &Path) -> Invocation {
+fn unsquashfs(file: &Path, offset: u64, to: &Path, taken: Taken) -> Invocation {
     // Status 2: something could not be set as it was (an owner, for one); the contents are there.
-    Invocation::new("unsquashfs")
-        .args(["-no-progress", "-quiet", "-no-xattrs", "-offset"])
+    let unsquashfs = Invocation::new("unsquashfs").args(["-no-progress", "-quiet"]);
+    let few = |command: Invocation, words: Vec<&str>| match taken {
+        Taken::Lists => command.args(words),
+        Taken::Everything => command,
+    };
+    let unsquashfs = few(unsquashfs, vec!["-no-xattrs"])
+        .arg("-offset")
         .arg(offset.to_string())
         .arg("-dest")
         .path(to)
         .path(file)
-        .args(wanted().chain(NESTED.iter().copied()))
-        .accept(2)
+        .accept(2);
+    few(unsquashfs, wanted().chain(NESTED.iter().copied()).collect())
 }
 
-fn fsck_erofs(file: &Path, to: &Path) -> Invocation {
+fn fsck_erofs(file: &Path, to: &Path, taken: Taken) -> Invocation {
     // It takes out all or nothing.
     Invocation::new("fsck.erofs")
-        .arg("--no-preserve")
+        .arg(match taken {
+            Taken::Lists => "--no-preserve",
+            Taken::Everything => "--preserve",
+        })
         .option("--extract", to.display())
         .path(file)
 }
@@ -218,10 +236,15 @@ async fn run_debugfs(
     image: &IsoImage,
     file: &Path,
     to: &Path,
+    taken: Taken,
 ) -> Result<(), InspectError> {
     let mut commands = String::new();
     let mut dirs = Vec::new();
-    for path in wanted() {
+    if taken == Taken::Everything {
+        commands = format!("rdump / \"{}\"\n", to.display());
+        dirs.push(to.to_owned());
+    }
+    for path in wanted().filter(|_| taken == Taken::Lists) {
         let target = to.join(path);
         let parent = target.parent().unwrap_or(to).to_owned();
         // A link is not followed, but copied as one; the folder is put where it was.
@@ -304,7 +327,13 @@ mod tests {
     #[test]
     fn takes_few_files_out_of_squashfs_and_reads_it_in_place() {
         assert_eq!(
-            unsquashfs(Path::new("/i/a.iso"), 75776, Path::new("/t/root")).to_string(),
+            unsquashfs(
+                Path::new("/i/a.iso"),
+                75776,
+                Path::new("/t/root"),
+                Taken::Lists
+            )
+            .to_string(),
             "unsquashfs -no-progress -quiet -no-xattrs -offset 75776 -dest /t/root /i/a.iso \
              usr/lib/sysimage/rpm var/lib/rpm root/lorax-packages.log etc/os-release \
              usr/lib/os-release LiveOS/rootfs.img LiveOS/ext3fs.img"

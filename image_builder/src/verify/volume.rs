@@ -71,7 +71,7 @@ fn parse(sector: &[u8], size: u64) -> Option<(Volume, u64)> {
 }
 
 /// `ISO MD5SUM = 65f2...;SKIPSECTORS = 15;...`
-fn implanted_md5(application_area: &str) -> Option<String> {
+pub(super) fn implanted_md5(application_area: &str) -> Option<String> {
     application_area.split(';').find_map(|field| {
         let sum = field.trim().strip_prefix("ISO MD5SUM = ")?;
         (sum.len() == 32).then(|| sum.to_owned())

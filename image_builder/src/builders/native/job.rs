@@ -158,6 +158,7 @@ impl<'a> Job<'a> {
     pub(super) fn pack(&self) -> Invocation {
         root_image::invocation(
             &self.layout,
+            self.plan.arch,
             self.plan.rootfs,
             self.plan.compression,
             self.plan.processors,
