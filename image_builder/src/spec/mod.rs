@@ -91,5 +91,6 @@ pub use stage::{Stage, Stages};
 pub use timeout::Timeout;
 pub use trust::Trust;
 pub use value::ValueError;
+pub(crate) use text::label;
 #[cfg(any(feature = "ftp", feature = "sftp"))]
 pub(crate) use value::on_one_line;
