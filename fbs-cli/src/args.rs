@@ -414,7 +414,10 @@ pub(crate) struct Respin {
     #[arg(long, value_name = "RPM", num_args = 1..)]
     pub(crate) updates: Vec<PathBuf>,
     /// The builds of a repository on the ISO that the installer installs from
-    #[command(flatten, next_help_heading = "A repository on the ISO, for the system that is installed")]
+    #[command(
+        flatten,
+        next_help_heading = "A repository on the ISO, for the system that is installed"
+    )]
     pub(crate) builds: BuildArgs,
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,

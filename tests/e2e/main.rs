@@ -12,6 +12,7 @@ mod koji_builds;
 mod live_image;
 mod logs;
 mod notification;
+mod respin;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;

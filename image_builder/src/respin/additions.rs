@@ -40,7 +40,9 @@ impl Additions {
                 problem,
             };
             // A link that is named is followed, but keeps its name.
-            let source = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
+            let source = path
+                .canonicalize()
+                .map_err(|error| wrong(error.to_string()))?;
             let name = path.file_name().or_else(|| source.file_name());
             let name = name
                 .and_then(|name| name.to_str())
@@ -111,7 +113,10 @@ impl Additions {
             for entry in entries {
                 let name = entry.file_name();
                 let name = name.to_str().ok_or_else(|| {
-                    wrong(format!("the name of {} is not UTF-8", entry.path().display()))
+                    wrong(format!(
+                        "the name of {} is not UTF-8",
+                        entry.path().display()
+                    ))
                 })?;
                 let below = format!("{to}/{name}");
                 self.add(named, &entry.path(), &below, medium, reserved)?;
@@ -127,6 +132,7 @@ impl Additions {
         self.maps.push(Map {
             from: source.to_owned(),
             to: to.to_owned(),
+            replaces: there && !is_folder,
         });
         Ok(())
     }

@@ -104,7 +104,9 @@ pub fn edit(dialect: Dialect, text: &str, edit: &Edit) -> Edited {
         match arguments(dialect, line) {
             Some(places) => {
                 edited.kernel_lines += 1;
-                edited.text.push_str(&kernel_line(dialect, line, &places, edit));
+                edited
+                    .text
+                    .push_str(&kernel_line(dialect, line, &places, edit));
             }
             None => edited.text.push_str(line),
         }
@@ -327,7 +329,10 @@ pub(super) fn forms(label: &str) -> Vec<String> {
 /// The label as it stands in a kernel argument.
 #[must_use]
 pub fn in_argument(label: &str) -> String {
-    forms(label).get(1).cloned().unwrap_or_else(|| label.to_owned())
+    forms(label)
+        .get(1)
+        .cloned()
+        .unwrap_or_else(|| label.to_owned())
 }
 
 #[cfg(test)]
@@ -399,7 +404,10 @@ mod tests {
             label: None,
         };
         let edited = edit(Dialect::Grub, "linux /v a \\\n  b c\nboot\n", &change);
-        assert_eq!((edited.kernel_lines, edited.text.matches("new").count()), (1, 1));
+        assert_eq!(
+            (edited.kernel_lines, edited.text.matches("new").count()),
+            (1, 1)
+        );
         assert_eq!(edited.text, "linux /v a c new\nboot\n");
     }
 
@@ -413,7 +421,11 @@ mod tests {
         };
         let edited = edit(Dialect::Syslinux, text, &change);
         assert_eq!(edited.kernel_lines, 1);
-        assert!(edited.text.contains("APPEND initrd=initrd.img quiet \"a=b c\"\n"));
+        assert!(
+            edited
+                .text
+                .contains("APPEND initrd=initrd.img quiet \"a=b c\"\n")
+        );
         assert!(edited.text.ends_with("append -\n"));
     }
 
@@ -442,7 +454,10 @@ mod tests {
             b=hd:LABEL=Fedora\\\\x2020\\\\x20x:/k\n";
         let (new, count) = relabel(text, "Fedora 20 x", "F");
         assert_eq!(count, 3);
-        assert_eq!(new, "search -l 'F'\nlinux /v root=live:LABEL=F b=hd:LABEL=F:/k\n");
+        assert_eq!(
+            new,
+            "search -l 'F'\nlinux /v root=live:LABEL=F b=hd:LABEL=F:/k\n"
+        );
         assert_eq!(in_argument("Fedora 20"), "Fedora\\x2020");
         assert_eq!(in_argument("Fedora-20"), "Fedora-20");
     }
@@ -468,7 +483,14 @@ mod tests {
             kernel vmlinuz\nappend initrd=one,two quiet\n";
         assert_eq!(
             loaded(text),
-            ["a/vmlinuz", "a/initrd.img", "b/microcode", "vmlinuz", "one", "two"]
+            [
+                "a/vmlinuz",
+                "a/initrd.img",
+                "b/microcode",
+                "vmlinuz",
+                "one",
+                "two"
+            ]
         );
     }
 }

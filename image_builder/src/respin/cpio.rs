@@ -40,7 +40,19 @@ impl<W: Write> Writer<W> {
         let name_size = u32::try_from(entry.path.len() + 1).map_err(io::Error::other)?;
         // Inode, mode, owner, group, links, time, size, device, device it stands for, name, check.
         let fields = [
-            self.inode, entry.mode, 0, 0, 1, entry.mtime, size, 0, 0, 0, 0, name_size, 0,
+            self.inode,
+            entry.mode,
+            0,
+            0,
+            1,
+            entry.mtime,
+            size,
+            0,
+            0,
+            0,
+            0,
+            name_size,
+            0,
         ];
         self.out.write_all(b"070701")?;
         for field in fields {
@@ -67,7 +79,8 @@ impl<W: Write> Writer<W> {
 
     /// Every part begins at a multiple of four.
     fn pad(&mut self, written: usize) -> io::Result<()> {
-        self.out.write_all(&[0; 3][..written.next_multiple_of(4) - written])
+        self.out
+            .write_all(&[0; 3][..written.next_multiple_of(4) - written])
     }
 }
 
@@ -93,6 +106,10 @@ mod tests {
         assert_eq!(&bytes[116..124], b"hello\0\0\0");
         assert_eq!(&bytes[124..130], b"070701");
         assert_eq!(bytes.len() % 4, 0);
-        assert!(bytes.windows(TRAILER.len()).any(|at| at == TRAILER.as_bytes()));
+        assert!(
+            bytes
+                .windows(TRAILER.len())
+                .any(|at| at == TRAILER.as_bytes())
+        );
     }
 }

@@ -176,6 +176,7 @@ impl StageError for RespinError {
             Self::Image(InspectError::NotIso { .. } | InspectError::Truncated { .. }) => {
                 ErrorKind::Usage
             }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Usage,
             Self::Image(error) => error.kind(),
             Self::Kickstart(error) => error.kind(),
             Self::Side(error) => error.kind(),
@@ -213,7 +214,9 @@ impl StageError for RespinError {
             }
             Self::NoModules { .. } => "`fbs doctor` says what to install; or leave --volid out",
             Self::Loader { .. } => "leave --volid out: the label stays, everything else is changed",
-            Self::Esp { .. } => "leave out what changes boot lines: --cmdline, --volid, --kickstart",
+            Self::Esp { .. } => {
+                "leave out what changes boot lines: --cmdline, --volid, --kickstart"
+            }
             Self::HasAlready { .. } => "start from the image that it was added to",
             Self::Package { .. } => {
                 "--updates replaces files of the running installer; packages for the system that \

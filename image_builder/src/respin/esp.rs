@@ -43,7 +43,11 @@ impl EspFiles {
     }
 
     /// The bytes of the file at `path`.
-    pub(super) async fn read(&self, ctx: &BuildContext, path: &str) -> Result<Vec<u8>, RespinError> {
+    pub(super) async fn read(
+        &self,
+        ctx: &BuildContext,
+        path: &str,
+    ) -> Result<Vec<u8>, RespinError> {
         let copy = self.work.join("from-esp");
         ctx.run(&copy_out(&self.image, path, &copy)).await?;
         std::fs::read(&copy).map_err(RespinError::io(&copy))
@@ -72,7 +76,10 @@ impl EspFiles {
 }
 
 /// Gives a file the time that files of the new image are to have.
-pub(super) fn set_time(path: &Path, time: Option<std::time::SystemTime>) -> Result<(), RespinError> {
+pub(super) fn set_time(
+    path: &Path,
+    time: Option<std::time::SystemTime>,
+) -> Result<(), RespinError> {
     let Some(time) = time else { return Ok(()) };
     let file = std::fs::File::options().write(true).open(path);
     file.and_then(|file| file.set_modified(time))
@@ -117,8 +124,14 @@ mod tests {
         let menu = dir.path().join("grub.cfg");
         std::fs::write(&menu, "old").unwrap();
         for command in [
-            Invocation::new("mkfs.vfat").args(["-C"]).path(&image).arg("512"),
-            Invocation::new("mmd").arg("-i").path(&image).args(["::EFI", "::EFI/BOOT"]),
+            Invocation::new("mkfs.vfat")
+                .args(["-C"])
+                .path(&image)
+                .arg("512"),
+            Invocation::new("mmd")
+                .arg("-i")
+                .path(&image)
+                .args(["::EFI", "::EFI/BOOT"]),
             copy_in(&image, &menu, "EFI/BOOT/grub.cfg"),
         ] {
             ctx.run(&command).await.unwrap();
@@ -130,7 +143,9 @@ mod tests {
         esp.replace(&ctx, &esp.paths[0], &long, None).await.unwrap();
         assert_eq!(esp.read(&ctx, "EFI/BOOT/grub.cfg").await.unwrap(), long);
         // More than there is room for.
-        let error = esp.replace(&ctx, &esp.paths[0], &vec![0; 1 << 20], None).await;
+        let error = esp
+            .replace(&ctx, &esp.paths[0], &vec![0; 1 << 20], None)
+            .await;
         assert!(error.is_err());
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Medium {
     pub(super) menus: BTreeMap<String, String>,
     /// The UEFI partition, if the image boots by UEFI.
     pub(super) esp: Option<Esp>,
+    /// The commands by which xorriso makes what the image boots by, one after the other.
+    pub(super) boot: Vec<String>,
     /// Whether Windows' tree of names is on it, too.
     pub(super) joliet: bool,
     /// What `.discinfo` says.
@@ -62,6 +64,7 @@ impl Medium {
         let mut medium = Self {
             paths: parse_paths(&report),
             esp: parse_esp(&report),
+            boot: parse_boot(&report),
             joliet: has_joliet(&image.path).map_err(RespinError::io(path))?,
             menus: BTreeMap::new(),
             arch: None,
@@ -110,7 +113,11 @@ impl Medium {
         below.iter().any(|folder| lower.starts_with(folder))
             || known.contains(&lower.as_str())
             || Dialect::of(path).is_some()
-            || self.image.boot_entries.iter().any(|entry| entry.path.as_deref() == Some(path))
+            || self
+                .image
+                .boot_entries
+                .iter()
+                .any(|entry| entry.path.as_deref() == Some(path))
             || self.menus.iter().any(|(menu, text)| {
                 let beside = menu.rsplit_once('/').map_or("", |(folder, _)| folder);
                 boot_config::loaded(text)
@@ -121,7 +128,9 @@ impl Medium {
 
     /// Whether a kernel line of the image starts anaconda, which alone knows `inst.` arguments.
     pub(super) fn starts_installer(&self) -> bool {
-        self.menus.values().any(|text| text.contains("inst.stage2") || text.contains("inst.repo"))
+        self.menus
+            .values()
+            .any(|text| text.contains("inst.stage2") || text.contains("inst.repo"))
             || self.has("images/install.img")
     }
 
@@ -135,11 +144,16 @@ impl Medium {
         let mut loaders = Vec::new();
         for entry in &self.image.entries {
             let is_efi = entry.path.to_ascii_lowercase().ends_with(".efi");
-            let is_esp = self.esp.as_ref().is_some_and(|esp| {
-                esp.place == EspPlace::File(entry.path.clone())
-            });
+            let is_esp = self
+                .esp
+                .as_ref()
+                .is_some_and(|esp| esp.place == EspPlace::File(entry.path.clone()));
             if (is_efi || started(&entry.path)) && !is_esp && entry.size() <= LARGEST_LOADER {
-                let bytes = self.image.read(entry, 0, LARGEST_LOADER).await.map_err(cancelled)?;
+                let bytes = self
+                    .image
+                    .read(entry, 0, LARGEST_LOADER)
+                    .await
+                    .map_err(cancelled)?;
                 loaders.push((entry.path.clone(), bytes));
             }
         }
@@ -170,6 +184,7 @@ fn listing(path: &Path) -> Invocation {
         .args(["-no_rc", "-indev"])
         .arg(format!("stdio:{}", path.display()))
         .args(["-report_el_torito", "plain", "-report_system_area", "plain"])
+        .args(["-report_el_torito", "cmd"])
         .args(["-find", "/"])
 }
 
@@ -195,7 +210,24 @@ fn has_joliet(path: &Path) -> std::io::Result<bool> {
 fn parse_paths(report: &[String]) -> BTreeSet<String> {
     let quoted = report.iter().filter(|line| line.starts_with("'/"));
     quoted
-        .filter_map(|line| Some(shlex::split(line)?.pop()?.trim_start_matches('/').to_owned()))
+        .filter_map(|line| {
+            Some(
+                shlex::split(line)?
+                    .pop()?
+                    .trim_start_matches('/')
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// `-boot_image grub bin_path='/images/eltorito.img'`. The label is not a matter of booting.
+fn parse_boot(report: &[String]) -> Vec<String> {
+    let commands = report.iter().filter(|line| line.starts_with('-'));
+    let commands = commands.filter(|line| !line.starts_with("-volid "));
+    commands
+        .filter_map(|line| shlex::split(line))
+        .flatten()
         .collect()
 }
 
@@ -222,14 +254,18 @@ fn parse_esp(report: &[String]) -> Option<Esp> {
     let path = report.iter().find_map(|line| {
         let rest = line.strip_prefix("El Torito img path :")?.trim();
         let (of, path) = rest.split_once(char::is_whitespace)?;
-        (of == number).then(|| shlex::split(path.trim())?.pop()).flatten()
+        (of == number)
+            .then(|| shlex::split(path.trim())?.pop())
+            .flatten()
     });
     // Both count blocks of 512 bytes.
     let gpt = rows("GPT start and size :").map(|row| (row.first().cloned(), row.get(1).cloned()));
     let mbr = rows("MBR partition      :").map(|row| (row.first().cloned(), row.get(3).cloned()));
     let partition = gpt.chain(mbr).find_map(|(number, start)| {
         let start: u64 = start?.parse().ok()?;
-        (start * 512 == lba * SECTOR).then(|| number?.parse().ok()).flatten()
+        (start * 512 == lba * SECTOR)
+            .then(|| number?.parse().ok())
+            .flatten()
     });
     Some(Esp {
         start: lba * SECTOR,
@@ -276,12 +312,34 @@ El Torito img path :   2  '/images/efi boot.img'";
         assert_eq!(esp.place, EspPlace::File("images/efi boot.img".into()));
         let alone = text.lines().next().unwrap();
         assert_eq!(parse_esp(&lines(alone)).unwrap().place, EspPlace::Hidden);
-        assert_eq!(parse_esp(&lines("El Torito boot img : 1 BIOS y none 0 0 4 79")), None);
+        assert_eq!(
+            parse_esp(&lines("El Torito boot img : 1 BIOS y none 0 0 4 79")),
+            None
+        );
+    }
+
+    #[test]
+    fn what_the_image_boots_by_can_be_made_again() {
+        let report = lines(
+            "El Torito cat path : /boot.catalog\n-volid 'F 43'\n\
+             -boot_image grub bin_path='/images/el torito.img'\n-boot_image any next",
+        );
+        let words = [
+            "-boot_image",
+            "grub",
+            "bin_path=/images/el torito.img",
+            "-boot_image",
+            "any",
+            "next",
+        ];
+        assert_eq!(parse_boot(&report), words);
     }
 
     #[test]
     fn names_are_unquoted() {
-        let paths = parse_paths(&lines("'/'\n'/it'\"'\"'s, a'\nVolume id : 'x'\n'/EFI/BOOT'"));
+        let paths = parse_paths(&lines(
+            "'/'\n'/it'\"'\"'s, a'\nVolume id : 'x'\n'/EFI/BOOT'",
+        ));
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         assert_eq!(paths, ["", "EFI/BOOT", "it's, a"]);
     }

@@ -73,7 +73,9 @@ fn still_named<'a>(text: &'a str, old: &str, new: &str) -> Vec<&'a str> {
     let lines = text.lines().map(str::trim);
     let named = lines.filter(|line| line.replace(new, "").contains(old));
     // A short label is a word like another.
-    named.filter(|line| old.len() > 3 && !is_title(line) && !line.starts_with('#')).collect()
+    named
+        .filter(|line| old.len() > 3 && !is_title(line) && !line.starts_with('#'))
+        .collect()
 }
 
 #[cfg(test)]
@@ -82,8 +84,12 @@ mod tests {
 
     #[test]
     fn what_could_be_a_label_is_pointed_out() {
-        let text = "menuentry 'F-43-x' {\n set medium=F-43-x\n linux /v a=LABEL=F-43-x2\n# F-43-x\n}";
-        assert_eq!(still_named(text, "F-43-x", "F-43-x2"), ["set medium=F-43-x"]);
+        let text =
+            "menuentry 'F-43-x' {\n set medium=F-43-x\n linux /v a=LABEL=F-43-x2\n# F-43-x\n}";
+        assert_eq!(
+            still_named(text, "F-43-x", "F-43-x2"),
+            ["set medium=F-43-x"]
+        );
         assert_eq!(still_named(text, "F-4", "QA"), [] as [&str; 0]);
     }
 }

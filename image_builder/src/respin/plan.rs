@@ -16,6 +16,8 @@ pub struct Map {
     pub from: PathBuf,
     /// Its path on the image, without a leading slash.
     pub to: String,
+    /// Whether a file of the image is replaced.
+    pub replaces: bool,
 }
 
 /// Everything that is decided about the new image before it is written.
@@ -31,6 +33,8 @@ pub struct RespinPlan {
     pub maps: Vec<Map>,
     /// The number of the partition that is replaced as the UEFI partition, and its new content.
     pub esp: Option<(u32, PathBuf)>,
+    /// The commands by which xorriso makes what the image boots by, as it says itself of the image.
+    pub boot: Vec<String>,
     /// Whether it gets a tree of names for Windows.
     pub joliet: bool,
     /// The time of everything new, in seconds since 1970.
@@ -44,6 +48,7 @@ impl RespinPlan {
             EspPlace::File(path) => self.maps.push(Map {
                 from: with,
                 to: path.clone(),
+                replaces: true,
             }),
             EspPlace::Partition(number) => self.esp = Some((*number, with)),
             EspPlace::Hidden => {
@@ -53,14 +58,20 @@ impl RespinPlan {
         Ok(())
     }
 
-    /// xorriso, which writes the new image to the pipe: what the image boots by is made as it was
-    /// (`replay`), whatever that was.
+    /// xorriso, which writes the new image to the pipe: what the image boots by is made as it was,
+    /// whatever that was.
     #[must_use]
     pub fn invocation(&self) -> Invocation {
         // -no_rc: the host's start-up files must not change what is written. xorriso looks whether
         // it is done as often as it reports.
         let mut xorriso = Invocation::new("xorriso")
-            .args(["-no_rc", "-pacifier", "interval=0.1", "-iso_rr_pattern", "off"])
+            .args([
+                "-no_rc",
+                "-pacifier",
+                "interval=0.1",
+                "-iso_rr_pattern",
+                "off",
+            ])
             .arg("-indev")
             .arg(format!("stdio:{}", self.image.display()))
             .arg("-outdev")
@@ -73,12 +84,19 @@ impl RespinPlan {
             xorriso = xorriso.args(["-volid", label]);
         }
         for map in &self.maps {
-            xorriso = xorriso.arg("-map").path(&map.from).arg(format!("/{}", map.to));
+            let command = if map.replaces { "-update" } else { "-map" };
+            xorriso = xorriso
+                .arg(command)
+                .path(&map.from)
+                .arg(format!("/{}", map.to));
         }
         let targets: Vec<String> = self.maps.iter().map(|map| format!("/{}", map.to)).collect();
         let on_all = |xorriso: Invocation, command: &[&str]| match targets.is_empty() {
             true => xorriso,
-            false => xorriso.args(command.iter().copied()).args(&targets).arg("--"),
+            false => xorriso
+                .args(command.iter().copied())
+                .args(&targets)
+                .arg("--"),
         };
         xorriso = on_all(xorriso, &["-chown_r", "0"]);
         xorriso = on_all(xorriso, &["-chgrp_r", "0"]);
@@ -88,7 +106,11 @@ impl RespinPlan {
             xorriso = on_all(xorriso, &["-alter_date_r", "c", &time]);
             xorriso = xorriso.env("SOURCE_DATE_EPOCH", epoch.to_string());
         }
-        xorriso = xorriso.args(["-boot_image", "any", "replay"]);
+        // What `-boot_image any replay` does, which must come before files are replaced, and would
+        // then keep the boot images that were there.
+        xorriso = xorriso
+            .args(["-boot_image", "any", "discard"])
+            .args(&self.boot);
         if let Some((number, esp)) = &self.esp {
             xorriso = xorriso
                 .args(["-append_partition", &number.to_string(), ESP_TYPE])
@@ -109,6 +131,7 @@ mod tests {
             label: None,
             maps: Vec::new(),
             esp: None,
+            boot: vec!["-boot_image".into(), "any".into(), "cat_path=/c".into()],
             joliet: false,
             epoch: None,
         }
@@ -123,23 +146,26 @@ mod tests {
         assert_eq!(
             plan.invocation().to_string(),
             "xorriso -no_rc -pacifier interval=0.1 -iso_rr_pattern off -indev stdio:/a.iso \
-             -outdev stdio:/w/pipe -padding included -volid QA -boot_image any replay"
+             -outdev stdio:/w/pipe -padding included -volid QA -boot_image any discard \
+             -boot_image any cat_path=/c"
         );
     }
 
     #[test]
     fn files_and_the_uefi_partition() {
-        let map = |from: &str, to: &str| Map {
+        let map = |from: &str, to: &str, replaces: bool| Map {
             from: from.into(),
             to: to.into(),
+            replaces,
         };
         let mut plan = RespinPlan {
-            maps: vec![map("/x/a b", "a b")],
+            maps: vec![map("/x/a b", "a b", false)],
             joliet: true,
             epoch: Some(7),
             ..plan()
         };
-        plan.replace_esp(&EspPlace::Partition(2), "/w/esp".into()).unwrap();
+        plan.replace_esp(&EspPlace::Partition(2), "/w/esp".into())
+            .unwrap();
         assert_eq!(
             plan.invocation().to_string(),
             "SOURCE_DATE_EPOCH=7 xorriso -no_rc -pacifier interval=0.1 -iso_rr_pattern off \
@@ -147,11 +173,18 @@ mod tests {
              -joliet on -compliance joliet_long_names \
              -map '/x/a b' '/a b' -chown_r 0 '/a b' -- -chgrp_r 0 '/a b' -- \
              -alter_date_r b-c =7 '/a b' -- -alter_date_r c =7 '/a b' -- \
-             -boot_image any replay \
+             -boot_image any discard -boot_image any cat_path=/c \
              -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B /w/esp"
         );
-        plan.replace_esp(&EspPlace::File("images/efiboot.img".into()), "/w/esp".into()).unwrap();
-        assert_eq!(plan.maps[1], map("/w/esp", "images/efiboot.img"));
-        assert!(plan.replace_esp(&EspPlace::Hidden, "/w/esp".into()).is_err());
+        plan.replace_esp(
+            &EspPlace::File("images/efiboot.img".into()),
+            "/w/esp".into(),
+        )
+        .unwrap();
+        assert_eq!(plan.maps[1], map("/w/esp", "images/efiboot.img", true));
+        assert!(
+            plan.replace_esp(&EspPlace::Hidden, "/w/esp".into())
+                .is_err()
+        );
     }
 }

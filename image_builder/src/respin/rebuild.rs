@@ -79,7 +79,10 @@ pub(super) async fn relabel(
         } else if is_bios && platform.bios.is_some() {
             Ok(made.eltorito.clone())
         } else {
-            Err(cannot(path, "it is neither of the loaders that this program makes"))
+            Err(cannot(
+                path,
+                "it is neither of the loaders that this program makes",
+            ))
         }
     };
     let mut rebuilt = Rebuilt::default();
@@ -112,8 +115,10 @@ async fn esp_read(
 
 /// The platform whose UEFI loader is among `paths`.
 fn platform_of<'a>(mut paths: impl Iterator<Item = &'a String>) -> Option<Platform> {
-    let platforms: Vec<Platform> =
-        Arch::ALL.iter().filter_map(|arch| bootloader::platform(*arch)).collect();
+    let platforms: Vec<Platform> = Arch::ALL
+        .iter()
+        .filter_map(|arch| bootloader::platform(*arch))
+        .collect();
     paths.find_map(|path| {
         let name = path.rsplit('/').next()?;
         let same = |platform: &&Platform| platform.efi_file.eq_ignore_ascii_case(name);
@@ -145,7 +150,10 @@ async fn make(
         .map_err(RespinError::io(&files.early_config))?;
     // The others make a UEFI partition, which the image has.
     let commands = bootloader::invocations(mkimage, &layout, platform);
-    for command in commands.iter().filter(|command| command.program == **mkimage) {
+    for command in commands
+        .iter()
+        .filter(|command| command.program == **mkimage)
+    {
         ctx.run(command).await?;
     }
     let made = [Some(&files.efi), platform.bios.map(|_| &files.eltorito)];

@@ -130,6 +130,9 @@ mod tests {
         assert!(text.ends_with("files         notes\n  /notes\n  limit: none is installed\n"));
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["changes"][0]["kind"], "files");
-        assert_eq!(serde_json::from_value::<RespinReport>(json).unwrap(), report);
+        assert_eq!(
+            serde_json::from_value::<RespinReport>(json).unwrap(),
+            report
+        );
     }
 }

@@ -103,7 +103,11 @@ impl RespinRequest {
             (self.builds.is_some(), REPOSITORY),
             (!self.updates.is_empty(), super::UPDATES_IMAGE),
         ];
-        taken.into_iter().filter(|(is, _)| *is).map(|(_, path)| path).collect()
+        taken
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, path)| path)
+            .collect()
     }
 }
 
@@ -117,9 +121,21 @@ mod tests {
         assert!(matches!(empty.check(), Err(RespinError::NothingToDo)));
         let mut request = empty;
         request.label = Some("a b".into());
-        assert!(request.check().unwrap_err().to_string().contains("cannot be part of a label"));
+        assert!(
+            request
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("cannot be part of a label")
+        );
         request.label = Some("x".repeat(33));
-        assert!(request.check().unwrap_err().to_string().contains("longer than 32"));
+        assert!(
+            request
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("longer than 32")
+        );
         request.label = Some("QA".into());
         request.remove_arguments = vec!["quiet".into(), "a=b".into()];
         assert!(request.check().unwrap_err().to_string().contains("\"a=b\""));

@@ -81,7 +81,10 @@ impl<'a> Run<'a> {
     ) -> Result<RespinReport, RespinError> {
         let mut run = ctx.stage(Stage::Check, Self::check(ctx, request)).await?;
         let side = match &request.builds {
-            Some(_) => Some(ctx.stage(Stage::SideRepository, run.side_repository()).await?),
+            Some(_) => Some(
+                ctx.stage(Stage::SideRepository, run.side_repository())
+                    .await?,
+            ),
             None => None,
         };
         let (written, image) = ctx.stage(Stage::Iso, run.write(side.as_ref())).await?;
@@ -89,7 +92,10 @@ impl<'a> Run<'a> {
             version: VERSION,
             image,
             source: run.medium.image.path.clone(),
-            label: request.label.clone().unwrap_or_else(|| run.medium.label().to_owned()),
+            label: request
+                .label
+                .clone()
+                .unwrap_or_else(|| run.medium.label().to_owned()),
             size: written.size,
             source_size: run.medium.image.volume.size,
             sha256: written.sha256,
@@ -131,7 +137,9 @@ impl<'a> Run<'a> {
                 needed_mib: Some(needed.div_ceil(1024 * 1024)),
             });
         }
-        let work = tempfile::Builder::new().prefix(".fbs-respin-").tempdir_in(&folder);
+        let work = tempfile::Builder::new()
+            .prefix(".fbs-respin-")
+            .tempdir_in(&folder);
         Ok(Self {
             ctx,
             request,
@@ -165,15 +173,17 @@ impl<'a> Run<'a> {
         &mut self,
         side: Option<&SideRepository>,
     ) -> Result<(stream::Written, PathBuf), RespinError> {
-        let time = self.request.epoch.map(|epoch| {
-            SystemTime::UNIX_EPOCH + Duration::from_secs(epoch)
-        });
+        let time = self
+            .request
+            .epoch
+            .map(|epoch| SystemTime::UNIX_EPOCH + Duration::from_secs(epoch));
         let mut plan = RespinPlan {
             image: self.medium.image.path.clone(),
             pipe: self.work.path().join("pipe"),
             label: self.request.label.clone(),
             maps: Vec::new(),
             esp: None,
+            boot: self.medium.boot.clone(),
             joliet: self.medium.joliet,
             epoch: self.request.epoch,
         };
@@ -189,12 +199,23 @@ impl<'a> Run<'a> {
         // Deleted when dropped, and never put over a file that came in the meantime.
         let image = TempPath::try_from_path(&image).map_err(RespinError::io(&image))?;
         self.boots_as_before(&image).await?;
-        let out = std::path::absolute(&self.request.out).map_err(RespinError::io(&self.request.out))?;
-        image.persist_noclobber(&out).map_err(|failed| match failed.error.kind() {
-            std::io::ErrorKind::AlreadyExists => RespinError::Exists(out.clone()),
-            _ => RespinError::io(&out)(failed.error),
-        })?;
+        let out =
+            std::path::absolute(&self.request.out).map_err(RespinError::io(&self.request.out))?;
+        image
+            .persist_noclobber(&out)
+            .map_err(|failed| match failed.error.kind() {
+                std::io::ErrorKind::AlreadyExists => RespinError::Exists(out.clone()),
+                _ => RespinError::io(&out)(failed.error),
+            })?;
         Ok((written, out))
+    }
+
+    fn map(&self, from: PathBuf, to: &str) -> Map {
+        Map {
+            from,
+            replaces: self.medium.has(to),
+            to: to.to_owned(),
+        }
     }
 
     fn add_files(&mut self, plan: &mut RespinPlan) {
@@ -208,7 +229,9 @@ impl<'a> Run<'a> {
                 .to_owned(),
         ];
         for path in &self.additions.replaced {
-            self.ctx.events.warn(format!("/{path} of the image is replaced"));
+            self.ctx
+                .events
+                .warn(format!("/{path} of the image is replaced"));
             limits.push(format!("/{path} of the image was replaced"));
         }
         self.changes.push(Change {
@@ -233,10 +256,7 @@ impl<'a> Run<'a> {
             limits.push(format!("/{KICKSTART} of the image was replaced"));
         }
         self.needs_installer(&mut limits, "inst.ks");
-        plan.maps.push(Map {
-            from: file,
-            to: KICKSTART.to_owned(),
-        });
+        plan.maps.push(self.map(file, KICKSTART));
         self.changes.push(Change {
             kind: ChangeKind::Kickstart,
             what: format!("{}, with what it includes", self.kickstart_name()),
@@ -260,9 +280,9 @@ impl<'a> Run<'a> {
         let (out, cancel) = (file.clone(), self.ctx.cancel.clone());
         let mtime = u32::try_from(self.request.epoch.unwrap_or(0)).unwrap_or(u32::MAX);
         let pack = move || updates::pack(&rpms, arch, mtime, &out, &cancel);
-        let packed = spawn_blocking(pack).await.unwrap_or_else(|panic| {
-            Err(RespinError::io(&file)(std::io::Error::other(panic)))
-        })?;
+        let packed = spawn_blocking(pack)
+            .await
+            .unwrap_or_else(|panic| Err(RespinError::io(&file)(std::io::Error::other(panic))))?;
         let mut limits: Vec<String> = [
             "files only: no scriptlet runs, the package database does not know of them, and \
              files that a package no longer has stay",
@@ -274,10 +294,7 @@ impl<'a> Run<'a> {
         .into();
         limits.extend(packed.limits);
         self.needs_installer(&mut limits, UPDATES_IMAGE);
-        plan.maps.push(Map {
-            from: file,
-            to: UPDATES_IMAGE.to_owned(),
-        });
+        plan.maps.push(self.map(file, UPDATES_IMAGE));
         self.changes.push(Change {
             kind: ChangeKind::Updates,
             what: format!("{} files of {}", packed.files, packed.packages.join(", ")),
@@ -298,10 +315,7 @@ impl<'a> Run<'a> {
         .map(str::to_owned)
         .into();
         self.needs_installer(&mut limits, "inst.addrepo");
-        plan.maps.push(Map {
-            from: side.dir.clone(),
-            to: REPOSITORY.to_owned(),
-        });
+        plan.maps.push(self.map(side.dir.clone(), REPOSITORY));
         let builds: Vec<String> = side.choice.builds.iter().map(ToString::to_string).collect();
         let mut files: Vec<String> = (side.choice.rpms.iter())
             .map(|rpm| format!("{REPOSITORY}/{}", rpm.file_name))
@@ -388,8 +402,7 @@ impl<'a> Run<'a> {
             None => rebuild::Rebuilt::default(),
         };
         for (from, to) in changed.files.iter().chain(&rebuilt.files) {
-            let (from, to) = (from.clone(), to.clone());
-            plan.maps.push(Map { from, to });
+            plan.maps.push(self.map(from.clone(), to));
         }
         if let (Some(partition), Some(esp)) = (&partition, &esp)
             && !(changed.in_esp.is_empty() && rebuilt.in_esp.is_empty())
@@ -406,7 +419,10 @@ impl<'a> Run<'a> {
 
     fn report_boot(&mut self, edit: &Edit, changed: &menus::Changed, rebuilt: &rebuild::Rebuilt) {
         let in_esp = |paths: &[String]| -> Vec<String> {
-            paths.iter().map(|path| format!("[UEFI partition]/{path}")).collect()
+            paths
+                .iter()
+                .map(|path| format!("[UEFI partition]/{path}"))
+                .collect()
         };
         let mut menus: Vec<String> = changed.files.iter().map(|(_, path)| path.clone()).collect();
         menus.extend(in_esp(&changed.in_esp));
@@ -420,7 +436,11 @@ impl<'a> Run<'a> {
             }
             self.changes.push(Change {
                 kind: ChangeKind::CommandLine,
-                what: format!("{}, in {} kernel lines", what.join("; "), changed.kernel_lines),
+                what: format!(
+                    "{}, in {} kernel lines",
+                    what.join("; "),
+                    changed.kernel_lines
+                ),
                 files: menus.clone(),
                 limits: vec![
                     "only the menus of the image: a machine that is booted over the network has \
@@ -453,11 +473,18 @@ impl<'a> Run<'a> {
     /// Where `.treeinfo` has the checksum of a file that is another now, it gets the new one.
     async fn keep_treeinfo_true(&self, plan: &mut RespinPlan) -> Result<(), RespinError> {
         const TREEINFO: &str = ".treeinfo";
-        let text = self.medium.image.text(TREEINFO).await.map_err(medium::cancelled)?;
+        let text = self
+            .medium
+            .image
+            .text(TREEINFO)
+            .await
+            .map_err(medium::cancelled)?;
         let Some(mut text) = text else { return Ok(()) };
         let mut changed = false;
         for map in plan.maps.iter().filter(|map| map.from.is_file()) {
-            let sum = sha256_file(&map.from).await.map_err(RespinError::io(&map.from))?;
+            let sum = sha256_file(&map.from)
+                .await
+                .map_err(RespinError::io(&map.from))?;
             if let Some(new) = treeinfo::with_checksum(&text, &map.to, &sum) {
                 (text, changed) = (new, true);
             }
@@ -465,21 +492,19 @@ impl<'a> Run<'a> {
         if changed {
             let file = self.work.path().join("treeinfo");
             std::fs::write(&file, text).map_err(RespinError::io(&file))?;
-            plan.maps.push(Map {
-                from: file,
-                to: TREEINFO.to_owned(),
-            });
+            plan.maps.push(self.map(file, TREEINFO));
         }
         Ok(())
     }
 
     /// Reads the boot catalog of the new image back: xorriso may end well without one.
     async fn boots_as_before(&self, image: &Path) -> Result<(), RespinError> {
-        let new = IsoImage::open(self.ctx, image).await.map_err(medium::cancelled)?;
+        let new = IsoImage::open(self.ctx, image)
+            .await
+            .map_err(medium::cancelled)?;
         let entries = |entries: &[BootEntry]| -> Vec<(String, bool, Option<String>)> {
-            let parts = |entry: &BootEntry| {
-                (entry.platform.clone(), entry.bootable, entry.path.clone())
-            };
+            let parts =
+                |entry: &BootEntry| (entry.platform.clone(), entry.bootable, entry.path.clone());
             entries.iter().map(parts).collect()
         };
         if entries(&new.boot_entries) == entries(&self.medium.image.boot_entries) {

@@ -56,7 +56,11 @@ pub(super) async fn write(
     // A small pipe works as well, if slower.
     let size = nix::fcntl::FcntlArg::F_SETPIPE_SZ(i32::try_from(CHUNK).unwrap_or(i32::MAX));
     let _ = nix::fcntl::fcntl(&receiver, size);
-    let file = File::options().read(true).write(true).create_new(true).open(out);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(out);
     let file = file.map_err(RespinError::io(out))?;
 
     let ended = CancellationToken::new();
@@ -200,10 +204,14 @@ mod tests {
     async fn of(script: &str) -> Result<Written, RespinError> {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
-        let sh = Invocation::new("sh")
-            .args(["-c", script, "sh"])
-            .path(&pipe);
-        write(&BuildContext::default(), &sh, &pipe, &dir.path().join("out.iso")).await
+        let sh = Invocation::new("sh").args(["-c", script, "sh"]).path(&pipe);
+        write(
+            &BuildContext::default(),
+            &sh,
+            &pipe,
+            &dir.path().join("out.iso"),
+        )
+        .await
     }
 
     #[tokio::test]
@@ -211,15 +219,24 @@ mod tests {
         let error = of("echo no such drive >&2; exit 5").await.unwrap_err();
         assert!(error.to_string().contains("no such drive"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Failed);
-        let error = of("head -c 100000 /dev/zero > \"$1\"; exit 5").await.unwrap_err();
-        assert!(error.to_string().contains("exit status 5") || error.to_string().contains("no ISO image"), "{error}");
+        let error = of("head -c 100000 /dev/zero > \"$1\"; exit 5")
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("exit status 5")
+                || error.to_string().contains("no ISO image"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn a_writer_that_says_all_is_well_is_not_believed() {
         for (script, words) in [
             ("true", "no volume descriptor came"),
-            ("head -c 100000 /dev/zero > \"$1\"", "what came is no ISO image"),
+            (
+                "head -c 100000 /dev/zero > \"$1\"",
+                "what came is no ISO image",
+            ),
             (
                 "{ head -c 32768 /dev/zero; printf '\\001CD001'; head -c 74 /dev/zero; \
                  printf '\\144\\0\\0\\0'; head -c 4000 /dev/zero; } > \"$1\"",
@@ -232,7 +249,10 @@ mod tests {
             ),
         ] {
             let error = of(script).await.unwrap_err().to_string();
-            assert!(error.starts_with("xorriso ended well, but"), "{script}: {error}");
+            assert!(
+                error.starts_with("xorriso ended well, but"),
+                "{script}: {error}"
+            );
             assert!(error.contains(words), "{script}: {error}");
         }
     }

@@ -30,9 +30,18 @@ const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 /// Files that are used before the installer's root is there, with what they are.
 const TOO_EARLY: [(&str, &str); 4] = [
     ("boot/", "a file that is used before the installer runs"),
-    ("usr/lib/modules/", "a kernel module, for the kernel of the image is another"),
-    ("usr/lib/dracut/", "a part of an initramfs, which is not made anew"),
-    ("usr/lib/grub/", "a part of a boot loader, which is not made anew"),
+    (
+        "usr/lib/modules/",
+        "a kernel module, for the kernel of the image is another",
+    ),
+    (
+        "usr/lib/dracut/",
+        "a part of an initramfs, which is not made anew",
+    ),
+    (
+        "usr/lib/grub/",
+        "a part of a boot loader, which is not made anew",
+    ),
 ];
 
 /// What went into an updates image.
@@ -86,10 +95,11 @@ pub(super) fn pack(
     tree.complete(mtime)?;
     let io = |error| RespinError::io(out)(error);
     let file = BufWriter::new(File::create(out).map_err(io)?);
-    tree.write(file, cancel).map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => RespinError::Cancelled,
-        _ => io(error),
-    })?;
+    tree.write(file, cancel)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => RespinError::Cancelled,
+            _ => io(error),
+        })?;
     Ok(tree.packed)
 }
 
@@ -155,7 +165,9 @@ impl Tree {
                     owners.insert(owner.to_owned());
                 }
             }
-            capabilities |= entry.caps().is_some_and(|caps| !caps.is_empty() && caps != "=");
+            capabilities |= entry
+                .caps()
+                .is_some_and(|caps| !caps.is_empty() && caps != "=");
             let item = Item {
                 mode: u32::from(entry.mode().raw_mode()),
                 mtime: entry.modified_at().0,
@@ -173,7 +185,10 @@ impl Tree {
         if let Some(other) = self.items.get(&place) {
             let both_folders = other.is(FileType::Dir) && item.is(FileType::Dir);
             if !both_folders && (other.mode, &other.content) != (item.mode, &item.content) {
-                return Err(format!("/{place} is in {} and is another there", other.package));
+                return Err(format!(
+                    "/{place} is in {} and is another there",
+                    other.package
+                ));
             }
             return Ok(());
         }
@@ -197,11 +212,17 @@ impl Tree {
             ("%pretrans", metadata.get_pre_trans_script().is_ok()),
             ("%posttrans", metadata.get_post_trans_script().is_ok()),
         ];
-        let skipped: Vec<&str> =
-            scripts.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+        let skipped: Vec<&str> = scripts
+            .iter()
+            .filter(|(_, has)| *has)
+            .map(|(name, _)| *name)
+            .collect();
         let limits = &mut self.packed.limits;
         if !skipped.is_empty() {
-            limits.push(format!("{nevra}: {} did not and will not run", skipped.join(", ")));
+            limits.push(format!(
+                "{nevra}: {} did not and will not run",
+                skipped.join(", ")
+            ));
         }
         if !owners.is_empty() {
             let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
@@ -295,7 +316,9 @@ fn contents(package: &Package) -> Result<HashMap<String, Arc<[u8]>>, rpm::Error>
     }
     for index in (0..entries.len()).filter(regular) {
         let path = entries[index].path().to_string_lossy().into_owned();
-        let known = contents.get(&path).is_some_and(|content| content.len() == entries[index].size());
+        let known = contents
+            .get(&path)
+            .is_some_and(|content| content.len() == entries[index].size());
         if let (false, Some(content)) = (known, identity(index).and_then(|id| by_inode.get(&id))) {
             contents.insert(path, Arc::clone(content));
         }
@@ -306,7 +329,8 @@ fn contents(package: &Package) -> Result<HashMap<String, Arc<[u8]>>, rpm::Error>
 /// Where the file at `path` of a package lies in the tree; `None` if that is outside.
 fn place(path: &str) -> Option<String> {
     let path = path.strip_prefix('/')?.trim_end_matches('/');
-    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    let plain =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
     if !path.split('/').all(plain) {
         return None;
     }
@@ -340,7 +364,9 @@ mod tests {
         let cancel = CancellationToken::new();
         let packed = pack(rpms, Some(Arch::X86_64), 7, &out, &cancel)?;
         let mut bytes = Vec::new();
-        GzDecoder::new(File::open(out).unwrap()).read_to_end(&mut bytes).unwrap();
+        GzDecoder::new(File::open(out).unwrap())
+            .read_to_end(&mut bytes)
+            .unwrap();
         Ok((packed, bytes))
     }
 
@@ -355,13 +381,27 @@ mod tests {
             .post_install_script("exit 1");
         let rpm = written(dir.path(), one);
         let (packed, archive) = packed(dir.path(), &[rpm]).unwrap();
-        assert_eq!((packed.packages.as_slice(), packed.files), (["one-1-1.noarch".to_owned()].as_slice(), 2));
-        assert_eq!(packed.limits, ["one-1-1.noarch: %post did not and will not run"]);
+        assert_eq!(
+            (packed.packages.as_slice(), packed.files),
+            (["one-1-1.noarch".to_owned()].as_slice(), 2)
+        );
+        assert_eq!(
+            packed.limits,
+            ["one-1-1.noarch: %post did not and will not run"]
+        );
         let text = String::from_utf8_lossy(&archive);
         // Mode and name: set-user-id is kept, and /bin is a link to /usr/bin.
-        for (mode, path) in [("000089ed", "usr/bin/tool\0"), ("000041ed", "usr/bin\0"), ("0000a1", "etc/link\0")] {
+        for (mode, path) in [
+            ("000089ed", "usr/bin/tool\0"),
+            ("000041ed", "usr/bin\0"),
+            ("0000a1", "etc/link\0"),
+        ] {
             let name = text.find(path).unwrap_or_else(|| panic!("{path}"));
-            assert!(text[name - 110 + 14..].starts_with(mode), "{path}: {}", &text[name - 110..name]);
+            assert!(
+                text[name - 110 + 14..].starts_with(mode),
+                "{path}: {}",
+                &text[name - 110..name]
+            );
         }
     }
 
@@ -370,26 +410,49 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str, path: &str| {
             let mut package = builder(name);
-            package.with_file_contents("x", FileOptions::new(path)).unwrap();
+            package
+                .with_file_contents("x", FileOptions::new(path))
+                .unwrap();
             written(dir.path(), package)
         };
         let mut link = builder("link");
-        link.with_symlink(FileOptions::symlink("/usr/share/x", "/etc")).unwrap();
+        link.with_symlink(FileOptions::symlink("/usr/share/x", "/etc"))
+            .unwrap();
         let link = written(dir.path(), link);
         let text = dir.path().join("text.rpm");
         std::fs::write(&text, "no package").unwrap();
         for (rpms, words) in [
-            (vec![file("kernel-core", "/etc/a")], "a kernel is started before"),
-            (vec![file("module", "/lib/modules/6/a.ko")], "/usr/lib/modules/6/a.ko is a kernel module"),
-            (vec![file("loader", "/boot/grub2/x")], "before the installer runs"),
-            (vec![link, file("behind", "/usr/share/x/passwd")], "lies below /usr/share/x, which is no folder"),
-            (vec![file("a", "/etc/same"), {
-                let mut other = builder("b");
-                other.with_file_contents("other", FileOptions::new("/etc/same")).unwrap();
-                written(dir.path(), other)
-            }], "/etc/same is in a-1-1.noarch and is another there"),
+            (
+                vec![file("kernel-core", "/etc/a")],
+                "a kernel is started before",
+            ),
+            (
+                vec![file("module", "/lib/modules/6/a.ko")],
+                "/usr/lib/modules/6/a.ko is a kernel module",
+            ),
+            (
+                vec![file("loader", "/boot/grub2/x")],
+                "before the installer runs",
+            ),
+            (
+                vec![link, file("behind", "/usr/share/x/passwd")],
+                "lies below /usr/share/x, which is no folder",
+            ),
+            (
+                vec![file("a", "/etc/same"), {
+                    let mut other = builder("b");
+                    other
+                        .with_file_contents("other", FileOptions::new("/etc/same"))
+                        .unwrap();
+                    written(dir.path(), other)
+                }],
+                "/etc/same is in a-1-1.noarch and is another there",
+            ),
             (vec![text], "text.rpm: "),
-            (vec![dir.path().join("missing.rpm")], "missing.rpm: No such file"),
+            (
+                vec![dir.path().join("missing.rpm")],
+                "missing.rpm: No such file",
+            ),
         ] {
             let error = packed(dir.path(), &rpms).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");

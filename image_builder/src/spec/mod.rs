@@ -88,9 +88,9 @@ pub use repository::{RepositoryId, RepositoryKind, RepositoryUrls};
 pub use sample::sample;
 pub use sections::{BootSpec, Common, DvdSpec, LiveSpec, Shared};
 pub use stage::{Stage, Stages};
+pub(crate) use text::label;
 pub use timeout::Timeout;
 pub use trust::Trust;
 pub use value::ValueError;
-pub(crate) use text::label;
 #[cfg(any(feature = "ftp", feature = "sftp"))]
 pub(crate) use value::on_one_line;
