@@ -460,3 +460,153 @@ fn a_respin_that_is_stopped_or_has_no_room_leaves_nothing() {
     );
     folders.assert_no_process();
 }
+
+/// As lorax writes it, shortened.
+const LORAX_MENU: &str = "\
+search --no-floppy --set=root -l 'Fedora 43 S'
+menuentry 'Install Fedora 43 S' --class fedora {
+\tlinux /images/pxeboot/vmlinuz inst.stage2=hd:LABEL=Fedora\\x2043\\x20S quiet
+\tinitrd /images/pxeboot/initrd.img
+}
+";
+
+/// An image with lorax's layout, too small to boot: menus in the image and in the UEFI partition
+/// behind it, and loaders that know no label.
+fn image_of_lorax(folders: &Folders) -> PathBuf {
+    let tree = folders.top().join("lorax");
+    for folder in ["EFI/BOOT", "boot/grub2", "images/pxeboot"] {
+        fs::create_dir_all(tree.join(folder)).unwrap();
+    }
+    for (path, text) in [
+        ("EFI/BOOT/grub.cfg", LORAX_MENU),
+        ("boot/grub2/grub.cfg", LORAX_MENU),
+        ("EFI/BOOT/BOOTX64.EFI", "MZ"),
+        ("images/pxeboot/vmlinuz", "kernel"),
+        ("images/pxeboot/initrd.img", "initramfs"),
+        (".discinfo", "1\nFedora 43\nx86_64\n"),
+        (".treeinfo", "[checksums]\nnotes.txt = sha256:0\n"),
+        ("notes.txt", "old"),
+    ] {
+        fs::write(tree.join(path), text).unwrap();
+    }
+    fs::write(tree.join("images/eltorito.img"), [7; 4096]).unwrap();
+    let (esp, iso) = (
+        folders.top().join("esp.img"),
+        folders.top().join("lorax.iso"),
+    );
+    let made = [
+        Program::new("mkfs.vfat").arg("-C").arg(&esp).arg("1024"),
+        Program::new("mmd")
+            .arg("-i")
+            .arg(&esp)
+            .args(["::EFI", "::EFI/BOOT"]),
+        Program::new("mcopy")
+            .arg("-i")
+            .arg(&esp)
+            .arg(tree.join("EFI/BOOT/grub.cfg"))
+            .arg("::EFI/BOOT/"),
+        Program::new("xorriso")
+            .args([
+                "-as",
+                "mkisofs",
+                "-R",
+                "-J",
+                "-V",
+                "Fedora 43 S",
+                "--grub2-mbr",
+            ])
+            .arg("/usr/lib/grub/i386-pc/boot_hybrid.img")
+            .args([
+                "-partition_offset",
+                "16",
+                "-appended_part_as_gpt",
+                "-append_partition",
+                "2",
+            ])
+            .arg("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
+            .arg(&esp)
+            .args([
+                "-b",
+                "images/eltorito.img",
+                "-no-emul-boot",
+                "-boot-load-size",
+                "4",
+            ])
+            .args([
+                "-boot-info-table",
+                "--grub2-boot-info",
+                "-eltorito-alt-boot",
+                "-e",
+            ])
+            .args([
+                "--interval:appended_partition_2:all::",
+                "-no-emul-boot",
+                "-o",
+            ])
+            .arg(&iso)
+            .arg(&tree),
+    ];
+    for program in made {
+        program.run().assert_exit(0);
+    }
+    iso
+}
+
+#[test]
+fn menus_in_the_uefi_partition_of_lorax_are_changed_too() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let folders = Folders::new();
+    let lorax = image_of_lorax(&folders);
+    let notes = folders.file("notes.txt", "new");
+    let kickstart = folders.file("a.ks", "text\n");
+    let done = respin(&folders, &lorax, "new.iso")
+        .args([
+            "--volid",
+            "QA-43",
+            "--remove-args",
+            "quiet",
+            "--cmdline",
+            "inst.text",
+            "--add",
+        ])
+        .arg(&notes)
+        .arg("--kickstart")
+        .arg(kickstart)
+        .run();
+    done.assert_exit(0)
+        .assert_says(&["warning: /notes.txt of the image is replaced"]);
+    assert!(!done.stderr.contains("inst.stage2"), "{done}");
+    let new = folders.top().join("new.iso");
+    assert_intact(&folders, &new, "QA-43");
+    let area = Program::new("xorriso").args(["-no_rc", "-indev"]).arg(&new);
+    let area = area.args(["-report_system_area", "plain"]).run();
+    let partition = area.stdout.iter().find_map(|line| {
+        let fields: Vec<&str> = line
+            .strip_prefix("GPT start and size :")?
+            .split_whitespace()
+            .collect();
+        (fields[0] == "2").then(|| fields[1].parse::<u64>().unwrap())
+    });
+    let place = format!("{}@@{}", new.display(), partition.unwrap() * 512);
+    let in_esp = Program::new("mtype")
+        .args(["-i", &place, "::EFI/BOOT/grub.cfg"])
+        .run();
+    let in_esp = in_esp.assert_exit(0).stdout.join("\n") + "\n";
+    let expected = LORAX_MENU
+        .replace("-l 'Fedora 43 S'", "-l 'QA-43'")
+        .replace(
+            "LABEL=Fedora\\x2043\\x20S quiet",
+            "LABEL=QA-43 inst.text inst.ks=hd:LABEL=QA-43:/ks.cfg",
+        );
+    assert_eq!(in_esp, expected);
+    for menu in ["/EFI/BOOT/grub.cfg", "/boot/grub2/grub.cfg"] {
+        assert_eq!(text_of(&folders, &new, menu), expected);
+    }
+    let treeinfo = text_of(&folders, &new, "/.treeinfo");
+    assert!(
+        treeinfo.contains(&format!("notes.txt = sha256:{}", sha256(&notes))),
+        "{treeinfo}"
+    );
+}
