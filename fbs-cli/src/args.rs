@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use image_builder::koji::{BuildId, Nvr, SigKey, Tag, UpdateId};
+use image_builder::quantity::{Age, ByteSize};
 use image_builder::spec::{Arch, ImageType, Location, Override, Package, Proxy, Release, Timeout};
-
-use crate::quantity::{Age, ByteSize};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -214,9 +213,10 @@ pub(crate) enum CacheCommand {
     },
     /// Remove what was not used for long, then what is too much
     Gc {
-        /// Keep at most so much: 500M, 20G
-        #[arg(long, default_value = "20G", value_name = "SIZE")]
-        max_size: ByteSize,
+        /// Keep at most so much: 500M, 20G [default: what the service's
+        /// configuration says, else 20G]
+        #[arg(long, value_name = "SIZE")]
+        max_size: Option<ByteSize>,
         /// Remove what was not used for so long: 12h, 30d
         #[arg(long, default_value = "30d", value_name = "TIME")]
         max_age: Age,

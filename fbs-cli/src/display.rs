@@ -167,6 +167,7 @@ mod tests {
         );
         assert_eq!(
             line(&EventKind::CommandStarted {
+                stage: None,
                 command: "dnf".into()
             }),
             None

@@ -9,7 +9,6 @@ mod commands;
 mod display;
 mod exit;
 mod output;
-mod quantity;
 
 use std::process::ExitCode;
 

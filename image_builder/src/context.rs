@@ -20,10 +20,59 @@ pub enum Line {
     Drop,
 }
 
+tokio::task_local! {
+    /// The stage that this task does: two may be at work side by side.
+    static RUNNING: Stage;
+}
+
+/// Does two pieces of work side by side; when one fails, the other is stopped, and waited for. `work` is
+/// given the contexts for them.
+///
+/// # Errors
+///
+/// The failure that came first.
+pub(crate) async fn side_by_side<A, B, E, F, G>(
+    ctx: &BuildContext,
+    work: impl FnOnce(BuildContext, BuildContext) -> (F, G),
+) -> Result<(A, B), E>
+where
+    F: Future<Output = Result<A, E>>,
+    G: Future<Output = Result<B, E>>,
+{
+    let stop = ctx.cancel.child_token();
+    let (first, second) = work(ctx.stopped_by(stop.clone()), ctx.stopped_by(stop.clone()));
+    // Who is first to fail has not seen the word to stop.
+    let failed = std::sync::atomic::AtomicU8::new(0);
+    let note = |number: u8, ok: bool| {
+        if !ok && !stop.is_cancelled() {
+            failed.store(number, std::sync::atomic::Ordering::Relaxed);
+            stop.cancel();
+        }
+    };
+    let (first, second) = tokio::join!(
+        async {
+            let result = first.await;
+            note(1, result.is_ok());
+            result
+        },
+        async {
+            let result = second.await;
+            note(2, result.is_ok());
+            result
+        }
+    );
+    match (first, second, failed.into_inner()) {
+        (Ok(a), Ok(b), _) => Ok((a, b)),
+        (_, Err(error), 2) | (Err(error), _, _) | (Ok(_), Err(error), _) => Err(error),
+    }
+}
+
 /// Runs commands for a job so that every one of them is in its event stream.
 #[derive(Debug, Clone)]
 pub struct BuildContext {
     runner: Arc<dyn CommandRunner>,
+    /// Placeholders of planned command lines, and what they stand for.
+    bound: Vec<(&'static str, String)>,
     /// The job's events.
     pub events: Events,
     /// Cancelled when the job is to stop.
@@ -42,6 +91,7 @@ impl BuildContext {
     pub fn new(events: Events, cancel: CancellationToken) -> Self {
         Self {
             runner: Arc::new(SystemRunner),
+            bound: Vec::new(),
             events,
             cancel,
         }
@@ -52,6 +102,23 @@ impl BuildContext {
     pub fn with_runner(mut self, runner: Arc<dyn CommandRunner>) -> Self {
         self.runner = runner;
         self
+    }
+
+    /// The same, stopped by `cancel`.
+    #[must_use]
+    pub fn stopped_by(&self, cancel: CancellationToken) -> Self {
+        Self {
+            cancel,
+            ..self.clone()
+        }
+    }
+
+    /// The same where `placeholder` of a planned command line stands for `value`.
+    #[must_use]
+    pub fn binding(&self, placeholder: &'static str, value: impl Into<String>) -> Self {
+        let mut bound = self.clone();
+        bound.bound.push((placeholder, value.into()));
+        bound
     }
 
     /// Does `work` as `stage`: its start, its end and its time are in the event stream.
@@ -66,7 +133,7 @@ impl BuildContext {
     ) -> Result<T, E> {
         self.events.emit(EventKind::StageStarted { stage });
         let started = Instant::now();
-        let result = work.await;
+        let result = RUNNING.scope(stage, work).await;
         self.events.emit(EventKind::StageFinished {
             stage,
             outcome: match &result {
@@ -122,12 +189,20 @@ impl BuildContext {
         sink: Arc<dyn OutputSink>,
         cancel: &CancellationToken,
     ) -> Result<Completed, CommandError> {
+        let invocation = self
+            .bound
+            .iter()
+            .fold(invocation.clone(), |command, (placeholder, value)| {
+                command.bind(placeholder, value)
+            });
         let command = invocation.to_string();
+        let stage = RUNNING.try_with(|stage| *stage).ok();
         self.events.emit(EventKind::CommandStarted {
+            stage,
             command: command.clone(),
         });
         let started = Instant::now();
-        let result = self.runner.run(invocation, sink, cancel).await;
+        let result = self.runner.run(&invocation, sink, cancel).await;
         let (exit, outcome) = match &result {
             Ok(done) => (Some(done.exit), Outcome::Succeeded),
             Err(CommandError::Failed { exit, .. }) => (Some(*exit), Outcome::Failed),
@@ -135,6 +210,7 @@ impl BuildContext {
             Err(_) => (None, Outcome::Failed),
         };
         self.events.emit(EventKind::CommandFinished {
+            stage,
             command,
             exit,
             outcome,

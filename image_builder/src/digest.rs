@@ -17,12 +17,14 @@ const CHUNK: usize = 1024 * 1024;
 /// The operating system's.
 pub async fn sha256_file(path: &Path) -> io::Result<String> {
     let path = path.to_owned();
-    blocking(move || {
-        let mut hash = Sha256::new();
-        feed(&mut File::open(path)?, &mut hash)?;
-        Ok(hex(&hash.finalize()))
-    })
-    .await
+    blocking(move || sha256_now(&path)).await
+}
+
+/// The same. Blocks.
+pub(crate) fn sha256_now(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    feed(&mut File::open(path)?, &mut hash)?;
+    Ok(hex(&hash.finalize()))
 }
 
 /// The SHA-256 of each of `files`, in their order, computed side by side.

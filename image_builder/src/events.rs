@@ -180,11 +180,17 @@ pub enum EventKind {
     },
     /// A program was started.
     CommandStarted {
+        /// The stage that runs it: two of them may be at work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
         /// Its whole command line.
         command: String,
     },
     /// A program ended.
     CommandFinished {
+        /// The stage that ran it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
         /// Its whole command line.
         command: String,
         /// How it ended; absent when it could not be started or was ended by us.

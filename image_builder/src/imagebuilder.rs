@@ -21,6 +21,7 @@ use crate::notification::Notifier;
 use crate::plan::{BuildPlan, KickstartPlan, PlanError, PlanOptions, description};
 use crate::process::CommandRunner;
 use crate::report::BuildReport;
+use crate::source_date;
 use crate::spec::{BuildSpec, ImageType, Trust};
 use crate::transfer::StagingSettings;
 use run::Run;
@@ -123,6 +124,13 @@ impl ImageBuilder {
         };
         let mut plan = BuildPlan::new(&self.spec, &kickstart, &self.host, &self.options)?;
         plan.steps = builder_of(&plan)?.steps(&plan);
+        if let Some(date) = &plan.source_date {
+            let seconds = date.seconds.to_string();
+            let commands = plan.steps.iter_mut().flat_map(|step| &mut step.commands);
+            for command in commands {
+                *command = command.clone().bind(source_date::PLACEHOLDER, &seconds);
+            }
+        }
         Ok(plan)
     }
 

@@ -107,7 +107,7 @@ fn message(kind: &EventKind) -> Option<String> {
         } => {
             format!("== {stage}: {outcome} after {seconds:.1} s")
         }
-        EventKind::CommandStarted { command } => format!("$ {command}"),
+        EventKind::CommandStarted { command, .. } => format!("$ {command}"),
         EventKind::CommandFinished {
             exit,
             outcome,

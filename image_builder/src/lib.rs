@@ -58,6 +58,7 @@
 //! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
 //! | [`kickstart`] | kickstarts: read, flattened, understood, edited |
 //! | [`process`] | a command line as data, and the one place that starts programs |
+//! | [`source_date`] | the time that an image carries, so that the same packages give the same bytes |
 //! | [`events`] | what happens in a build, as data |
 //! | [`context`] | what a stage works with: runner, events, the word to stop |
 //! | [`job_log`] | the log file |
@@ -65,9 +66,11 @@
 //! | [`repository`] | where packages come from |
 //! | [`secret`] | passwords and keys, which are never printed |
 //! | [`service_config`] | the configuration of the service on a host |
+//! | [`cache`] | what the builds of a host keep for each other |
 //! | [`plan`] | everything that a build will do, decided before it begins |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
+//! | [`quantity`] | sizes and ages as people write them |
 //! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
 //! | [`builders`] | who can make an image: the native engine, lorax |
@@ -89,6 +92,7 @@
 
 pub mod build_monitor;
 pub mod builders;
+pub mod cache;
 pub mod compose;
 pub mod context;
 mod copy;
@@ -110,6 +114,7 @@ mod percent;
 pub mod plan;
 pub mod preflight;
 pub mod process;
+pub mod quantity;
 pub mod redact;
 pub mod repo_create;
 pub mod report;
@@ -117,6 +122,7 @@ pub mod repository;
 pub mod respin;
 pub mod secret;
 pub mod service_config;
+pub mod source_date;
 pub mod spec;
 pub mod transfer;
 pub mod util;

@@ -22,7 +22,7 @@ pub use error::PlanError;
 pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
 pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
-pub use options::{CACHE_DIR, PlanOptions};
+pub use options::{CACHE_DIR, CACHE_MAX_BYTES, PlanOptions};
 pub use side::{SIDE_REPOSITORY, SidePlan};
 pub use staging::Staging;
 
@@ -38,6 +38,7 @@ use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirement
 use crate::process::Invocation;
 use crate::redact;
 use crate::repository::Repository;
+use crate::source_date::SourceDate;
 use crate::spec::{
     Arch, Backend, BootTest, BuildSpec, Compression, CompressionAlgorithm, ImageType, Release,
     RootFs, defaults,
@@ -63,6 +64,8 @@ pub struct Paths {
     pub side_repository: PathBuf,
     /// Caches shared by all builds of the host.
     pub cache: PathBuf,
+    /// What these may hold at most, in bytes.
+    pub cache_max_bytes: u64,
     /// Where the tree is left; no tree is kept when absent.
     pub tree: Option<PathBuf>,
     /// Where the image is delivered; to each of them.
@@ -74,7 +77,8 @@ pub struct Paths {
 pub struct Step {
     /// The stage.
     pub stage: Stage,
-    /// Its commands. `{kernel-version}` in one stands for what only the installed root tells.
+    /// Its commands. `{kernel-version}` in one stands for what only the installed root tells, and
+    /// `{source-date-epoch}` for what only the solved set of packages tells.
     #[serde(serialize_with = "redact::serialize")]
     pub commands: Vec<Invocation>,
 }
@@ -86,6 +90,9 @@ pub struct BuildPlan {
     pub job: String,
     /// When the plan was made.
     pub created: Timestamp,
+    /// The time that the image is to carry; absent where its newest package says it.
+    #[serde(rename = "source_date_epoch")]
+    pub source_date: Option<SourceDate>,
     /// `boot image of Fedora 43 (x86_64)`.
     pub title: String,
     /// The image's kind.
@@ -164,6 +171,10 @@ impl BuildPlan {
         host: &Host,
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
+        let source_date = options.source_date_epoch.as_deref();
+        let source_date = source_date
+            .map(|text| SourceDate::of_environment(text, options.now))
+            .transpose()?;
         let image_type = spec.image_type();
         let shared = spec.shared();
         let release = spec.package_release().clone();
@@ -250,6 +261,7 @@ impl BuildPlan {
         Ok(Self {
             title: format!("{image_type} image of {} {version} ({arch})", named.product),
             created: options.now,
+            source_date,
             image_type,
             arch,
             volume_id,
@@ -284,6 +296,7 @@ impl BuildPlan {
                     Some(path) => here(path),
                     None => options.current_dir.join(&options.cache_dir),
                 },
+                cache_max_bytes: options.cache_max_bytes,
                 tree: named.tree.as_deref().map(here),
                 staging: staging(spec, &options.current_dir),
             },

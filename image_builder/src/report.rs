@@ -12,6 +12,7 @@ use crate::error::ErrorKind;
 use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
 use crate::koji::KojiConfig;
 use crate::process::Exit;
+use crate::source_date::SourceDate;
 use crate::transfer::DeliveryRecord;
 use crate::verify::{BootVerdict, BuildProof, IsoContents};
 
@@ -196,6 +197,14 @@ pub struct BuildReport {
     pub host: String,
     /// Who made the image.
     pub backend: BackendRecord,
+    /// The time that the image carries, where the backend sets it: with the same spec and packages
+    /// and this `SOURCE_DATE_EPOCH` another build makes the same bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        rename = "source_date_epoch"
+    )]
+    pub source_date: Option<SourceDate>,
     /// The spec as it was written.
     pub spec: Value,
     /// What the plan's reader should know.
@@ -298,6 +307,7 @@ impl EventSink for Recorder {
                 state.since.get_or_insert(event.time);
             }
             EventKind::CommandFinished {
+                stage,
                 command,
                 exit,
                 outcome,
@@ -305,7 +315,7 @@ impl EventSink for Recorder {
                 probe,
             } => {
                 let record = CommandRecord {
-                    stage: state.current.unwrap_or(Stage::Check),
+                    stage: stage.or(state.current).unwrap_or(Stage::Check),
                     command: command.clone(),
                     exit: *exit,
                     outcome: *outcome,
@@ -361,6 +371,7 @@ mod tests {
         events.add_sink(recorder.clone());
         events.emit(EventKind::StageStarted { stage: Stage::Root });
         events.emit(EventKind::CommandFinished {
+            stage: None,
             command: "dnf".into(),
             exit: Some(Exit::Code(1)),
             outcome: Outcome::Failed,

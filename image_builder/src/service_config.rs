@@ -10,6 +10,7 @@
 //!
 //! [cache]
 //! dir = "/srv/fbs-cache"
+//! max_size = "50G"
 //!
 //! [smtp]
 //! server = "smtp.example.org"
@@ -34,6 +35,7 @@ use serde::Deserialize;
 
 use crate::error::{ErrorKind, StageError};
 use crate::koji::{BodhiClient, KojiConfig};
+use crate::quantity::ByteSize;
 use crate::secret::{SecretPlace, exposure};
 use crate::transfer::StagingSettings;
 use notification::counted_from;
@@ -93,6 +95,8 @@ pub struct BodhiSection {
 pub struct CacheSection {
     /// Its folder.
     pub dir: Option<PathBuf>,
+    /// What it may hold at most; what was not used for longest goes first.
+    pub max_size: Option<ByteSize>,
 }
 
 /// Why the configuration cannot be used.
@@ -257,9 +261,11 @@ mod tests {
     fn every_key_is_read() {
         let config = ServiceConfig::parse(
             "[koji]\nhub = \"http://h/kojihub\"\nfiles = \"http://f/\"\n\
-             [bodhi]\nurl = \"http://b/\"\n[cache]\ndir = \"/srv/c\"\n",
+             [bodhi]\nurl = \"http://b/\"\n[cache]\ndir = \"/srv/c\"\n\
+             max_size = \"5G\"\n",
         )
         .unwrap();
+        assert_eq!(config.cache.max_size, Some(ByteSize(5 << 30)));
         assert_eq!(config.koji.hub.as_deref(), Some("http://h/kojihub"));
         assert_eq!(config.koji.files.as_deref(), Some("http://f/"));
         assert_eq!(config.bodhi.url.as_deref(), Some("http://b/"));

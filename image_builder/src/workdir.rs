@@ -90,7 +90,7 @@ fn clear(path: &Path, kept: &[PathBuf]) -> io::Result<()> {
 
 /// Removes a folder of a build, unless something is mounted in it.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
     if let Some(mount) = mount_below(&mounts, path) {
         return Err(io::Error::other(format!("{mount} is mounted inside")));
     }

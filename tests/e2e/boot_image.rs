@@ -163,8 +163,8 @@ fn report_tells_all(delivery: &Delivery, build: &Finished) {
     assert_eq!(recorded, told);
 }
 
-/// What `fbs plan` printed is what was run, but for the job's own folder and the kernel's version,
-/// which only the installed root tells.
+/// What `fbs plan` printed is what was run, but for the job's own folder, the kernel's version, which
+/// only the installed root tells, and the image's time, which its newest package does.
 fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
     let kernel = report["commands"]
         .as_array()
@@ -175,12 +175,14 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
             rest.split(' ').next()
         })
         .unwrap();
+    let seconds = report["source_date_epoch"]["seconds"].to_string();
     let mut planned = Vec::new();
     for step in plan["steps"].as_array().unwrap() {
         for command in step["commands"].as_array().unwrap() {
             let mut words = vec![command["program"].as_str().unwrap().to_owned()];
             words.extend(strings(&command["args"]));
             let line = words.join(" ").replace("{kernel-version}", kernel);
+            let line = line.replace("{source-date-epoch}", &seconds);
             planned.push(line.replace(plan["job"].as_str().unwrap(), "JOB"));
         }
     }

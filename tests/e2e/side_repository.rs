@@ -558,12 +558,12 @@ fn createrepo_and_the_cache() {
         .args(["gc", "--max-size", "1T", "--max-age", "1d"])
         .run()
         .assert_exit(0)
-        .assert_says(&["0 packages removed"]);
+        .assert_says(&["0 entries removed"]);
     side.fbs("cache")
         .args(["gc", "--max-size", "1"])
         .run()
         .assert_exit(0)
-        .assert_says(&["2 packages removed"]);
+        .assert_says(&["2 entries removed"]);
     side.fbs("cache")
         .args(["gc", "--max-size", "lots"])
         .run()

@@ -8,6 +8,7 @@ use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
 use image_builder::plan::{BuildPlan, PlanOptions};
 use image_builder::report::BuildReport;
 use image_builder::verify::{BuildProof, Evidence, Landed};
+use nix::sys::stat::{Mode, umask};
 
 use super::{cancelled_by_signals, service, spec};
 use crate::args::Build;
@@ -39,6 +40,8 @@ pub(crate) async fn run(args: &Build) -> Exit {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };
+    // What is made for an image has the same modes whoever builds it; secrets have modes of their own.
+    umask(Mode::from_bits_truncate(0o022));
     let builder = builder.with_events(display::events(args.json));
     let registration = registered(&plan);
     let result = builder.build(&plan).await;

@@ -1,16 +1,17 @@
 //! `fbs cache`.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use image_builder::repo_create::{CacheUsage, RepoError, RpmCache};
+use image_builder::cache::{self, Kind, Usage};
+use image_builder::quantity::ByteSize;
 use serde_json::json;
 
 use super::service;
 use crate::args::CacheCommand;
 use crate::exit::{self, Exit};
 use crate::output;
-use crate::quantity::ByteSize;
 
 pub(crate) async fn run(command: &CacheCommand) -> Exit {
     let options = match service::options() {
@@ -19,55 +20,78 @@ pub(crate) async fn run(command: &CacheCommand) -> Exit {
     };
     let folder = options.current_dir.join(options.cache_dir);
     let result = match command {
-        CacheCommand::Ls { json } => list(folder, *json),
-        CacheCommand::Gc { max_size, max_age } => prune(folder, max_size.0, max_age.0),
-        CacheCommand::Clear => prune(folder, 0, Duration::ZERO),
+        CacheCommand::Ls { json } => list(&folder, *json),
+        CacheCommand::Gc { max_size, max_age } => {
+            let max_bytes = max_size.map_or(options.cache_max_bytes, |size| size.0);
+            prune(&folder, max_bytes, max_age.0)
+        }
+        CacheCommand::Clear => prune(&folder, 0, Duration::ZERO),
     };
     match result {
         Ok(()) => Exit::Done,
-        Err(error) => exit::error(&error),
+        Err(error) => {
+            exit::say(format!("{}: {error}", folder.display()));
+            Exit::Failed
+        }
     }
 }
 
-fn list(folder: PathBuf, as_json: bool) -> Result<(), RepoError> {
-    let CacheUsage {
-        entries,
-        bytes,
-        oldest,
-    } = RpmCache::open(&folder)?.usage()?;
-    let days = oldest
-        .and_then(|used| SystemTime::now().duration_since(used).ok())
-        .map(|age| age.as_secs() / 86_400);
+/// How long ago the oldest entry was used, in days.
+fn days(usage: &Usage) -> Option<u64> {
+    let age = SystemTime::now().duration_since(usage.oldest?).ok()?;
+    Some(age.as_secs() / 86_400)
+}
+
+fn list(folder: &Path, as_json: bool) -> io::Result<()> {
+    let kinds = cache::usage(folder)?;
     if as_json {
-        output::json_pretty(&json!({
-            "folder": folder,
-            "rpms": { "entries": entries, "bytes": bytes, "oldest_days": days },
-        }));
+        let mut value = json!({ "folder": folder });
+        for usage in &kinds {
+            value[usage.kind.name()] = json!({
+                "entries": usage.entries, "bytes": usage.bytes, "oldest_days": days(usage),
+            });
+        }
+        output::json_pretty(&value);
         return Ok(());
     }
-    let age = days.map_or_else(String::new, |days| {
-        let days = usize::try_from(days).unwrap_or(usize::MAX);
-        format!(", the oldest not used for {}", output::count(days, "day"))
-    });
-    output::text(&format!(
-        "{}\nrpms: {}, {}{age}\n",
-        folder.display(),
-        output::count(usize::try_from(entries).unwrap_or(usize::MAX), "package"),
-        ByteSize(bytes)
-    ));
+    let mut text = format!("{}\n", folder.display());
+    for usage in &kinds {
+        let age = match days(usage) {
+            Some(days) => format!(", the oldest not used for {}", count(days, "day")),
+            None => String::new(),
+        };
+        text.push_str(&format!(
+            "{:<10} {}, {}{age}\n",
+            usage.kind.name(),
+            count(usage.entries, usage.kind.noun()),
+            ByteSize(usage.bytes)
+        ));
+    }
+    output::text(&text);
     Ok(())
 }
 
-fn prune(folder: PathBuf, max_bytes: u64, max_age: Duration) -> Result<(), RepoError> {
-    let pruned = RpmCache::open(&folder)?.prune(max_bytes, max_age)?;
+fn prune(folder: &Path, max_bytes: u64, max_age: Duration) -> io::Result<()> {
+    cache::clear_leftovers(folder)?;
+    let pruned = cache::prune(folder, &Kind::ALL, max_bytes, max_age)?;
     eprintln!(
         "{} removed, {}; {} left",
-        output::count(
-            usize::try_from(pruned.entries).unwrap_or(usize::MAX),
-            "package"
-        ),
+        match pruned.entries {
+            1 => "1 entry".to_owned(),
+            entries => format!("{entries} entries"),
+        },
         ByteSize(pruned.bytes),
         ByteSize(pruned.left)
     );
     Ok(())
+}
+
+fn count(number: u64, noun: &str) -> String {
+    // "lists of files", "packed roots".
+    match (number, noun.split_once(' ')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some((first, rest))) if rest.starts_with("of ") => format!("{number} {first}s {rest}"),
+        (_, _) if noun == "initramfs" => format!("{number} {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
 }

@@ -2,7 +2,8 @@
 
 use image_builder::context::BuildContext;
 use image_builder::error::{ErrorKind, StageError};
-use image_builder::respin::{self, RespinError, RespinReport, RespinRequest, boot_config};
+use image_builder::respin::{self, RespinReport, RespinRequest, boot_config};
+use image_builder::source_date;
 
 use super::{cancelled_by_signals, service, side_request};
 use crate::args::Respin;
@@ -35,7 +36,10 @@ fn request(args: &Respin) -> Result<RespinRequest, Exit> {
     request.kickstart = args.kickstart.clone();
     request.updates = args.updates.clone();
     request.arch = args.arch;
-    request.epoch = epoch()?;
+    if let Some(value) = std::env::var_os(source_date::VARIABLE) {
+        let dated = request.with_source_date(&value.to_string_lossy());
+        request = dated.map_err(|error| exit::error(&error))?;
+    }
     let builds = side_request::request(&args.builds);
     if !builds.is_empty() {
         let options = side_request::options(&args.choice, args.arch, service::options()?);
@@ -52,18 +56,6 @@ fn words(command_lines: &[String]) -> Result<Vec<String>, Exit> {
         words.extend(split.map_err(|error| exit::error(&error))?);
     }
     Ok(words)
-}
-
-/// <https://reproducible-builds.org/specs/source-date-epoch/>
-fn epoch() -> Result<Option<u64>, Exit> {
-    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH") else {
-        return Ok(None);
-    };
-    let value = value.to_string_lossy().into_owned();
-    match value.parse() {
-        Ok(epoch) => Ok(Some(epoch)),
-        Err(_) => Err(exit::error(&RespinError::Epoch(value))),
-    }
 }
 
 fn say(args: &Respin, report: &RespinReport) -> Exit {

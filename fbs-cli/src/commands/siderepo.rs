@@ -3,6 +3,7 @@
 use image_builder::context::BuildContext;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::events::{EventKind, Events, Outcome, Stage, seconds};
+use image_builder::quantity::ByteSize;
 use image_builder::repo_create::{
     RepoCreate, RepoCreateOptions, SideRepoError, SideRepository, SideRequest,
 };
@@ -14,7 +15,6 @@ use crate::args::SideRepo;
 use crate::display;
 use crate::exit::{self, Exit};
 use crate::output;
-use crate::quantity::ByteSize;
 
 pub(crate) async fn run(args: &SideRepo) -> Exit {
     let request = side_request::request(&args.builds);

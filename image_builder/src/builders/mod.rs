@@ -25,6 +25,7 @@ use crate::events::Stage;
 use crate::plan::{BuildPlan, Step};
 use crate::process::CommandError;
 use crate::report::KickstartRecord;
+use crate::source_date::SourceDate;
 use crate::spec::{Backend, ImageType};
 
 /// What a builder leaves, all below the build's work directory.
@@ -36,6 +37,8 @@ pub struct Built {
     pub iso: Option<PathBuf>,
     /// The ISO's SHA-256 where the builder has computed it.
     pub iso_sha256: Option<String>,
+    /// The time that the image carries, where the builder sets it.
+    pub source_date: Option<SourceDate>,
     /// Further images and lists that are delivered beside it.
     pub extra: Vec<PathBuf>,
     /// The packages that lie on a DVD, as name-epoch:version-release.arch.

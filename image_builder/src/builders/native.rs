@@ -2,14 +2,19 @@
 
 mod dvd;
 mod groups;
+mod image;
+mod initramfs;
 mod job;
+mod kept;
 mod live;
 mod packages;
+mod root;
+mod solve;
 
 use async_trait::async_trait;
 
 use super::{Bootiso, BuildError, Built};
-use crate::compose::ComposeError;
+use crate::compose::{ComposeError, mounts};
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::plan::{BuildPlan, Step};
@@ -29,28 +34,55 @@ impl Bootiso for Native {
     }
 
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
-        let mut job = Job::new(plan, &plan.packages);
-        stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
-        stage(ctx, Stage::Root, job.install_root(ctx)).await?;
-        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
-        stage(ctx, Stage::Iso, async {
-            job.write_boot_files(
-                ctx,
-                &kernel,
-                &MenuText {
-                    title: &format!("{} {}", plan.product, plan.version),
-                    timeout: MENU_SECONDS,
-                    kernel_args: None,
-                },
-            )?;
-            // Packed, the root is of no more use; it goes while programs run.
-            let clearing = job.clear_root();
-            let built = job.write_iso(ctx).await;
-            let _ = clearing.await;
-            built
+        apart(plan, ctx, |plan, ctx| async move {
+            boot_image(&plan, &ctx).await
         })
         .await
+    }
+}
+
+async fn boot_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+    let mut job = Job::new(plan, &plan.packages);
+    stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
+    let ctx = &job.dated(ctx);
+    stage(ctx, Stage::Root, job.install_root(ctx)).await?;
+    let kernel = job.make_parts(ctx).await?;
+    stage(ctx, Stage::Iso, async {
+        job.write_boot_files(
+            ctx,
+            &kernel,
+            &MenuText {
+                title: &format!("{} {}", plan.product, plan.version),
+                timeout: MENU_SECONDS,
+                kernel_args: None,
+            },
+        )?;
+        // Packed, the root is of no more use; it goes while programs run.
+        let clearing = job.clear_root();
+        let built = job.write_iso(ctx).await;
+        let _ = clearing.await;
+        built
+    })
+    .await
+}
+
+/// Does `work` where mounts are its own: a root that is kept is shown by one. When this is dropped,
+/// `work` is told to stop.
+async fn apart<W, F>(plan: &BuildPlan, ctx: &BuildContext, work: W) -> Result<Built, BuildError>
+where
+    W: FnOnce(BuildPlan, BuildContext) -> F + Send + 'static,
+    F: Future<Output = Result<Built, BuildError>>,
+{
+    let stop = ctx.cancel.child_token();
+    let _dropped = stop.clone().drop_guard();
+    let (path, plan) = (plan.paths.work.clone(), plan.clone());
+    let ctx = ctx.stopped_by(stop);
+    match mounts::apart(move || work(plan, ctx)).await {
+        Ok(built) => built,
+        Err(source) => Err(BuildError::new(
+            Stage::Packages,
+            ComposeError::Io { path, source },
+        )),
     }
 }
 

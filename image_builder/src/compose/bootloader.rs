@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ComposeError;
 use super::layout::{INITRAMFS, KERNEL, Layout};
 use crate::process::Invocation;
+use crate::source_date::dated;
 use crate::spec::Arch;
 
 /// How an architecture boots.
@@ -135,12 +136,12 @@ pub fn invocations(mkimage: &str, layout: &Layout, platform: Platform) -> Vec<In
             .arg(ESP_KIB.to_string()),
     );
     commands.push(
-        Invocation::new("mmd")
+        dated(Invocation::new("mmd"))
             .arg("-i")
             .path(&files.esp)
             .args(["::EFI", "::EFI/BOOT"]),
     );
-    let mcopy = Invocation::new("mcopy").arg("-i").path(&files.esp);
+    let mcopy = dated(Invocation::new("mcopy")).arg("-i").path(&files.esp);
     let inside = format!("::EFI/BOOT/{}", platform.efi_file);
     commands.push(mcopy.clone().path(&files.efi).arg(&inside));
     commands.push(mcopy.arg(&inside).path(&files.efi_in_esp));
@@ -285,12 +286,11 @@ mod tests {
         assert!(lines[1].contains("-O x86_64-efi") && lines[1].contains("/w/boot/BOOTX64.EFI"));
         assert_eq!(
             lines[4],
-            "mcopy -i /w/boot/efiboot.img /w/boot/BOOTX64.EFI ::EFI/BOOT/BOOTX64.EFI"
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC \
+             mcopy -i /w/boot/efiboot.img /w/boot/BOOTX64.EFI ::EFI/BOOT/BOOTX64.EFI"
         );
-        assert_eq!(
-            lines[5],
-            "mcopy -i /w/boot/efiboot.img ::EFI/BOOT/BOOTX64.EFI /w/boot/read-back.efi"
-        );
+        let back = "mcopy -i /w/boot/efiboot.img ::EFI/BOOT/BOOTX64.EFI /w/boot/read-back.efi";
+        assert!(lines[5].ends_with(back), "{}", lines[5]);
     }
 
     #[test]

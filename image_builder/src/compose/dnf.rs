@@ -14,6 +14,7 @@ use crate::host::DnfVersion;
 use crate::plan::InstallOptions;
 use crate::process::Invocation;
 use crate::repository::Repository;
+use crate::source_date::dated;
 use crate::spec::{Arch, Release};
 
 /// Everything that a dnf run for one root needs to know.
@@ -101,7 +102,8 @@ impl Dnf<'_> {
     /// Installs `packages` from the cache, in a sandbox without network.
     #[must_use]
     pub fn transaction(&self, packages: &[String]) -> Invocation {
-        sandbox::beside(self.root, self.install(packages, "--cacheonly"))
+        let install = dated(self.install(packages, "--cacheonly"));
+        sandbox::beside(self.root, install)
     }
 
     /// Writes down in the root's package database, from the cache, what `packages` brings; no file
@@ -113,6 +115,12 @@ impl Dnf<'_> {
             "--setopt=diskspacecheck=0",
         ]);
         sandbox::beside(self.root, install)
+    }
+
+    /// Fetches the metadata of the repositories anew: what is in the cache is known to be old.
+    #[must_use]
+    pub fn refresh(&self) -> Invocation {
+        self.base().args(["--refresh", "makecache"])
     }
 
     /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed

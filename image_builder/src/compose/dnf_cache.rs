@@ -50,8 +50,18 @@ impl<'a> CachedRepository<'a> {
         }
     }
 
+    /// Its name.
+    pub(crate) fn id(&self) -> &str {
+        &self.repository.id
+    }
+
+    /// The `repomd.xml` that dnf has of it.
+    pub(crate) fn repomd(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder.join("repodata/repomd.xml")).ok()
+    }
+
     /// The folders that its packages may be in: those of repositories on this host are not copied.
-    fn package_folders(&self) -> Vec<PathBuf> {
+    pub(crate) fn package_folders(&self) -> Vec<PathBuf> {
         let local = self
             .repository
             .sources

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use crate::process::Invocation;
+use crate::source_date;
 
 /// xorriso, making `to` of the boot ISO `from` with `files` in it: paths here and on the disc.
 /// `from` was made with the same volume id, by which its boot loader looks for the disc.
@@ -23,7 +24,10 @@ pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)])
         .args(["-boot_image", "any", "replay", "-volid", volume_id])
         .args(["-joliet", "on"])
         // Names of packages are longer than Joliet's 64 characters.
-        .args(["-compliance", "iso_9660_level=3:joliet_long_names"]);
+        .args(["-compliance", "iso_9660_level=3:joliet_long_names"])
+        .args(["-volume_date", "all_file_dates"])
+        .arg(format!("={}", source_date::PLACEHOLDER));
+    xorriso = source_date::dated(xorriso);
     for (here, there) in files {
         xorriso = xorriso.arg("-map").path(here).arg(*there);
     }
@@ -33,11 +37,14 @@ pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)])
 /// xorriso, making the ISO `to` of the folder `srpms` of source packages, which is `SRPMS` on it.
 #[must_use]
 pub fn source_iso(srpms: &Path, to: &Path, volume_id: &str) -> Invocation {
-    Invocation::new("xorriso")
-        .args(["-as", "mkisofs", "-iso-level", "3", "-R", "-J"])
+    let xorriso = Invocation::new("xorriso")
+        .args(["-no_rc", "-as", "mkisofs", "-iso-level", "3", "-r", "-J"])
+        .arg("--set_all_file_dates")
+        .arg(format!("={}", source_date::PLACEHOLDER))
         .args(["-joliet-long", "-V", volume_id, "-o"])
         .path(to)
-        .args(["-graft-points", &format!("SRPMS={}", srpms.display())])
+        .args(["-graft-points", &format!("SRPMS={}", srpms.display())]);
+    source_date::dated(xorriso)
 }
 
 /// The checksum that `checkisomd5` reads, put into an image that has one of an earlier time.
@@ -74,9 +81,11 @@ mod tests {
         );
         assert_eq!(
             line.to_string(),
-            "xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC \
+             xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
              -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
-             -compliance iso_9660_level=3:joliet_long_names -map /d/os/Packages /Packages \
+             -compliance iso_9660_level=3:joliet_long_names \
+             -volume_date all_file_dates ={source-date-epoch} -map /d/os/Packages /Packages \
              -map /w/media.repo /media.repo -end"
         );
     }

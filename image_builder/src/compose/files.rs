@@ -17,6 +17,12 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), ComposeError> {
     std::fs::create_dir_all(path).map_err(at(path))
 }
 
+/// Makes a folder with nothing in it.
+pub(crate) fn empty_folder(path: &Path) -> Result<(), ComposeError> {
+    remove(path).map_err(at(path))?;
+    make_folder(path)
+}
+
 fn make_parent(path: &Path) -> Result<(), ComposeError> {
     path.parent().map_or(Ok(()), make_folder)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::root::below;
 use super::{ComposeError, layout, sandbox};
 use crate::process::{CommandError, Invocation};
+use crate::source_date::dated;
 use crate::spec::{Arch, Compression, CompressionAlgorithm, RootFs};
 
 /// Stands for the kernel's version in a planned command line: only the installed root tells it.
@@ -40,7 +41,7 @@ pub fn invocation(
         .arg(compressor(compression))
         .args(["--kver", KERNEL_VERSION])
         .arg(format!("{}/initrd.img", sandbox::SHARED));
-    sandbox::inside(&layout.root(), &layout.parts(), dracut)
+    sandbox::inside_unchanged(&layout.root(), &layout.parts(), dated(dracut))
 }
 
 /// The drivers that reach a CD drive or a USB stick and read what is on it.
@@ -215,7 +216,7 @@ mod tests {
         .bind(KERNEL_VERSION, "6.1.0");
         let line = dracut.to_string();
         let (sandbox, dracut) = line.split_once(" -- ").unwrap();
-        assert!(sandbox.contains("--bind /w/root / ") && sandbox.contains("/w/parts /run/fbs"));
+        assert!(sandbox.contains("--ro-bind /w/root / ") && sandbox.contains("/w/parts /run/fbs"));
         assert_eq!(
             dracut,
             "dracut --force --no-hostonly --no-hostonly-cmdline --no-early-microcode \

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::bootloader::{BootFiles, GRUB_MODULES, Platform};
 use super::layout::Layout;
 use crate::process::Invocation;
+use crate::source_date;
 
 /// The partition type of an EFI system partition
 /// ([UEFI specification, 5.3.3](https://uefi.org/specs/UEFI/2.10/05_GUID_Partition_Table_Format.html)).
@@ -18,16 +19,22 @@ pub const ELTORITO: &str = "images/eltorito.img";
 pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
     let esp = BootFiles::of(layout, platform).esp;
     let mut xorriso = Invocation::new("xorriso").args([
+        // The host's start-up files must not change what is written.
+        "-no_rc",
         "-as",
         "mkisofs",
         "-iso-level",
         "3",
-        "-R",
+        // Everything is root's and can be read, whatever the caller's umask is.
+        "-r",
         "-J",
         "-joliet-long",
+        "--set_all_file_dates",
+        &format!("={}", source_date::PLACEHOLDER),
         "-V",
         volume_id,
     ]);
+    xorriso = source_date::dated(xorriso);
     if platform.bios.is_some() {
         xorriso = xorriso
             // The same file starts as a disk: GRUB's hybrid MBR finds the El Torito image.
@@ -89,7 +96,8 @@ mod tests {
         let platform = platform(Arch::X86_64).unwrap();
         assert_eq!(
             invocation(&Layout::new("/w"), platform, "Fedora-43-x86_64").to_string(),
-            "xorriso -as mkisofs -iso-level 3 -R -J -joliet-long -V Fedora-43-x86_64 \
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC xorriso -no_rc -as mkisofs -iso-level 3 \
+             -r -J -joliet-long --set_all_file_dates ={source-date-epoch} -V Fedora-43-x86_64 \
              --grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img -b images/eltorito.img \
              -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
              -eltorito-alt-boot -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B \

@@ -97,6 +97,24 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
             remove(&path).map_err(at(path.clone()))?;
         }
     }
+    // dnf's history has times and the host's paths; an image that is not made by dnf has none either.
+    for history in [
+        "var/lib/dnf/history.sqlite",
+        "usr/lib/sysimage/libdnf5/transaction_history.sqlite",
+    ] {
+        for name in [
+            history.to_owned(),
+            format!("{history}-wal"),
+            format!("{history}-shm"),
+        ] {
+            if let Some(path) = below(root, &name) {
+                remove(&path).map_err(at(path.clone()))?;
+            }
+        }
+    }
+    for folder in ["usr/lib/sysimage/rpm", "var/lib/rpm"] {
+        settle_database(root, folder)?;
+    }
     // dnf 4 keeps its logs in the root it installs into.
     if let Some(logs) = below(root, "var/log").filter(|path| path.is_dir()) {
         let entries = logs.read_dir().map_err(at(logs.clone()))?;
@@ -117,6 +135,106 @@ pub fn tidy(root: &Path) -> Result<(), ComposeError> {
         && below(root, "etc").is_some_and(|etc| etc.is_dir())
     {
         std::fs::write(&id, "").map_err(at(id.clone()))?;
+    }
+    Ok(())
+}
+
+/// Removes what SQLite shares between the programs that have a database open: nobody has, and it
+/// differs from build to build. It stays as long as the log beside it has what the database lacks
+/// (<https://www.sqlite.org/tempfiles.html>).
+fn settle_database(root: &Path, folder: &str) -> Result<(), ComposeError> {
+    let file = |end: &str| below(root, &format!("{folder}/rpmdb.sqlite{end}"));
+    let (Some(log), Some(shared)) = (file("-wal"), file("-shm")) else {
+        return Ok(());
+    };
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
+    for path in [log, shared] {
+        remove(&path).map_err(|source| ComposeError::Io { path, source })?;
+    }
+    Ok(())
+}
+
+/// Makes the folders that sandboxes mount on, where no package brought them.
+///
+/// # Errors
+///
+/// The operating system's, with the path.
+pub(crate) fn make_mount_points(root: &Path) -> Result<(), ComposeError> {
+    for name in ["dev", "proc", "run", "sys", "tmp", "var/tmp"] {
+        if let Some(path) = below(root, name) {
+            super::files::make_folder(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the file `name` in what is the host's `folder`, seen from `root`, and the folders on the way
+/// that are empty then and that no system has of its own.
+///
+/// # Errors
+///
+/// The operating system's, with the path.
+pub(crate) fn remove_below(root: &Path, folder: &Path, name: &str) -> Result<(), ComposeError> {
+    const OF_EVERY_SYSTEM: [&str; 11] = [
+        "",
+        "home",
+        "mnt",
+        "opt",
+        "root",
+        "srv",
+        "tmp",
+        "usr",
+        "var",
+        "var/cache",
+        "var/tmp",
+    ];
+    let mut place = folder.strip_prefix("/").unwrap_or(folder);
+    if let Some(file) = below(root, &place.join(name).to_string_lossy()) {
+        remove(&file).map_err(|source| ComposeError::Io { path: file, source })?;
+    }
+    while !OF_EVERY_SYSTEM
+        .iter()
+        .any(|known| Path::new(known) == place)
+    {
+        // One that is not empty stays, and so do those above it.
+        match below(root, &place.to_string_lossy()).map(std::fs::remove_dir) {
+            Some(Ok(())) => {}
+            _ => break,
+        }
+        place = place.parent().unwrap_or(Path::new(""));
+    }
+    Ok(())
+}
+
+/// Accounts that were made on the day of `from` seconds since 1970 are of the day of `to`: the third
+/// field of [shadow(5)](https://man7.org/linux/man-pages/man5/shadow.5.html).
+///
+/// # Errors
+///
+/// The operating system's, with the path.
+pub(crate) fn redate_accounts(root: &Path, from: u64, to: u64) -> Result<(), ComposeError> {
+    const DAY: u64 = 86_400;
+    let (from, to) = ((from / DAY).to_string(), (to / DAY).to_string());
+    for name in ["etc/shadow", "etc/shadow-"] {
+        let Some(path) = below(root, name).filter(|path| path.is_file() && from != to) else {
+            continue;
+        };
+        let at = |source| ComposeError::Io {
+            path: path.clone(),
+            source,
+        };
+        let text = std::fs::read_to_string(&path).map_err(at)?;
+        let lines = text.lines().map(|line| {
+            let mut fields: Vec<&str> = line.split(':').collect();
+            if let Some(day) = fields.get_mut(2).filter(|day| **day == from) {
+                *day = &to;
+            }
+            fields.join(":") + "\n"
+        });
+        let redated: String = lines.collect();
+        std::fs::write(&path, redated).map_err(at)?;
     }
     Ok(())
 }
@@ -232,10 +350,60 @@ mod tests {
             file(root.path(), "var/log/dnf.rpm.log"),
             file(root.path(), "var/log/hawkey.log"),
             file(root.path(), "var/cache/dnf/x/packages/y.rpm"),
+            file(root.path(), "var/lib/dnf/history.sqlite"),
+            file(root.path(), "var/lib/dnf/history.sqlite-wal"),
+            file(root.path(), "usr/lib/sysimage/rpm/rpmdb.sqlite-shm"),
         ];
         tidy(root.path()).unwrap();
         assert_eq!(std::fs::read(&id).unwrap(), b"");
         assert!(kept.exists() && !gone.iter().any(|path| path.exists()));
+    }
+
+    #[test]
+    fn what_dnf_left_of_the_host_goes_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let left = file(root.path(), "srv/fbs/cache/dnf/expired_repos.json");
+        file(root.path(), "srv/fbs/of-a-package");
+        remove_below(
+            root.path(),
+            Path::new("/srv/fbs/cache/dnf"),
+            "expired_repos.json",
+        )
+        .unwrap();
+        assert!(!left.exists() && !root.path().join("srv/fbs/cache").exists());
+        assert!(root.path().join("srv/fbs/of-a-package").exists());
+        file(root.path(), "var/cache/fbs/dnf/expired_repos.json");
+        remove_below(
+            root.path(),
+            Path::new("/var/cache/fbs/dnf"),
+            "expired_repos.json",
+        )
+        .unwrap();
+        assert!(root.path().join("var/cache").is_dir());
+        assert!(!root.path().join("var/cache/fbs").exists());
+        remove_below(root.path(), Path::new("/nowhere"), "expired_repos.json").unwrap();
+    }
+
+    #[test]
+    fn accounts_of_a_day_are_of_another() {
+        let root = tempfile::tempdir().unwrap();
+        let shadow = file(root.path(), "etc/shadow");
+        std::fs::write(&shadow, "root:!:100:0:99999:7:::\nbin:*:7:0:::::\n").unwrap();
+        redate_accounts(root.path(), 100 * 86_400 + 5, 101 * 86_400).unwrap();
+        let text = std::fs::read_to_string(&shadow).unwrap();
+        assert_eq!(text, "root:!:101:0:99999:7:::\nbin:*:7:0:::::\n");
+    }
+
+    #[test]
+    fn a_database_keeps_what_is_only_in_its_log() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |end: &str| format!("usr/lib/sysimage/rpm/rpmdb.sqlite{end}");
+        let kept = ["", "-wal", "-shm"].map(|end| file(root.path(), &of(end)));
+        tidy(root.path()).unwrap();
+        assert!(kept.iter().all(|path| path.exists()));
+        std::fs::write(&kept[1], "").unwrap();
+        tidy(root.path()).unwrap();
+        assert_eq!(kept.map(|path| path.exists()), [true, false, false]);
     }
 
     #[test]

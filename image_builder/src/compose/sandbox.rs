@@ -79,6 +79,16 @@ pub fn beside(root: &Path, command: Invocation) -> Invocation {
     )
 }
 
+/// As [`inside`], and the root stays as it is.
+#[must_use]
+pub fn inside_unchanged(root: &Path, shared: &Path, command: Invocation) -> Invocation {
+    let mut wrapped = inside(root, shared, command);
+    if let Some(bind) = wrapped.args.iter_mut().find(|arg| *arg == "--bind") {
+        *bind = "--ro-bind".into();
+    }
+    wrapped
+}
+
 /// `command` of the root itself, seeing nothing of the host but `shared` (at [`SHARED`]), without
 /// the rights that would reach beyond the root: a kickstart's script may have changed it.
 #[must_use]

@@ -19,6 +19,7 @@ use crate::host::free_bytes;
 use crate::kickstart::{Script, SectionKind};
 use crate::process::{CommandError, Exit, Invocation, Stream};
 use crate::report::ScriptRecord;
+use crate::source_date::dated;
 
 /// Why a script ends the build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +152,7 @@ impl Scripts {
             .args(words)
             .arg(format!("{}/{}", sandbox::SHARED, file_name(number)))
             .timeout(self.limit);
+        let command = dated(command);
         if script.in_root {
             return sandbox::inside(&self.root, &self.shared, command);
         }

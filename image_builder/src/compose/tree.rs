@@ -53,8 +53,8 @@ pub struct TreeInfo<'a> {
     pub version: &'a str,
     /// The tree's architecture.
     pub arch: Arch,
-    /// When it was built, in seconds since 1970.
-    pub timestamp: i64,
+    /// The time that it carries, in seconds since 1970.
+    pub timestamp: u64,
     /// The packed root's path in the tree.
     pub root_image: &'a str,
     /// The kernel's path in the tree.

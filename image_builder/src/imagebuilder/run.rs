@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::notices::Notices;
 use super::{BuildFailure, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
+use crate::cache;
 use crate::context::BuildContext;
 use crate::delivery::{self, Outbox};
 use crate::destdir::Destdir;
@@ -22,6 +23,7 @@ use crate::notification::Notifier;
 use crate::outdir::{self, OutdirError};
 use crate::plan::{BuildPlan, ImagePlan};
 use crate::preflight::{self, PreflightError};
+use crate::quantity::ByteSize;
 use crate::repo_create::SideRepository;
 use crate::report::{self, BuildReport, Recorder};
 use crate::spec::{Backend, BootTest as Wanted};
@@ -278,6 +280,7 @@ impl<'a> Run<'a> {
         };
         self.notices.take_screenshots(&self.verdicts);
         self.clear(&work, &[log.path(), outbox.folder()]).await;
+        self.prune_cache().await;
         if let Err(error) = &result {
             self.ctx.events.error(error.to_string());
             report.error = Some(error.record());
@@ -472,6 +475,33 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Keeps what builds keep for each other within its bounds.
+    async fn prune_cache(&self) {
+        let (folder, max_bytes) = (
+            self.plan.paths.cache.clone(),
+            self.plan.paths.cache_max_bytes,
+        );
+        let pruned = tokio::task::spawn_blocking(move || {
+            cache::clear_leftovers(&folder)?;
+            cache::prune(&folder, &cache::Kind::ALL, max_bytes, Duration::MAX)
+        })
+        .await
+        .unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+        match pruned {
+            Ok(pruned) if pruned.entries > 0 => self.ctx.events.info(format!(
+                "Cache:: {} entries were too much and are removed, {}; {} left",
+                pruned.entries,
+                ByteSize(pruned.bytes),
+                ByteSize(pruned.left)
+            )),
+            Ok(_) => {}
+            Err(error) => self.ctx.events.warn(format!(
+                "{}: {error}; `fbs cache gc` tries again",
+                self.plan.paths.cache.display()
+            )),
+        }
+    }
+
     /// The native engine's log of a live image goes where the spec wants a tool's.
     fn copy_log(&self, log: &JobLog) {
         let wanted = self.plan.image.live().and_then(|live| live.log.as_ref());
@@ -571,6 +601,10 @@ impl<'a> Run<'a> {
             backend: report::BackendRecord {
                 name: plan.backend.name.to_string(),
                 reason: plan.backend.reason.clone(),
+            },
+            source_date: match &self.built {
+                Some(built) => built.source_date.clone(),
+                None => plan.source_date.clone(),
             },
             spec: serde_json::to_value(&plan.spec).unwrap_or_default(),
             notes: plan.notes.clone(),

@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
+use crate::source_date::SourceDateError;
 use crate::spec::value::one_of;
 use crate::spec::{Arch, Backend, CompressionAlgorithm, RepositoryId, RootFs};
 
@@ -50,6 +51,9 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
+    /// The environment's `SOURCE_DATE_EPOCH` is no time that an image can have.
+    #[error(transparent)]
+    SourceDate(#[from] SourceDateError),
     /// A group is to be left out.
     #[error("{0} cannot be left out: dnf leaves out packages, not groups")]
     ExcludedGroup(String),
@@ -99,6 +103,11 @@ impl StageError for PlanError {
             Self::Arch { wanted, .. } => format!("run it on a {wanted} machine"),
             Self::Compression { .. } => {
                 "set `rootfs = squashfs`, or `compression = lz4`".to_owned()
+            }
+            Self::SourceDate(_) => {
+                "give seconds since 1970, as `date +%s` prints them, or leave it \
+                                    unset: the newest package's build time is taken then"
+                    .to_owned()
             }
             Self::ExcludedGroup(_) => "name the packages, as in `-sendmail`".to_owned(),
             Self::NoSources => "leave one of the two out".to_owned(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::service_config::ServiceConfig;
+use crate::source_date;
 
 /// What a plan needs to know beside spec and host.
 #[derive(Debug, Clone)]
@@ -15,12 +16,16 @@ pub struct PlanOptions {
     pub current_dir: PathBuf,
     /// Where caches shared by all builds of the host are.
     pub cache_dir: PathBuf,
+    /// What they may hold at most, in bytes.
+    pub cache_max_bytes: u64,
     /// The Koji hub for specs that name none; Fedora's if absent.
     pub koji_hub: Option<String>,
     /// The folder above `packages/` that belongs to it.
     pub koji_files: Option<String>,
     /// The Bodhi for specs that name none; Fedora's if absent.
     pub bodhi: Option<String>,
+    /// `SOURCE_DATE_EPOCH` as it is in the environment.
+    pub source_date_epoch: Option<String>,
 }
 
 impl PlanOptions {
@@ -35,14 +40,16 @@ impl PlanOptions {
             now,
             current_dir: current_dir.into(),
             cache_dir: cache_dir.into(),
+            cache_max_bytes: CACHE_MAX_BYTES,
             koji_hub: None,
             koji_files: None,
             bodhi: None,
+            source_date_epoch: None,
         }
     }
 
-    /// Now, here, the cache in `FBS_CACHE_DIR` or `/var/cache/fbs`, and the servers in
-    /// `FBS_KOJI_HUB`, `FBS_KOJI_FILES` and `FBS_BODHI`.
+    /// Now, here, the cache in `FBS_CACHE_DIR` or `/var/cache/fbs`, the servers in `FBS_KOJI_HUB`,
+    /// `FBS_KOJI_FILES` and `FBS_BODHI`, and `SOURCE_DATE_EPOCH`.
     #[must_use]
     pub fn from_environment() -> Self {
         Self::of(&ServiceConfig::default())
@@ -69,6 +76,8 @@ impl PlanOptions {
         Self {
             koji_hub,
             koji_files,
+            source_date_epoch: address(source_date::VARIABLE),
+            cache_max_bytes: (config.cache.max_size).map_or(CACHE_MAX_BYTES, |size| size.0),
             bodhi: address("FBS_BODHI").or_else(|| config.bodhi.url.clone()),
             ..Self::new(Timestamp::now(), current_dir, cache_dir)
         }
@@ -78,6 +87,9 @@ impl PlanOptions {
 fn address(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
+
+/// What caches may hold unless the configuration says otherwise: 20 GiB.
+pub const CACHE_MAX_BYTES: u64 = 20 << 30;
 
 /// Where caches are unless the environment says otherwise.
 pub const CACHE_DIR: &str = "/var/cache/fbs";

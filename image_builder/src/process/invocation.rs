@@ -138,12 +138,12 @@ impl Invocation {
         self
     }
 
-    /// Replaces `placeholder` in every argument.
+    /// Replaces `placeholder` in every argument and every environment variable.
     #[must_use]
     pub fn bind(mut self, placeholder: &str, value: &str) -> Self {
-        for arg in &mut self.args {
-            if arg.contains(placeholder) {
-                *arg = arg.replace(placeholder, value);
+        for text in self.args.iter_mut().chain(self.env.values_mut()) {
+            if text.contains(placeholder) {
+                *text = text.replace(placeholder, value);
             }
         }
         self

@@ -16,12 +16,12 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::entry_lock::{EntryLock, LOCK};
 use super::error::RepoError;
 use super::hex;
 use super::rpm_file::{self, Expected, IntactRpm};
+use crate::cache::EntryLock;
 
 /// The cache of verified RPMs.
 #[derive(Debug, Clone)]
@@ -84,28 +84,6 @@ impl CachedRpm {
         })?;
         Ok(target)
     }
-}
-
-/// What [`RpmCache::prune`] did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Entries removed.
-    pub entries: u64,
-    /// Bytes that they had.
-    pub bytes: u64,
-    /// Bytes that are left.
-    pub left: u64,
-}
-
-/// What is in the cache.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheUsage {
-    /// Entries, each of one RPM.
-    pub entries: u64,
-    /// Bytes that they have.
-    pub bytes: u64,
-    /// When the one was used that was not used for longest.
-    pub oldest: Option<SystemTime>,
 }
 
 impl RpmCache {
@@ -192,120 +170,6 @@ impl RpmCache {
         fs::rename(part_path(lock.folder(), file_name), &path)?;
         write_note(&path, &fs::metadata(&path)?, &intact.sha256)
     }
-
-    /// Removes the entries that were not used for `max_age`, and then those that were not used for
-    /// longest, until all have at most `max_bytes`. Entries that a running build is about to use
-    /// stay. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`RepoError::Io`]
-    pub fn prune(&self, max_bytes: u64, max_age: Duration) -> Result<Pruned, RepoError> {
-        let mut entries = self.entries().map_err(RepoError::io(&self.root))?;
-        entries.sort_by_key(|entry| entry.used);
-        let now = SystemTime::now();
-        let mut pruned = Pruned {
-            left: entries.iter().map(|entry| entry.bytes).sum(),
-            ..Pruned::default()
-        };
-        for entry in entries {
-            let age = now.duration_since(entry.used).unwrap_or_default();
-            if age <= max_age && pruned.left <= max_bytes {
-                break;
-            }
-            if remove(&entry.folder).map_err(RepoError::io(&entry.folder))? {
-                pruned.entries += 1;
-                pruned.bytes += entry.bytes;
-                pruned.left -= entry.bytes;
-            }
-        }
-        Ok(pruned)
-    }
-
-    /// How much is in the cache. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`RepoError::Io`]
-    pub fn usage(&self) -> Result<CacheUsage, RepoError> {
-        let entries = self.entries().map_err(RepoError::io(&self.root))?;
-        Ok(CacheUsage {
-            entries: entries.len() as u64,
-            bytes: entries.iter().map(|entry| entry.bytes).sum(),
-            oldest: entries.iter().map(|entry| entry.used).min(),
-        })
-    }
-
-    fn entries(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for group in self.root.read_dir()? {
-            let group = group?;
-            if !group.file_type()?.is_dir() {
-                continue;
-            }
-            for folder in group.path().read_dir()? {
-                let folder = folder?.path();
-                entries.extend(Entry::read(folder)?);
-            }
-        }
-        Ok(entries)
-    }
-}
-
-struct Entry {
-    folder: PathBuf,
-    bytes: u64,
-    used: SystemTime,
-}
-
-impl Entry {
-    /// The entry in `folder`; `None` if it has just gone.
-    fn read(folder: PathBuf) -> io::Result<Option<Self>> {
-        let files = match folder.read_dir() {
-            Err(error) if gone(&error) => return Ok(None),
-            other => other?,
-        };
-        let (mut bytes, mut used) = (0, SystemTime::UNIX_EPOCH);
-        for file in files {
-            let meta = match file?.metadata() {
-                Err(error) if gone(&error) => continue,
-                other => other?,
-            };
-            bytes += meta.len();
-            used = used.max(meta.modified()?);
-        }
-        Ok(Some(Self {
-            folder,
-            bytes,
-            used,
-        }))
-    }
-}
-
-fn gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
-/// Removes an entry, unless somebody uses it.
-fn remove(folder: &Path) -> io::Result<bool> {
-    let Some(lock) = EntryLock::exclusive(folder)? else {
-        return Ok(false);
-    };
-    for file in folder.read_dir()? {
-        let path = file?.path();
-        // The lock last: until then nobody can fill the entry.
-        if path.file_name() != Some(LOCK.as_ref()) {
-            fs::remove_file(path)?;
-        }
-    }
-    fs::remove_file(folder.join(LOCK))?;
-    drop(lock);
-    // Somebody may already be filling it anew.
-    let _ = fs::remove_dir(folder);
-    Ok(true)
 }
 
 /// Where the bytes of `file_name` are collected.

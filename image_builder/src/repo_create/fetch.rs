@@ -11,12 +11,12 @@ use super::attempt::{Attempt, Broken};
 use super::backoff;
 use super::cache::{CachedRpm, RpmCache, part_path};
 use super::download::{Download, DownloadOptions, RemoteCopy};
-use super::entry_lock::EntryLock;
 use super::error::RepoError;
 use super::fault::RpmFault;
 use super::part_file::{PartError, Pump};
 use super::progress::Share;
 use super::rpm_file::{Expected, IntactRpm};
+use crate::cache::EntryLock;
 use crate::events::Events;
 
 /// How often to look whether another process has filled the entry.

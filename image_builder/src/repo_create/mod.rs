@@ -9,7 +9,6 @@ mod attempt;
 mod backoff;
 mod cache;
 mod download;
-mod entry_lock;
 mod error;
 mod fault;
 mod fetch;
@@ -32,7 +31,7 @@ mod side_error;
 mod side_folder;
 mod side_repository;
 
-pub use cache::{CacheUsage, CachedRpm, Pruned, RpmCache};
+pub use cache::{CachedRpm, RpmCache};
 pub use download::{Download, DownloadOptions, Downloader, RemoteCopy};
 pub use error::RepoError;
 pub use fault::RpmFault;

@@ -2,7 +2,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use rpm::{IndexSignatureTag, PackageMetadata};
 use rpmrepo_metadata::utils::create_xml_writer;
@@ -28,10 +27,11 @@ pub(super) struct PackageXml {
 
 impl PackageXml {
     /// Reads the RPM `file`, once from its first to its last byte; or only its headers where the
-    /// SHA-256 of the whole is `known`.
+    /// SHA-256 of the whole is `known`. It is said to be of `time`, in seconds since 1970.
     pub(super) fn read(
         file: &mut File,
         meta: &Metadata,
+        time: u64,
         href: &str,
         known: Option<&str>,
     ) -> io::Result<Result<Self, RpmFault>> {
@@ -56,7 +56,7 @@ impl PackageXml {
         let source = PackageSource {
             checksum: Some(Checksum::Sha256(sha256)),
             size_package: Some(meta.len()),
-            time_file: meta.mtime().try_into().unwrap_or(0),
+            time_file: time,
             location_href: href.to_owned(),
             location_base: None,
         };

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::entry_lock::EntryLock;
 use super::fault::RpmFault;
 use super::rpm_file::{CHUNK, Expected, IntactRpm, RpmCheck};
+use crate::cache::EntryLock;
 
 /// Why a partial file does not become a whole one.
 #[derive(Debug)]

@@ -69,6 +69,9 @@ pub struct CreateRepo {
     /// The SHA-256 in hex of RPMs that were verified already, by their path below `dir`: only
     /// their headers are read.
     pub known: HashMap<String, String>,
+    /// The time that the repodata and all files are said to be of, in seconds since 1970: the same
+    /// RPMs then give the same bytes, and each of them is read. Their real times when absent.
+    pub date: Option<u64>,
 }
 
 /// What [`CreateRepo::run`] did.
@@ -92,6 +95,7 @@ impl CreateRepo {
             compression: Compression::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             known: HashMap::new(),
+            date: None,
         }
     }
 
@@ -123,10 +127,14 @@ impl CreateRepo {
         let started = Instant::now();
         let lock = folder::lock(&self.dir)?;
         let files = folder::rpms(&self.dir)?;
-        let time = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let previous = Previous::read(&self.dir);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_secs());
+        let time = self.date.unwrap_or(now);
+        // By their real times files are known to be as they were.
+        let previous = match self.date {
+            Some(_) => Previous::default(),
+            None => Previous::read(&self.dir),
+        };
         let fresh = folder::Fresh::create(&self.dir)?;
         let (mut records, reused) = self.write(&files, &previous, fresh.path(), cancel)?;
         if let Some(comps) = &self.comps {
@@ -231,7 +239,8 @@ impl CreateRepo {
                     reused.fetch_add(1, Relaxed);
                     return Ok(Ok(xml));
                 }
-                PackageXml::read(&mut file, &meta, href, known)
+                let time = self.date.unwrap_or(meta.mtime().try_into().unwrap_or(0));
+                PackageXml::read(&mut file, &meta, time, href, known)
             };
             match read().map_err(RepoError::io(&path))? {
                 Ok(xml) => outbox.add(index, xml),

@@ -18,6 +18,8 @@ pub(crate) struct RpmHeader {
     pub(crate) release: String,
     /// `src` for a source package, whatever it was built on.
     pub(crate) arch: String,
+    /// When it was built, in seconds since 1970; 0 for one that does not say.
+    pub(crate) build_time: u64,
     /// The SHA-256 of the header itself, in hex: computed, not read. It stands for the whole file,
     /// whose payload's digest is in the header.
     pub(crate) sha256: String,
@@ -58,6 +60,7 @@ impl RpmHeader {
                     true => "src".to_owned(),
                     false => metadata.get_arch()?.to_owned(),
                 },
+                build_time: metadata.get_build_time().unwrap_or(0),
                 sha256: hex::encode(&Sha256::digest(&head[layout.header..layout.payload])),
                 sigmd5,
             })

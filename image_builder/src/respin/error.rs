@@ -7,6 +7,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::process::CommandError;
 use crate::repo_create::SideRepoError;
+use crate::source_date::SourceDateError;
 use crate::spec::ValueError;
 use crate::verify::InspectError;
 
@@ -104,9 +105,9 @@ pub enum RespinError {
         /// The file or folder, relative to the root of the image.
         on_image: &'static str,
     },
-    /// `SOURCE_DATE_EPOCH` is no number.
-    #[error("SOURCE_DATE_EPOCH is {0:?}; expected seconds since 1970")]
-    Epoch(String),
+    /// `SOURCE_DATE_EPOCH` is none.
+    #[error(transparent)]
+    Epoch(#[from] SourceDateError),
     /// The disk is too small.
     #[error("no space is left on the disk that holds {}{}", .folder.display(), mib(.needed_mib))]
     NoSpace {

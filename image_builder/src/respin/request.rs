@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use super::error::RespinError;
 use crate::repo_create::{RepoCreateOptions, SideRequest};
+use crate::source_date::SourceDate;
 use crate::spec::{Arch, Location};
 
 /// The folder of the embedded repository on the image.
@@ -56,6 +59,16 @@ impl RespinRequest {
             arch: None,
             epoch: None,
         }
+    }
+
+    /// The time of everything new as `text`, the value of `SOURCE_DATE_EPOCH`, says it.
+    ///
+    /// # Errors
+    ///
+    /// [`RespinError::Epoch`]
+    pub fn with_source_date(mut self, text: &str) -> Result<Self, RespinError> {
+        self.epoch = Some(SourceDate::of_environment(text, Timestamp::now())?.seconds);
+        Ok(self)
     }
 
     /// Whether nothing is to be different.

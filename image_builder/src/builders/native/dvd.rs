@@ -11,7 +11,7 @@ use std::fs::File;
 
 use async_trait::async_trait;
 
-use super::{Native, stage};
+use super::{Native, apart, stage};
 use crate::builders::{BuildError, Built, Dvd};
 use crate::compose::{ComposeError, dnf_cache};
 use crate::context::BuildContext;
@@ -19,6 +19,7 @@ use crate::destdir::Destdir;
 use crate::events::Stage;
 use crate::plan::{BuildPlan, DvdPlan, ImagePlan, Step};
 use crate::repo_create::{CreateRepo, RepoError, RpmHeader};
+use crate::source_date::{PLACEHOLDER, SourceDate};
 use crate::spec::Stage as DvdStage;
 
 /// One build: the plan, and the folders of its DVD.
@@ -41,20 +42,30 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The packages that lie in the tree, as name-epoch:version-release.arch.
-    async fn on_the_dvd(&self) -> Result<Vec<String>, ComposeError> {
+    /// The packages that lie in the tree, as name-epoch:version-release.arch, and the time that a
+    /// disc of them carries.
+    async fn on_the_dvd(&self) -> Result<(Vec<String>, SourceDate), ComposeError> {
+        let (given, created) = (self.plan.source_date.clone(), self.plan.created);
         let folder = self.folders.packages();
         gather::blocking(move || {
-            let mut packages = Vec::new();
+            let (mut packages, mut newest) = (Vec::new(), None);
             for path in dnf_cache::rpms(&folder)? {
                 let read = File::open(&path).and_then(|mut file| RpmHeader::read(&mut file));
                 match read.map_err(replace::at(&path))? {
-                    Ok(header) => packages.push(header.nevra()),
+                    Ok(header) => {
+                        newest = newest.max(Some((header.build_time, header.nevra())));
+                        packages.push(header.nevra());
+                    }
                     Err(fault) => return Err(RepoError::Damaged(vec![(path, fault)]).into()),
                 }
             }
             packages.sort();
-            Ok(packages)
+            let newest = newest.map(|(time, package)| SourceDate::of_package(time, package));
+            let date = given.or(newest);
+            Ok((
+                packages,
+                date.unwrap_or_else(|| SourceDate::of_clock(created)),
+            ))
         })
         .await
     }
@@ -64,15 +75,20 @@ impl<'a> Job<'a> {
     }
 
     /// Repodata for the packages, with their groups; and for the source packages.
-    async fn create_repo(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+    async fn create_repo(&self, ctx: &BuildContext, date: &SourceDate) -> Result<(), ComposeError> {
         let comps = self.folders.comps();
         let packages = CreateRepo {
             comps: comps.is_file().then_some(comps),
+            date: Some(date.seconds),
             ..CreateRepo::new(self.folders.os())
         };
         packages.run(ctx).await?;
         if self.dvd.sources {
-            CreateRepo::new(self.folders.srpms()).run(ctx).await?;
+            let sources = CreateRepo {
+                date: Some(date.seconds),
+                ..CreateRepo::new(self.folders.srpms())
+            };
+            sources.run(ctx).await?;
         }
         Ok(())
     }
@@ -104,36 +120,41 @@ impl Dvd for Native {
     }
 
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
-        // A plan for another image has none of these stages.
-        let Some(job) = Job::new(plan) else {
-            return Ok(Built::default());
-        };
-        // Held to the end: no other build works on these folders meanwhile.
-        let _taken = (job.folders)
-            .take(&plan.job, job.dvd.sources)
-            .map_err(|error| BuildError::new(Stage::Gather, error))?;
-        if job.runs(DvdStage::Gather) {
-            stage(ctx, Stage::Gather, job.gather(ctx)).await?;
-        }
-        if job.runs(DvdStage::CreateRepo) {
-            stage(ctx, Stage::CreateRepo, job.create_repo(ctx)).await?;
-        }
-        if job.runs(DvdStage::BuildInstall) {
-            job.build_installer(ctx).await?;
-        }
-        let packages = job
-            .on_the_dvd()
-            .await
-            .map_err(|error| BuildError::new(Stage::Gather, error))?;
-        if !job.runs(DvdStage::CreateIso) {
-            return Ok(Built {
-                packages,
-                ..Built::default()
-            });
-        }
-        let built = stage(ctx, Stage::CreateIso, job.create_iso(ctx)).await?;
-        Ok(Built { packages, ..built })
+        apart(plan, ctx, |plan, ctx| async move { dvd(&plan, &ctx).await }).await
     }
+}
+
+async fn dvd(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+    // A plan for another image has none of these stages.
+    let Some(job) = Job::new(plan) else {
+        return Ok(Built::default());
+    };
+    // Held to the end: no other build works on these folders meanwhile.
+    let _taken = (job.folders)
+        .take(&plan.job, job.dvd.sources)
+        .map_err(|error| BuildError::new(Stage::Gather, error))?;
+    if job.runs(DvdStage::Gather) {
+        stage(ctx, Stage::Gather, job.gather(ctx)).await?;
+    }
+    let (packages, date) = job
+        .on_the_dvd()
+        .await
+        .map_err(|error| BuildError::new(Stage::Gather, error))?;
+    if job.runs(DvdStage::CreateRepo) {
+        stage(ctx, Stage::CreateRepo, job.create_repo(ctx, &date)).await?;
+    }
+    if job.runs(DvdStage::BuildInstall) {
+        job.build_installer(ctx).await?;
+    }
+    if !job.runs(DvdStage::CreateIso) {
+        return Ok(Built {
+            packages,
+            ..Built::default()
+        });
+    }
+    let ctx = &ctx.binding(PLACEHOLDER, date.seconds.to_string());
+    let built = stage(ctx, Stage::CreateIso, job.create_iso(ctx, date)).await?;
+    Ok(Built { packages, ..built })
 }
 
 #[cfg(test)]

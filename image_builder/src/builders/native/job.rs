@@ -1,26 +1,29 @@
 //! The steps that every image of the native engine goes through.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::groups;
 use super::packages::Places;
-use crate::builders::{Built, explain};
+use super::root::Root;
+use crate::cache::{Key, Kind, Store};
 use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
-use crate::compose::files::{make_folder, make_readable, place, require, write};
+use crate::compose::files::{make_folder, place, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
+use crate::compose::repository_state::State;
 use crate::compose::root::{self, Kernel};
-use crate::compose::tree::{TreeFile, TreeInfo};
+use crate::compose::solution::{Located, Package};
+use crate::compose::tree::TreeInfo;
 use crate::compose::{ComposeError, initramfs, iso, root_image};
-use crate::context::{BuildContext, Line};
-use crate::events::{Stage, Unit};
+use crate::context::BuildContext;
+use crate::events::Stage;
 use crate::host::free_bytes;
 use crate::http;
 use crate::plan::{BuildPlan, Step};
 use crate::process::{CommandError, Completed, Invocation};
 use crate::repository::Repository;
-use crate::workdir;
+use crate::source_date::{PLACEHOLDER, SourceDate};
 
 /// What the boot menu says beside the product's name.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +39,30 @@ pub(super) struct MenuText<'a> {
 /// One build: the plan, and where its parts are.
 pub(super) struct Job<'a> {
     pub(super) plan: &'a BuildPlan,
-    /// What is installed: the plan's packages, and those of groups that were looked up.
+    /// What is to be installed.
+    pub(super) asked_for: Vec<String>,
+    /// That, and what stands for groups that were looked up.
     pub(super) packages: Vec<String>,
+    /// The states of the repositories, where they say them.
+    pub(super) states: Option<Vec<State>>,
+    /// What that comes to, where dnf's words were understood.
+    pub(super) solution: Option<Vec<Package>>,
+    /// The same, once it is downloaded.
+    pub(super) located: Option<Vec<Located>>,
+    /// The root in its place, unless it is a plain folder.
+    pub(super) root: Option<Root>,
+    /// The root's key, where it is one that is kept.
+    pub(super) root_key: Option<Key>,
+    /// Those of what was made of it.
+    pub(super) initramfs_key: Option<Key>,
+    pub(super) image_key: Option<Key>,
+    /// Whether the tree of the ISO is left to somebody.
+    pub(super) wants_tree: bool,
     pub(super) layout: Layout,
     pub(super) places: Places,
     pub(super) platform: Platform,
+    /// The time that the image carries: until its packages are known, perhaps the build's.
+    pub(super) source_date: SourceDate,
 }
 
 impl<'a> Job<'a> {
@@ -49,6 +71,7 @@ impl<'a> Job<'a> {
         Self {
             places: Places {
                 root: layout.root(),
+                empty: layout.job().join("empty"),
                 config: layout.dnf_config(),
                 home: layout.home(),
                 cache: dnf::cache_folder(&plan.paths.cache),
@@ -56,7 +79,18 @@ impl<'a> Job<'a> {
             // The planner gives this backend no other architecture.
             platform: bootloader::platform(plan.arch).unwrap_or(bootloader::PC),
             layout,
+            asked_for: packages.to_vec(),
             packages: packages.to_vec(),
+            states: None,
+            solution: None,
+            located: None,
+            root: None,
+            root_key: None,
+            initramfs_key: None,
+            image_key: None,
+            wants_tree: plan.paths.tree.is_some(),
+            source_date: (plan.source_date.clone())
+                .unwrap_or_else(|| SourceDate::of_clock(plan.created)),
             plan,
         }
     }
@@ -66,8 +100,8 @@ impl<'a> Job<'a> {
         let install = &self.plan.install;
         let look_up = install
             .looks_up_groups()
-            .then(|| groups::invocation(&self.dnf(), install));
-        let download = self.dnf().download(&self.packages);
+            .then(|| groups::invocation(&self.places.solver(self.plan), install));
+        let download = self.places.solver(self.plan).download(&self.packages);
         vec![
             Step {
                 stage: Stage::Packages,
@@ -102,6 +136,16 @@ impl<'a> Job<'a> {
         self.places.dnf(self.plan)
     }
 
+    /// What is kept of a kind for the builds of this host.
+    pub(super) fn store(&self, kind: Kind) -> Store {
+        Store::new(&self.plan.paths.cache, kind)
+    }
+
+    pub(super) fn cache_error(&self) -> impl FnOnce(std::io::Error) -> ComposeError + use<> {
+        let path = self.plan.paths.cache.clone();
+        move |source| ComposeError::Io { path, source }
+    }
+
     pub(super) fn dracut(&self) -> Invocation {
         initramfs::invocation(
             &self.layout,
@@ -131,13 +175,9 @@ impl<'a> Job<'a> {
         commands
     }
 
-    pub(super) async fn fetch_packages(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        let repositories = self.with_local_keys().await?;
-        self.places.prepare(self.plan, &repositories)?;
-        let (plan, packages) = (self.plan, &self.packages);
-        let download = self.places.download(ctx, Stage::Packages, plan, packages);
-        self.packages = download.await?;
-        Ok(())
+    /// `ctx` for commands that are told the image's time.
+    pub(super) fn dated(&self, ctx: &BuildContext) -> BuildContext {
+        ctx.binding(PLACEHOLDER, self.source_date.seconds.to_string())
     }
 
     /// The repositories with their keys on this host: the transaction has no network to fetch
@@ -156,130 +196,6 @@ impl<'a> Job<'a> {
             *key = format!("file://{}", path.display());
         }
         Ok(repositories)
-    }
-
-    pub(super) async fn install_root(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        let failures = Arc::new(Mutex::new(Vec::new()));
-        let watch = {
-            let (failures, events) = (Arc::clone(&failures), ctx.events.clone());
-            move |line: &str| {
-                if let Some((done, total)) = dnf::progress(line) {
-                    events.progress(Stage::Root, done, total, Unit::Packages);
-                }
-                if dnf::is_scriptlet_failure(line) {
-                    lock(&failures).push(line.trim().to_owned());
-                }
-                Line::Keep
-            }
-        };
-        let result = ctx
-            .run_watched(&self.dnf().transaction(&self.packages), watch)
-            .await;
-        let failures = std::mem::take(&mut *lock(&failures));
-        let result = no_space(result, &self.places.root);
-        match (result, failures.is_empty()) {
-            (Err(error), true) => return Err(explain(error, &self.places.root)),
-            (Err(CommandError::Failed { .. }) | Ok(_), false) => {
-                return Err(ComposeError::Scriptlet(failures));
-            }
-            (Err(error), false) => return Err(error.into()),
-            (Ok(_), true) => {}
-        }
-        let database = dnf::database(&self.plan.release);
-        let present = root::below(&self.places.root, database.trim_start_matches('/'));
-        if !present.is_some_and(|path| path.is_dir()) {
-            return Err(ComposeError::MissingArtifact {
-                path: self.places.root.join(database.trim_start_matches('/')),
-            });
-        }
-        root::tidy(&self.places.root)
-    }
-
-    pub(super) async fn make_initramfs(&self, ctx: &BuildContext) -> Result<Kernel, ComposeError> {
-        let kernel = root::find_kernel(&self.places.root)?;
-        ctx.events.info(format!("Kernel:: {}", kernel.version));
-        initramfs::check_mounts(&self.places.root, self.plan.rootfs)?;
-        make_folder(&self.layout.parts())?;
-        let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
-        let dracut = self
-            .dracut()
-            .bind(initramfs::KERNEL_VERSION, &kernel.version);
-        let result = {
-            let watch = Arc::clone(&watch);
-            ctx.run_watched(&dracut, move |line| {
-                lock(&watch).line(line);
-                Line::Keep
-            })
-            .await
-        };
-        no_space(result, self.layout.job())
-            .map_err(|error| initramfs::explain(error, self.layout.job()))?;
-        lock(&watch).verdict()?;
-        initramfs::check(&self.layout.initramfs(), self.plan.initramfs)?;
-        // dracut makes it for its owner alone; a web or TFTP server has to read it.
-        make_readable(&self.layout.initramfs())?;
-        Ok(kernel)
-    }
-
-    pub(super) async fn pack_root(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        let image = self.layout.root_image();
-        make_folder(image.parent().unwrap_or(self.layout.job()))?;
-        let events = ctx.events.clone();
-        let result = ctx
-            .run_watched(&self.pack(), move |line| match root_image::progress(line) {
-                Some(percent) => {
-                    events.progress(Stage::RootImage, percent, 100, Unit::Percent);
-                    Line::Drop
-                }
-                None => Line::Keep,
-            })
-            .await;
-        no_space(result, self.layout.job()).map_err(|error| explain(error, self.layout.job()))?;
-        require(&image)
-    }
-
-    /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
-    pub(super) fn clear_root(&self) -> tokio::task::JoinHandle<std::io::Result<()>> {
-        let root = self.places.root.clone();
-        tokio::task::spawn_blocking(move || workdir::remove(&root))
-    }
-
-    pub(super) async fn write_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
-        let tree = self.layout.tree();
-        make_folder(&tree.join("images"))?;
-        let commands = self.iso_commands();
-        // The loader for BIOS is on the ISO itself, so it has to be in place before xorriso runs.
-        let loaders = commands.len() - 2;
-        for (number, command) in commands.iter().enumerate() {
-            if number == loaders {
-                self.place_loaders()?;
-            }
-            let events = ctx.events.clone();
-            let result = ctx
-                .run_watched(command, move |line| match iso::progress(line) {
-                    Some(percent) => {
-                        events.progress(Stage::Iso, percent, 100, Unit::Percent);
-                        Line::Drop
-                    }
-                    None => Line::Keep,
-                })
-                .await;
-            no_space(result, self.layout.job())
-                .map_err(|error| explain(error, self.layout.job()))?;
-            // grub-mkimage and xorriso are told what to make.
-            let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
-            if let Some(made) = args.nth(1) {
-                require(Path::new(made))?;
-            }
-        }
-        let iso = self.layout.iso();
-        let iso_sha256 = self.complete_tree().await?;
-        Ok(Built {
-            tree: Some(tree),
-            iso: Some(iso),
-            iso_sha256: Some(iso_sha256),
-            ..Built::default()
-        })
     }
 
     /// Everything of the ISO that no command makes.
@@ -325,63 +241,12 @@ impl<'a> Job<'a> {
         )
     }
 
-    pub(super) fn place_loaders(&self) -> Result<(), ComposeError> {
-        let files = BootFiles::of(&self.layout, self.platform);
-        let iso = self.layout.iso_tree();
-        bootloader::check_esp(&files)?;
-        place(
-            &files.efi,
-            &iso.join("EFI/BOOT").join(self.platform.efi_file),
-        )?;
-        if self.platform.bios.is_some() {
-            place(&files.eltorito, &iso.join(iso::ELTORITO))?;
-        }
-        Ok(())
-    }
-
-    /// The tree beside the ISO: the same files, without a second copy on the disk, and the
-    /// metadata. Returns the ISO's checksum.
-    pub(super) async fn complete_tree(&self) -> Result<String, ComposeError> {
-        let (iso, tree) = (self.layout.iso_tree(), self.layout.tree());
-        let efi = format!("EFI/BOOT/{}", self.platform.efi_file);
-        let mut names = vec![
-            KERNEL,
-            INITRAMFS,
-            ROOT_IMAGE,
-            "boot/grub2/grub.cfg",
-            "EFI/BOOT/grub.cfg",
-            efi.as_str(),
-            ".discinfo",
-        ];
-        if self.platform.bios.is_some() {
-            names.push(iso::ELTORITO);
-        }
-        for name in names {
-            place(&iso.join(name), &tree.join(name))?;
-        }
-        place(
-            &BootFiles::of(&self.layout, self.platform).esp,
-            &tree.join("images/efiboot.img"),
-        )?;
-        let hashed = [
-            BOOT_ISO,
-            ROOT_IMAGE,
-            INITRAMFS,
-            KERNEL,
-            "images/efiboot.img",
-        ];
-        let listed = TreeFile::hash(&tree, &hashed).await?;
-        let iso_sha256 = listed.first().map(|iso| iso.sha256.clone());
-        write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))?;
-        Ok(iso_sha256.unwrap_or_default())
-    }
-
     pub(super) fn tree_info(&self) -> TreeInfo<'_> {
         TreeInfo {
             product: &self.plan.product,
             version: &self.plan.version,
             arch: self.plan.arch,
-            timestamp: self.plan.created.as_second(),
+            timestamp: self.source_date.seconds,
             root_image: ROOT_IMAGE,
             kernel: KERNEL,
             initramfs: INITRAMFS,
@@ -391,7 +256,7 @@ impl<'a> Job<'a> {
     }
 }
 
-const BOOT_ISO: &str = "images/boot.iso";
+pub(super) const BOOT_ISO: &str = "images/boot.iso";
 
 /// A program that died of a full disk does not always say so.
 pub(super) fn no_space(
@@ -422,6 +287,6 @@ pub(super) fn no_space(
     })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

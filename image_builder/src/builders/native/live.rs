@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use super::job::{Job, MenuText};
-use super::{MENU_SECONDS, Native, stage};
+use super::{MENU_SECONDS, Native, apart, stage};
 use crate::builders::{BuildError, Built, Live};
+use crate::cache::Key;
 use crate::compose::dnf;
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::script::{self, Scripts};
 use crate::compose::system::{self, Task, carry_out};
 use crate::compose::{ComposeError, iso, root};
 use crate::context::BuildContext;
-use crate::events::Stage;
+use crate::events::{Outcome, Stage};
 use crate::kickstart::{Script, Settings};
 use crate::plan::{BuildPlan, LivePlan, Step};
 use crate::report::KickstartRecord;
@@ -32,23 +34,41 @@ impl Live for Native {
     }
 
     async fn build(&self, plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
-        let mut image = Image::new(plan);
-        let mut record = KickstartRecord::default();
-        let built = image.build(ctx, &mut record).await;
-        let logs = image.logs();
-        match built {
-            Ok(built) => Ok(Built {
-                logs,
-                kickstart: Some(record),
-                ..built
-            }),
-            Err(error) => Err(BuildError {
-                logs,
-                kickstart: Some(Box::new(record)),
-                ..error
-            }),
-        }
+        apart(plan, ctx, |plan, ctx| async move {
+            live_image(&plan, &ctx).await
+        })
+        .await
     }
+}
+
+async fn live_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> {
+    let mut image = Image::new(plan);
+    let mut record = KickstartRecord::default();
+    let built = image.build(ctx, &mut record).await;
+    let logs = image.logs();
+    match built {
+        Ok(built) => Ok(Built {
+            logs,
+            kickstart: Some(record),
+            ..built
+        }),
+        Err(error) => Err(BuildError {
+            logs,
+            kickstart: Some(Box::new(record)),
+            ..error
+        }),
+    }
+}
+
+/// What a root depends on to which a kickstart was done.
+#[derive(Debug, Serialize)]
+struct KickstartInputs<'a> {
+    root: &'a Key,
+    /// Its text, with all that it includes.
+    kickstart: String,
+    /// What it comes to: also of the repositories that it leaves in the root.
+    tasks: String,
+    source_date_epoch: u64,
 }
 
 /// One live image.
@@ -88,7 +108,7 @@ impl<'a> Image<'a> {
             reserved: reserved(&job),
         };
         Self {
-            tasks: system::tasks(settings, &plan.repositories),
+            tasks: system::tasks(settings, &plan.repositories, &plan.volume_id),
             job,
             live,
             settings,
@@ -122,11 +142,11 @@ impl<'a> Image<'a> {
         record: &mut KickstartRecord,
     ) -> Result<Built, BuildError> {
         stage(ctx, Stage::Packages, self.job.fetch_packages(ctx)).await?;
+        let ctx = &self.job.dated(ctx);
         stage(ctx, Stage::Root, self.job.install_root(ctx)).await?;
         stage(ctx, Stage::Kickstart, self.carry_out(ctx, record)).await?;
-        let job = &self.job;
-        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        let job = &mut self.job;
+        let kernel = job.make_parts(ctx).await?;
         let bootloader = self.settings.bootloader.as_ref();
         let menu = MenuText {
             title: &self.live.title,
@@ -145,8 +165,60 @@ impl<'a> Image<'a> {
         .await
     }
 
-    /// Sets the root up, runs the scripts, and looks at what they left.
+    /// Does what the kickstart says, or takes the root to which it was done before.
     async fn carry_out(
+        &mut self,
+        ctx: &BuildContext,
+        record: &mut KickstartRecord,
+    ) -> Result<(), ComposeError> {
+        let key = self.kickstart_key();
+        if let Some(key) = &key
+            && let Some(layers) = self.job.kept_root(key)?
+        {
+            if let Some(kept) = layers
+                .first()
+                .and_then(|layer| layer.note.kickstart.clone())
+            {
+                *record = kept;
+            }
+            for not_applied in &record.not_applied {
+                ctx.events.warn(not_applied.to_string());
+            }
+            ctx.events.info(format!(
+                "Kickstart:: hit {}, carried out before on the same root",
+                key.short()
+            ));
+            self.job.open(layers, key)?;
+            return self.check_size().await;
+        }
+        self.set_up(ctx, record).await?;
+        let all_succeeded = (record.scripts.iter()).all(|one| one.outcome == Outcome::Succeeded);
+        match key.filter(|_| all_succeeded) {
+            Some(key) => self.job.keep_changes(&key, record.clone()),
+            // What is made of this root is not kept either.
+            None => {
+                self.job.root_key = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// The key of the root when the kickstart is carried out; none where a script sees more than the
+    /// root.
+    fn kickstart_key(&self) -> Option<Key> {
+        if self.posts().any(|(_, post)| !post.in_root) {
+            return None;
+        }
+        Some(Key::of(&KickstartInputs {
+            root: self.job.root_key.as_ref()?,
+            kickstart: self.job.plan.kickstart.text.to_string(),
+            tasks: format!("{:?}", self.tasks),
+            source_date_epoch: self.job.source_date.seconds,
+        }))
+    }
+
+    /// Sets the root up, runs the scripts, and looks at what they left.
+    async fn set_up(
         &self,
         ctx: &BuildContext,
         record: &mut KickstartRecord,

@@ -1,12 +1,17 @@
 //! What dnf solves and downloads: the folders that it works in, and the look-up of groups before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::groups;
+use super::job::lock;
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::{self, Dnf};
+use crate::compose::dnf_cache::CachedRepository;
 use crate::compose::files::{make_folder, write, write_private};
+use crate::compose::repository_state::State;
+use crate::compose::solution::{self, Chosen};
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
 use crate::plan::BuildPlan;
@@ -17,17 +22,28 @@ use crate::repository::Repository;
 pub(super) struct Places {
     /// What is installed into.
     pub(super) root: PathBuf,
+    /// An empty root, for which dnf solves.
+    pub(super) empty: PathBuf,
     pub(super) config: PathBuf,
     pub(super) home: PathBuf,
     pub(super) cache: PathBuf,
 }
 
 impl Places {
-    /// dnf as it works there.
+    /// dnf as it fills the root.
     pub(super) fn dnf<'a>(&'a self, plan: &'a BuildPlan) -> Dnf<'a> {
+        self.dnf_for(plan, &self.root)
+    }
+
+    /// dnf as it solves and downloads.
+    pub(super) fn solver<'a>(&'a self, plan: &'a BuildPlan) -> Dnf<'a> {
+        self.dnf_for(plan, &self.empty)
+    }
+
+    fn dnf_for<'a>(&'a self, plan: &'a BuildPlan, root: &'a Path) -> Dnf<'a> {
         Dnf {
             version: plan.dnf,
-            root: &self.root,
+            root,
             config: &self.config,
             home: &self.home,
             cache: &self.cache,
@@ -43,7 +59,7 @@ impl Places {
         plan: &BuildPlan,
         repositories: &[Repository],
     ) -> Result<(), ComposeError> {
-        for folder in [&self.root, &self.home, &self.cache] {
+        for folder in [&self.root, &self.empty, &self.home, &self.cache] {
             make_folder(folder)?;
         }
         let config = Dnf::config(repositories, plan.proxy.as_deref(), &plan.install);
@@ -53,24 +69,54 @@ impl Places {
         write(&self.home.join(".rpmmacros"), &macros)
     }
 
+    /// The states that the repositories are in, in their order; `None` when one does not say it.
+    pub(super) async fn states(&self, plan: &BuildPlan) -> Option<Vec<State>> {
+        let proxy = plan.proxy.as_deref();
+        let mut states = Vec::new();
+        for repository in &plan.repositories {
+            states.push(State::ask(repository, proxy).await?);
+        }
+        Some(states)
+    }
+
+    /// Whether what dnf has of the repositories is of these states; a repository that it knows nothing
+    /// of counts as `unknown` says.
+    pub(super) fn is_current(&self, plan: &BuildPlan, states: &[State], unknown: bool) -> bool {
+        let mut each = plan.repositories.iter().zip(states);
+        each.all(|(repository, state)| {
+            let cached = CachedRepository::new(&self.cache, repository);
+            match cached.repomd() {
+                Some(_) => state.is_of(&cached),
+                None => unknown,
+            }
+        })
+    }
+
     /// Downloads `packages` with all that they require into the cache, in a stage of progress.
-    /// Gives what to install: them, with what stands for groups that had to be looked up.
     pub(super) async fn download(
         &self,
         ctx: &BuildContext,
         stage: Stage,
         plan: &BuildPlan,
         packages: &[String],
-    ) -> Result<Vec<String>, ComposeError> {
-        let dnf = self.dnf(plan);
+        states: Option<&[State]>,
+    ) -> Result<Fetched, ComposeError> {
+        let dnf = self.solver(plan);
+        let said = Arc::new(Mutex::new(Vec::new()));
         let mut wanted = packages.to_vec();
         let downloaded = async {
+            // dnf believes for hours what it has once read.
+            if states.is_some_and(|states| !self.is_current(plan, states, true)) {
+                let refreshed = ctx.run(&dnf.refresh()).await;
+                refreshed.map_err(|error| explain(error, &self.cache))?;
+            }
             if plan.install.looks_up_groups() {
                 let found = groups::look_up(ctx, &dnf, &plan.install).await;
                 wanted = groups::with(found?, packages);
             }
-            let events = ctx.events.clone();
+            let (events, said) = (ctx.events.clone(), Arc::clone(&said));
             let watch = move |line: &str| {
+                lock(&said).push(line.to_owned());
                 if let Some((done, total)) = dnf::download_progress(line) {
                     events.progress(stage, done, total, Unit::Packages);
                 }
@@ -81,13 +127,25 @@ impl Places {
             done.map_err(|error| explain(error, &self.cache))
         };
         match downloaded.await {
-            Ok(_) => Ok(wanted),
+            Ok(_) => Ok(Fetched {
+                chosen: solution::parse(&lock(&said)),
+                packages: wanted,
+            }),
             Err(ComposeError::UnknownPackages(names)) => {
                 Err(all_unknown(ctx, &dnf, &wanted, names).await)
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// What was downloaded.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// What to install: the packages, with what stands for groups that had to be looked up.
+    pub(super) packages: Vec<String>,
+    /// All that this brings, where dnf's words were understood.
+    pub(super) chosen: Option<Vec<Chosen>>,
 }
 
 /// All names that no repository has: dnf 4 speaks of packages only when it knows all groups.

@@ -1,5 +1,8 @@
 //! `rootpw`, `group`, `user`, `sshkey`.
 
+use sha_crypt::{PasswordHasher, ShaCrypt};
+use sha2::{Digest, Sha256};
+
 use super::task::{Action, Task};
 use crate::kickstart::{Password, Place, Placed, RootPassword, Secret, Settings, SshKey, User};
 
@@ -11,13 +14,13 @@ mkdir -p -- "$home/.ssh" && printf '%s\n' "$2" >>"$home/.ssh/authorized_keys" &&
 chown -R -- "$1:" "$home/.ssh"
 "#;
 
-pub(super) fn tasks(settings: &Settings) -> Vec<Task> {
+pub(super) fn tasks(settings: &Settings, image: &str) -> Vec<Task> {
     let mut tasks = Vec::new();
     for group in &settings.groups {
         tasks.push(new_group(&group.place, "group", &group.name, group.gid));
     }
-    tasks.extend(settings.users.iter().flat_map(user));
-    tasks.extend(settings.rootpw.iter().flat_map(root));
+    tasks.extend(settings.users.iter().flat_map(|one| user(one, image)));
+    tasks.extend(settings.rootpw.iter().flat_map(|one| root(one, image)));
     tasks.extend(settings.ssh_keys.iter().map(ssh_key));
     tasks
 }
@@ -29,7 +32,7 @@ fn new_group(place: &Place, what: &str, name: &str, gid: Option<u32>) -> Task {
     Task::run(place, what, argv)
 }
 
-fn user(user: &Placed<User>) -> Vec<Task> {
+fn user(user: &Placed<User>, image: &str) -> Vec<Task> {
     let place = &user.place;
     let mut tasks = Vec::new();
     let mut groups = Vec::new();
@@ -72,7 +75,7 @@ fn user(user: &Placed<User>) -> Vec<Task> {
     tasks.extend(
         user.password
             .as_ref()
-            .map(|word| password(place, "user", &user.name, word)),
+            .map(|word| password(place, "user", &user.name, word, image)),
     );
     if user.lock {
         tasks.push(lock(place, "user --lock", &user.name));
@@ -80,13 +83,13 @@ fn user(user: &Placed<User>) -> Vec<Task> {
     tasks
 }
 
-fn root(root: &Placed<RootPassword>) -> Vec<Task> {
+fn root(root: &Placed<RootPassword>, image: &str) -> Vec<Task> {
     let place = &root.place;
     let mut tasks = Vec::new();
     tasks.extend(
         root.password
             .as_ref()
-            .map(|word| password(place, "rootpw", "root", word)),
+            .map(|word| password(place, "rootpw", "root", word, image)),
     );
     if root.lock {
         tasks.push(lock(place, "rootpw --lock", "root"));
@@ -99,18 +102,24 @@ fn root(root: &Placed<RootPassword>) -> Vec<Task> {
     tasks
 }
 
-fn password(place: &Place, what: &str, user: &str, password: &Password) -> Task {
-    let (word, hashed) = match password {
-        Password::Plain(word) => (word, false),
-        Password::Hashed(word) => (word, true),
+/// Of a plain password the hash is made here: chpasswd(8) would take a salt by chance, and no image
+/// would be the same twice. The salt is no secret; it is another for each user of each `image`.
+fn password(place: &Place, what: &str, user: &str, password: &Password, image: &str) -> Task {
+    let line = match password {
+        Password::Hashed(hash) => format!("{user}:{}\n", hash.expose()),
+        Password::Plain(word) => {
+            let salt = Sha256::digest(format!("{image}\n{user}"));
+            let word = word.expose().as_bytes();
+            match ShaCrypt::SHA512.hash_password_with_salt(word, &salt[..12]) {
+                Ok(hash) => format!("{user}:{hash}\n"),
+                Err(_) => return Task::refuse(place, what, "the password cannot be hashed"),
+            }
+        }
     };
     Task {
         place: place.clone(),
         what: what.to_owned(),
-        action: Action::Password {
-            line: Secret::new(format!("{user}:{}\n", word.expose())),
-            hashed,
-        },
+        action: Action::Password(Secret::new(line)),
     }
 }
 

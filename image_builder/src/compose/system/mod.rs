@@ -20,10 +20,10 @@ use crate::report::NotApplied;
 use crate::repository::Repository;
 pub use task::{Action, IfMissing, Task, carry_out};
 
-/// Everything that `settings` ask for but scripts, in the order in which it is done. `repositories` are those that
-/// the image was made from.
+/// Everything that `settings` ask for but scripts, in the order in which it is done. `repositories`
+/// are those that the image was made from, `image` is its volume id.
 #[must_use]
-pub fn tasks(settings: &Settings, repositories: &[Repository]) -> Vec<Task> {
+pub fn tasks(settings: &Settings, repositories: &[Repository], image: &str) -> Vec<Task> {
     let mut tasks = Vec::new();
     for repo in settings.repos.iter().filter(|repo| repo.install) {
         let own = repositories.iter().find(|other| other.id == repo.name);
@@ -40,7 +40,7 @@ pub fn tasks(settings: &Settings, repositories: &[Repository]) -> Vec<Task> {
     tasks.extend(settings.lang.iter().flat_map(lang));
     tasks.extend(settings.keyboard.iter().flat_map(keyboard));
     tasks.extend(settings.timezone.iter().flat_map(timezone));
-    tasks.extend(accounts::tasks(settings));
+    tasks.extend(accounts::tasks(settings, image));
     if let Some(services) = &settings.services {
         let switch = |verb: &str, names: &[String]| -> Vec<Task> {
             let one = |name: &String| {

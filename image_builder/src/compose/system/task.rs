@@ -11,6 +11,7 @@ use crate::compose::{ComposeError, root, sandbox};
 use crate::context::BuildContext;
 use crate::kickstart::{Place, Secret};
 use crate::process::{CommandError, Invocation};
+use crate::source_date::dated;
 
 /// One thing that a kickstart asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +61,8 @@ pub enum Action {
         /// What if it fails, or is not there.
         failed: IfMissing,
     },
-    /// A password is set; it is on no command line.
-    Password {
-        /// As chpasswd(8) reads it.
-        line: Secret,
-        /// Whether it is hashed already.
-        hashed: bool,
-    },
+    /// A password is set, hashed, in a line as chpasswd(8) reads it; it is on no command line.
+    Password(Secret),
     /// Nothing.
     Refuse {
         /// Why.
@@ -141,16 +137,14 @@ impl Task {
                 let (program, args) = argv.split_first()?;
                 Invocation::new(program).args(args.iter().cloned())
             }
-            Action::Password { hashed, .. } => {
-                // Of a plain one chpasswd makes the hash itself, without asking PAM.
-                let how = if *hashed { "-e" } else { "-c SHA512" };
+            Action::Password(_) => {
                 let file = format!("{}/{PASSWORDS}", sandbox::SHARED);
-                Invocation::new("sh").args(["-c", &format!("exec chpasswd {how} <{file}")])
+                Invocation::new("sh").args(["-c", &format!("exec chpasswd -e <{file}")])
             }
             _ => return None,
         };
         // systemctl asks no running system then.
-        let command = command.env("SYSTEMD_OFFLINE", "1");
+        let command = dated(command.env("SYSTEMD_OFFLINE", "1"));
         Some(sandbox::inside(root, shared, command))
     }
 
@@ -224,7 +218,7 @@ pub async fn carry_out(
             Ok(()) => Ok(None),
             Err(words) => or(task, *failed, || words),
         },
-        Action::Password { line, .. } => {
+        Action::Password(line) => {
             make_folder(shared)?;
             let file = shared.join(PASSWORDS);
             write_private(&file, line.expose())?;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::download::Fixture;
 use super::server::Fault;
 use super::{download, rpm, sigmd5};
-use crate::repo_create::Pruned;
-use crate::repo_create::entry_lock::EntryLock;
+use crate::cache::{self, EntryLock, Kind, Pruned};
+use crate::repo_create::RpmCache;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -102,9 +102,9 @@ async fn a_placed_file_is_a_link_and_outlives_the_entry() {
     }
     // In use: it stays. Then it goes, and the repository does not notice.
     let cache = fixture.cache();
-    assert_eq!(cache.prune(0, Duration::ZERO).unwrap().entries, 0);
+    assert_eq!(prune(&cache, 0, Duration::ZERO).entries, 0);
     drop(cached);
-    assert_eq!(cache.prune(0, Duration::ZERO).unwrap().entries, 1);
+    assert_eq!(prune(&cache, 0, Duration::ZERO).entries, 1);
     assert_eq!(fs::read(repo.path().join("placed.rpm")).unwrap(), content);
     assert!(!cache.folder(&sigmd5(&content)).exists());
     // Other file system or not, the content is what counts.
@@ -138,7 +138,7 @@ async fn pruning_takes_the_old_and_then_the_longest_unused() {
         folder.join(format!("{name}.rpm")).exists()
     };
     let cache = fixture.cache();
-    assert_eq!(cache.prune(u64::MAX, 30 * DAY).unwrap().entries, 1);
+    assert_eq!(prune(&cache, u64::MAX, 30 * DAY).entries, 1);
     assert_eq!(
         names.iter().filter(left).collect::<Vec<_>>(),
         [&"old", &"newer", &"newest"]
@@ -152,10 +152,15 @@ async fn pruning_takes_the_old_and_then_the_longest_unused() {
         entries,
         bytes,
         left: rest,
-    } = cache.prune(150_000, 30 * DAY).unwrap();
+    } = prune(&cache, 150_000, 30 * DAY);
     assert_eq!(entries, 2);
     assert!(bytes > 200_000 && rest < 150_000, "{bytes} {rest}");
     assert_eq!(names.iter().filter(left).collect::<Vec<_>>(), [&"old"]);
+}
+
+fn prune(cache: &RpmCache, max_bytes: u64, max_age: Duration) -> Pruned {
+    let folder = cache.root().parent().unwrap();
+    cache::prune(folder, &[Kind::Rpms], max_bytes, max_age).unwrap()
 }
 
 #[test]

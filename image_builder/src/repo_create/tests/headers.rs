@@ -105,7 +105,7 @@ fn thousands_of_mutated_headers_harm_nobody() {
                 std::io::Seek::rewind(&mut file).unwrap();
                 let meta = file.metadata().unwrap();
                 let known = "00".repeat(32);
-                let xml = PackageXml::read(&mut file, &meta, "x.rpm", Some(&known)).unwrap();
+                let xml = PackageXml::read(&mut file, &meta, 0, "x.rpm", Some(&known)).unwrap();
                 read += usize::from(xml.is_ok());
             }
         }

@@ -355,7 +355,7 @@ async fn cancelling_ends_qemu_and_leaves_nothing() {
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(started.elapsed() < Duration::from_secs(45));
     let command = seen.lock().unwrap().iter().find_map(|event| match event {
-        EventKind::CommandStarted { command } if command.contains("id=serial") => {
+        EventKind::CommandStarted { command, .. } if command.contains("id=serial") => {
             Some(command.clone())
         }
         _ => None,

@@ -19,6 +19,7 @@ use crate::events::{Stage, Unit};
 use crate::plan::volume_id;
 use crate::process::Invocation;
 use crate::repo_create::CreateRepo;
+use crate::source_date::SourceDate;
 
 /// What of the tree has a checksum in `.treeinfo`.
 const HASHED: [&str; 6] = [
@@ -69,9 +70,13 @@ impl Job<'_> {
     }
 
     /// The ISOs, in their places.
-    pub(super) async fn create_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
+    pub(super) async fn create_iso(
+        &self,
+        ctx: &BuildContext,
+        date: SourceDate,
+    ) -> Result<Built, ComposeError> {
         self.check_tree().await?;
-        self.write_metadata().await?;
+        self.write_metadata(date.seconds).await?;
         let (iso, netinst) = (self.folders.dvd(), self.folders.netinst());
         self.make(ctx, &iso, |to| self.rewrite(to)).await?;
         let fresh = Fresh::of(&netinst)?;
@@ -90,6 +95,7 @@ impl Job<'_> {
         Ok(Built {
             iso: Some(iso),
             iso_sha256: sums.into_iter().next(),
+            source_date: Some(date),
             extra,
             ..Built::default()
         })
@@ -116,7 +122,7 @@ impl Job<'_> {
     }
 
     /// `.treeinfo`, `.discinfo` and `media.repo`, of the tree and of the disc.
-    async fn write_metadata(&self) -> Result<(), ComposeError> {
+    async fn write_metadata(&self, timestamp: u64) -> Result<(), ComposeError> {
         let (os, disc) = (self.folders.os(), self.disc());
         let files = TreeFile::hash(&os, &HASHED).await?;
         for (folder, on_disc) in [(&os, false), (&disc, true)] {
@@ -126,7 +132,7 @@ impl Job<'_> {
                 product: &self.plan.product,
                 version: &self.plan.version,
                 arch: self.plan.arch,
-                timestamp: self.plan.created.as_second(),
+                timestamp,
                 root_image: ROOT_IMAGE,
                 kernel: KERNEL,
                 initramfs: INITRAMFS,

@@ -52,6 +52,7 @@ impl Job<'_> {
         let folder = self.plan.paths.work.join(name);
         Places {
             root: folder.join("root"),
+            empty: folder.join("empty"),
             config: folder.join("dnf.conf"),
             home: folder.join("home"),
             cache: dnf::cache_folder(&self.plan.paths.cache),
@@ -64,10 +65,10 @@ impl Job<'_> {
         let dnf = places.dnf(plan);
         let mut commands = Vec::new();
         if plan.install.looks_up_groups() {
-            commands.push(groups::invocation(&dnf, &plan.install));
+            commands.push(groups::invocation(&places.solver(plan), &plan.install));
         }
         commands.extend([
-            dnf.download(&plan.packages),
+            places.solver(plan).download(&plan.packages),
             dnf.record(&plan.packages),
             self.query_gathered(&places),
         ]);
@@ -135,8 +136,10 @@ impl Job<'_> {
         places: &Places,
     ) -> Result<Vec<Gathered>, ComposeError> {
         let plan = self.plan;
-        let packages = places.download(ctx, Stage::Gather, plan, &plan.packages);
-        let packages = packages.await?;
+        let states = places.states(plan).await;
+        let states = states.as_deref();
+        let packages = places.download(ctx, Stage::Gather, plan, &plan.packages, states);
+        let packages = packages.await?.packages;
         ctx.run(&places.dnf(plan).record(&packages))
             .await
             .map_err(|error| explain(error, &places.root))?;

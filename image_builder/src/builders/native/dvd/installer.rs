@@ -1,12 +1,14 @@
 //! `-B`: the installer's tree, made as a boot image with the DVD's volume id.
 
+use jiff::Timestamp;
+
 use super::Job;
 use super::gather::blocking;
 use super::replace::{Fresh, at};
 use crate::builders::BuildError;
 use crate::builders::native::job::{self, MenuText};
 use crate::builders::native::{MENU_SECONDS, stage};
-use crate::compose::ComposeError;
+use crate::cache::Key;
 use crate::compose::files::write;
 use crate::compose::layout::Layout;
 use crate::compose::root;
@@ -14,6 +16,7 @@ use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::outdir;
 use crate::plan::{BuildPlan, InstallOptions, Step};
+use crate::source_date::SourceDate;
 use crate::spec::defaults;
 
 /// What the boot image leaves in its tree.
@@ -42,14 +45,21 @@ impl Job<'_> {
     pub(super) async fn build_installer(&self, ctx: &BuildContext) -> Result<(), BuildError> {
         let plan = self.installer_plan();
         let mut job = job::Job::new(&plan, &plan.packages);
+        job.wants_tree = true;
         stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
+        let ctx = &job.dated(ctx);
         stage(ctx, Stage::Root, async {
             job.install_root(ctx).await?;
-            self.write_buildstamp(&job.places.root)
+            let text = self.buildstamp(&job.source_date);
+            let root = &job.places.root;
+            let path = root::vacant(root, ".buildstamp").map_err(at(root))?;
+            write(&path, &text)?;
+            // It is another root now.
+            job.root_key = job.root_key.take().map(|key| Key::of(&(key, text)));
+            Ok(())
         })
         .await?;
-        let kernel = stage(ctx, Stage::Initramfs, job.make_initramfs(ctx)).await?;
-        stage(ctx, Stage::RootImage, job.pack_root(ctx)).await?;
+        let kernel = job.make_parts(ctx).await?;
         stage(ctx, Stage::Iso, async {
             // An installer finds its second stage by it, and with that the packages beside it.
             let stage2 = format!("inst.stage2=hd:LABEL={}", plan.volume_id);
@@ -85,25 +95,22 @@ impl Job<'_> {
 
     /// What an installer reads of itself, as lorax writes it
     /// (<https://github.com/weldr/lorax/blob/master/src/pylorax/buildstamp.py>).
-    fn write_buildstamp(&self, root: &std::path::Path) -> Result<(), ComposeError> {
-        let path = root::vacant(root, ".buildstamp").map_err(at(root))?;
+    fn buildstamp(&self, date: &SourceDate) -> String {
         let BuildPlan {
             product,
             version,
             arch,
-            created,
             ..
         } = self.plan;
+        let time = i64::try_from(date.seconds).ok();
+        let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
         let bugs = self.dvd.bug_url.as_deref().unwrap_or(defaults::BUG_URL);
-        write(
-            &path,
-            &format!(
-                "[Main]\nProduct={product}\nVersion={version}\nBugURL={bugs}\nIsFinal=False\n\
-                 UUID={}.{arch}\nVariant={}\n[Compose]\nfbs={}\n",
-                created.strftime("%Y%m%d%H%M"),
-                self.dvd.flavor,
-                env!("CARGO_PKG_VERSION")
-            ),
+        format!(
+            "[Main]\nProduct={product}\nVersion={version}\nBugURL={bugs}\nIsFinal=False\n\
+             UUID={}.{arch}\nVariant={}\n[Compose]\nfbs={}\n",
+            time.unwrap_or_default().strftime("%Y%m%d%H%M"),
+            self.dvd.flavor,
+            env!("CARGO_PKG_VERSION")
         )
     }
 }

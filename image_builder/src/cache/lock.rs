@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the lock in an entry's folder.
-pub(super) const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// A lock that is held until it is dropped, or its process ends, however it ends
 /// ([flock](https://man7.org/linux/man-pages/man2/flock.2.html)).
 #[derive(Debug)]
-pub(super) struct EntryLock {
+pub(crate) struct EntryLock {
     file: File,
     folder: PathBuf,
 }
@@ -26,17 +26,17 @@ impl Drop for EntryLock {
 impl EntryLock {
     /// A lock that readers of `folder` share; the folder is made. `None`: somebody is filling or
     /// removing the entry.
-    pub(super) fn shared(folder: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn shared(folder: &Path) -> io::Result<Option<Self>> {
         Self::lock(folder, File::try_lock_shared)
     }
 
     /// The only lock on `folder`, which is made. `None`: somebody else uses the entry.
-    pub(super) fn exclusive(folder: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn exclusive(folder: &Path) -> io::Result<Option<Self>> {
         Self::lock(folder, File::try_lock)
     }
 
     /// The entry's folder.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 

@@ -1,12 +1,14 @@
-//! Sizes and ages as people write them on a command line.
+//! Sizes and ages as people write them, on a command line and in the configuration.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, de::Error};
+
 /// A size in bytes, written with K, M, G or T: powers of 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ByteSize(pub(crate) u64);
+pub struct ByteSize(pub u64);
 
 /// The units and what they stand for, the smallest first.
 const SIZES: [(char, u64); 4] = [
@@ -26,6 +28,12 @@ impl FromStr for ByteSize {
     }
 }
 
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SIZES.iter().rev().find(|(_, unit)| self.0 >= *unit) {
@@ -37,7 +45,7 @@ impl fmt::Display for ByteSize {
 
 /// A time, written with m, h or d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Age(pub(crate) Duration);
+pub struct Age(pub Duration);
 
 impl FromStr for Age {
     type Err = String;

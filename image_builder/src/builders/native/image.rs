@@ -1,0 +1,311 @@
+//! From the root to the image: the packed root, the boot loaders, the ISO, and the tree beside it; each
+//! made, or taken from what is kept.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{BOOT_ISO, Job, no_space};
+use super::kept::Tool;
+use super::stage;
+use crate::builders::{BuildError, Built, explain};
+use crate::cache::{Entry, Key, Kind};
+use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
+use crate::compose::files::{make_folder, place, require, write};
+use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
+use crate::compose::root::{self, Kernel};
+use crate::compose::tree::TreeFile;
+use crate::compose::{ComposeError, initramfs, iso, root_image};
+use crate::context::{BuildContext, Line, side_by_side};
+use crate::digest::sha256_file;
+use crate::events::{Stage, Unit};
+
+/// What a packed root depends on.
+#[derive(Debug, Serialize)]
+struct ImageInputs<'a> {
+    root: &'a Key,
+    command: String,
+    tool: Option<Tool>,
+    source_date_epoch: u64,
+}
+
+/// What an ISO depends on.
+#[derive(Debug, Serialize)]
+struct IsoInputs<'a> {
+    /// The kernel is of the root that it packs.
+    image: &'a Key,
+    initramfs: &'a Key,
+    menu: String,
+    discinfo: String,
+    early_config: String,
+    commands: Vec<String>,
+    tools: Vec<Option<Tool>>,
+    source_date_epoch: u64,
+}
+
+/// What is known of an ISO that is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct IsoNote {
+    sha256: String,
+}
+
+impl Job<'_> {
+    /// Makes what the ISO is made of, side by side: dracut takes one processor, and packing the rest.
+    pub(super) async fn make_parts(&mut self, ctx: &BuildContext) -> Result<Kernel, BuildError> {
+        let fail = |error| BuildError::new(Stage::Initramfs, error);
+        let kernel = root::find_kernel(&self.places.root).map_err(fail)?;
+        ctx.events.info(format!("Kernel:: {}", kernel.version));
+        initramfs::check_mounts(&self.places.root, self.plan.rootfs).map_err(fail)?;
+        // Where the sandbox mounts: while the root is packed, nothing more may come into it.
+        root::make_mount_points(&self.places.root).map_err(fail)?;
+        let (job, of) = (&*self, &kernel);
+        let made = side_by_side(ctx, |first, second| {
+            let initramfs = async move {
+                stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await
+            };
+            let image =
+                async move { stage(&second, Stage::RootImage, job.pack_root(&second)).await };
+            (initramfs, image)
+        });
+        let (initramfs, image) = made.await?;
+        self.initramfs_key = initramfs;
+        self.image_key = image;
+        Ok(kernel)
+    }
+
+    /// Packs the root, unless the same root was packed alike before. Gives its key, if it is one that is
+    /// kept.
+    async fn pack_root(&self, ctx: &BuildContext) -> Result<Option<Key>, ComposeError> {
+        let image = self.layout.root_image();
+        make_folder(image.parent().unwrap_or(self.layout.job()))?;
+        let command = self.pack();
+        let key = self.root_key.as_ref().map(|root| {
+            Key::of(&ImageInputs {
+                root,
+                command: self.anywhere(&command),
+                tool: Tool::program(&command.program),
+                source_date_epoch: self.source_date.seconds,
+            })
+        });
+        if let Some(key) = &key
+            && self.take::<()>(Kind::Image, key, &image)?.is_some()
+        {
+            ctx.events
+                .info(format!("Packed root:: hit {}, the same root", key.short()));
+            return Ok(Some(key.clone()));
+        }
+        let events = ctx.events.clone();
+        let result = ctx
+            .run_watched(&command, move |line| match root_image::progress(line) {
+                Some(percent) => {
+                    events.progress(Stage::RootImage, percent, 100, Unit::Percent);
+                    Line::Drop
+                }
+                None => Line::Keep,
+            })
+            .await;
+        no_space(result, self.layout.job()).map_err(|error| explain(error, self.layout.job()))?;
+        require(&image)?;
+        if let Some(key) = &key {
+            ctx.events
+                .info(format!("Packed root:: miss, kept as {}", key.short()));
+            self.keep(Kind::Image, key, &image, ())?;
+        }
+        Ok(key)
+    }
+
+    /// Writes the ISO, or takes one of the same parts; and the tree beside it.
+    pub(super) async fn write_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
+        let tree = self.layout.tree();
+        make_folder(&tree.join("images"))?;
+        let key = self.iso_key()?;
+        let kept = match &key {
+            Some(key) => self.kept_iso(ctx, key)?,
+            None => None,
+        };
+        let sha256 = match kept {
+            Some(sha256) => sha256,
+            None => {
+                self.run_iso_commands(ctx).await?;
+                let iso = self.layout.iso();
+                let hashed = sha256_file(&iso).await;
+                let sha256 = hashed.map_err(|source| ComposeError::Io { path: iso, source })?;
+                if let Some(key) = key {
+                    self.keep_iso(ctx, &key, &sha256)?;
+                }
+                sha256
+            }
+        };
+        if self.wants_tree {
+            self.complete_tree(&sha256).await?;
+        }
+        Ok(Built {
+            tree: self.wants_tree.then_some(tree),
+            iso: Some(self.layout.iso()),
+            iso_sha256: Some(sha256),
+            source_date: Some(self.source_date.clone()),
+            ..Built::default()
+        })
+    }
+
+    /// The key of the ISO, where all of its parts have one.
+    fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
+        let (Some(image), Some(initramfs)) = (&self.image_key, &self.initramfs_key) else {
+            return Ok(None);
+        };
+        let commands = self.iso_commands();
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|source| ComposeError::Io {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let iso = self.layout.iso_tree();
+        let modules = [self.platform.bios, Some(self.platform.efi)];
+        let modules = modules.into_iter().flatten().map(|platform| {
+            let kernel = format!("{GRUB_MODULES}/{platform}/kernel.img");
+            Tool::file(Path::new(&kernel))
+        });
+        let programs = commands
+            .iter()
+            .map(|command| Tool::program(&command.program));
+        Ok(Some(Key::of(&IsoInputs {
+            image,
+            initramfs,
+            menu: read(&iso.join("boot/grub2/grub.cfg"))?,
+            discinfo: read(&iso.join(".discinfo"))?,
+            early_config: bootloader::early_config(&self.plan.volume_id),
+            commands: commands
+                .iter()
+                .map(|command| self.anywhere(command))
+                .collect(),
+            tools: programs.chain(modules).collect(),
+            source_date_epoch: self.source_date.seconds,
+        })))
+    }
+
+    /// The files that the commands for the ISO leave, by their names where they are kept.
+    fn made_by_commands(&self) -> Vec<(&'static str, std::path::PathBuf)> {
+        let files = BootFiles::of(&self.layout, self.platform);
+        let mut made = vec![
+            ("boot.iso", self.layout.iso()),
+            ("efiboot.img", files.esp),
+            ("loader.efi", files.efi),
+            ("read-back.efi", files.efi_in_esp),
+        ];
+        if self.platform.bios.is_some() {
+            made.push(("eltorito.img", files.eltorito));
+        }
+        made
+    }
+
+    /// Puts an ISO that is kept in its place. It is a copy: what is delivered is somebody else's, who may
+    /// change it.
+    fn kept_iso(&self, ctx: &BuildContext, key: &Key) -> Result<Option<String>, ComposeError> {
+        let entry = self.store(Kind::Iso).get::<IsoNote>(key);
+        let Some(entry): Option<Entry<IsoNote>> = entry.map_err(self.cache_error())? else {
+            return Ok(None);
+        };
+        for (name, path) in self.made_by_commands() {
+            std::fs::copy(entry.data().join(name), &path)
+                .map_err(|source| ComposeError::Io { path, source })?;
+        }
+        self.place_loaders()?;
+        ctx.events
+            .info(format!("ISO:: hit {}, the same parts", key.short()));
+        Ok(Some(entry.note.sha256.clone()))
+    }
+
+    fn keep_iso(&self, ctx: &BuildContext, key: &Key, sha256: &str) -> Result<(), ComposeError> {
+        let store = self.store(Kind::Iso);
+        let keep = || {
+            let fresh = store.fresh()?;
+            std::fs::create_dir(fresh.data())?;
+            for (name, path) in self.made_by_commands() {
+                std::fs::copy(path, fresh.data().join(name))?;
+            }
+            let sha256 = sha256.to_owned();
+            store.put(key, fresh, IsoNote { sha256 })
+        };
+        ctx.events
+            .info(format!("ISO:: miss, kept as {}", key.short()));
+        keep().map(drop).map_err(self.cache_error())
+    }
+
+    async fn run_iso_commands(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let commands = self.iso_commands();
+        // The loader for BIOS is on the ISO itself, so it has to be in place before xorriso runs.
+        let loaders = commands.len() - 2;
+        for (number, command) in commands.iter().enumerate() {
+            if number == loaders {
+                self.place_loaders()?;
+            }
+            let events = ctx.events.clone();
+            let result = ctx
+                .run_watched(command, move |line| match iso::progress(line) {
+                    Some(percent) => {
+                        events.progress(Stage::Iso, percent, 100, Unit::Percent);
+                        Line::Drop
+                    }
+                    None => Line::Keep,
+                })
+                .await;
+            no_space(result, self.layout.job())
+                .map_err(|error| explain(error, self.layout.job()))?;
+            // grub-mkimage and xorriso are told what to make.
+            let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
+            if let Some(made) = args.nth(1) {
+                require(Path::new(made))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place_loaders(&self) -> Result<(), ComposeError> {
+        let files = BootFiles::of(&self.layout, self.platform);
+        let iso = self.layout.iso_tree();
+        bootloader::check_esp(&files)?;
+        place(
+            &files.efi,
+            &iso.join("EFI/BOOT").join(self.platform.efi_file),
+        )?;
+        if self.platform.bios.is_some() {
+            place(&files.eltorito, &iso.join(iso::ELTORITO))?;
+        }
+        Ok(())
+    }
+
+    /// The tree beside the ISO: the same files, without a second copy on the disk, and the
+    /// metadata.
+    async fn complete_tree(&self, iso_sha256: &str) -> Result<(), ComposeError> {
+        let (iso, tree) = (self.layout.iso_tree(), self.layout.tree());
+        let efi = format!("EFI/BOOT/{}", self.platform.efi_file);
+        let mut names = vec![
+            KERNEL,
+            INITRAMFS,
+            ROOT_IMAGE,
+            "boot/grub2/grub.cfg",
+            "EFI/BOOT/grub.cfg",
+            efi.as_str(),
+            ".discinfo",
+        ];
+        if self.platform.bios.is_some() {
+            names.push(iso::ELTORITO);
+        }
+        for name in names {
+            place(&iso.join(name), &tree.join(name))?;
+        }
+        place(
+            &BootFiles::of(&self.layout, self.platform).esp,
+            &tree.join("images/efiboot.img"),
+        )?;
+        let hashed = [ROOT_IMAGE, INITRAMFS, KERNEL, "images/efiboot.img"];
+        let mut listed = TreeFile::hash(&tree, &hashed).await?;
+        let iso = TreeFile {
+            path: BOOT_ISO.to_owned(),
+            sha256: iso_sha256.to_owned(),
+        };
+        listed.insert(0, iso);
+        write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))
+    }
+}

@@ -1,0 +1,481 @@
+//! The root of an image: one that is kept, the nearest of these with the difference on top, or a fresh
+//! one.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Job, lock, no_space};
+use crate::builders::explain;
+use crate::cache::{Entry, Fresh, Key, Kind, Store};
+use crate::compose::dnf;
+use crate::compose::files::empty_folder;
+use crate::compose::mounts::Overlay;
+use crate::compose::solution::{Difference, Package};
+use crate::compose::{ComposeError, root, rpm_database, rpm_tool};
+use crate::context::{BuildContext, Line};
+use crate::events::{Stage, Unit};
+use crate::host::DnfVersion;
+use crate::process::{CommandError, Invocation};
+use crate::report::KickstartRecord;
+use crate::workdir;
+
+/// What a root depends on beside its packages.
+#[derive(Debug, Clone, Serialize)]
+struct Family<'a> {
+    arch: String,
+    release: String,
+    documentation: bool,
+    languages: Option<&'a [String]>,
+    /// The keys of each repository whose packages were checked by them.
+    signatures: Vec<&'a [String]>,
+    /// Only one that was asked for: else the packages say it.
+    source_date_epoch: Option<u64>,
+}
+
+/// What a root depends on.
+#[derive(Debug, Clone, Serialize)]
+struct RootInputs<'a> {
+    family: Family<'a>,
+    packages: &'a [Package],
+}
+
+/// What is known of a root that is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RootNote {
+    /// Roots of one family differ in their packages alone.
+    family: Key,
+    packages: Vec<Package>,
+    /// The time that its programs were told.
+    source_date_epoch: u64,
+    /// The root that this one is a layer on; none for one that stands alone.
+    base: Option<Key>,
+    /// What became of the kickstart that made this of its base.
+    pub(super) kickstart: Option<KickstartRecord>,
+}
+
+/// A root in its place.
+#[derive(Debug)]
+pub(super) struct Root {
+    // Unmounted before what it shows goes.
+    overlay: Overlay,
+    changes: Fresh,
+    layers: Vec<Entry<RootNote>>,
+}
+
+/// Of so many packages one may differ for the nearest root to be used: installing afresh is as fast
+/// otherwise.
+const NEAR: usize = 4;
+
+impl Job<'_> {
+    /// Fills the root. Where it may be kept, [`Job::root_key`] is its key afterwards.
+    pub(super) async fn install_root(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let Some(packages) = self.solution.clone() else {
+            ctx.events
+                .info("Install root:: fresh and not kept: what dnf chose was not understood");
+            return self.install_plainly(ctx).await;
+        };
+        let (key, family) = self.root_keys(&packages);
+        let store = self.store(Kind::Root);
+        if let Some(layers) = kept(&store, &key).map_err(self.cache_error())? {
+            ctx.events.info(format!(
+                "Install root:: hit {}, all {} packages the same",
+                key.short(),
+                packages.len()
+            ));
+            return self.open(layers, &key);
+        }
+        if let Some((base, difference)) = self.nearest(ctx, &store, &family, &packages)? {
+            match self
+                .install_difference(ctx, &key, base, &difference, &packages)
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(ComposeError::Command(error @ CommandError::Cancelled { .. })) => {
+                    return Err(error.into());
+                }
+                Err(error) => ctx.events.warn(format!(
+                    "Install root:: the difference could not be installed, so everything is: {error}"
+                )),
+            }
+        }
+        self.install_fresh(ctx, &key, family, packages).await
+    }
+
+    /// The keys of the root and of its family.
+    fn root_keys(&self, packages: &[Package]) -> (Key, Key) {
+        let install = &self.plan.install;
+        let family = Family {
+            arch: self.plan.arch.to_string(),
+            release: self.plan.release.to_string(),
+            documentation: install.documentation,
+            languages: install.languages.as_deref(),
+            signatures: (self.plan.repositories.iter())
+                .filter(|repository| repository.gpg_check)
+                .map(|repository| repository.gpg_keys.as_slice())
+                .collect(),
+            source_date_epoch: self.plan.source_date.as_ref().map(|date| date.seconds),
+        };
+        let family_key = Key::of(&family);
+        (Key::of(&RootInputs { family, packages }), family_key)
+    }
+
+    /// The root that differs least from `packages`, and how.
+    fn nearest(
+        &self,
+        ctx: &BuildContext,
+        store: &Store,
+        family: &Key,
+        packages: &[Package],
+    ) -> Result<Option<(Entry<RootNote>, Difference)>, ComposeError> {
+        let checks_signatures = self.plan.repositories.iter().any(|one| one.gpg_check);
+        if checks_signatures && self.plan.dnf == DnfVersion::Dnf5 {
+            ctx.events.info(
+                "Install root:: fresh: dnf5 checks signatures only in a transaction of its own",
+            );
+            return Ok(None);
+        }
+        let notes = store.notes::<RootNote>().map_err(self.cache_error())?;
+        let nearest = notes
+            .into_iter()
+            .filter(|(_, note)| note.base.is_none() && note.family == *family)
+            .filter_map(|(key, note)| {
+                let difference = Difference::between(&note.packages, packages)?;
+                (difference.len() * NEAR <= packages.len()).then_some((key, difference))
+            })
+            .min_by_key(|(_, difference)| difference.len());
+        let Some((key, difference)) = nearest else {
+            ctx.events
+                .info("Install root:: miss, no root that is kept is near");
+            return Ok(None);
+        };
+        let entry = store.get(&key).map_err(self.cache_error())?;
+        Ok(entry.map(|entry| (entry, difference)))
+    }
+
+    /// Puts the difference on top of `base`.
+    async fn install_difference(
+        &mut self,
+        ctx: &BuildContext,
+        key: &Key,
+        base: Entry<RootNote>,
+        difference: &Difference,
+        packages: &[Package],
+    ) -> Result<(), ComposeError> {
+        ctx.events.info(format!(
+            "Install root:: near {}, {} of {} packages the same, {} updated, {} added, {} removed",
+            base.key.short(),
+            packages.len() - difference.installed.len(),
+            packages.len(),
+            difference.updated,
+            difference.installed.len() - difference.updated,
+            difference.removed.len()
+        ));
+        let files = self.files_of(ctx, &difference.installed).await?;
+        let store = self.store(Kind::Root);
+        let fresh = store.fresh().map_err(self.cache_error())?;
+        let overlay = self.mount(&[base.data()], &fresh)?;
+        let (root, home) = (&self.places.root, &self.places.home);
+        if !files.is_empty() {
+            let install = rpm_tool::install(root, home, &self.plan.install, &files);
+            self.run_transaction(ctx, &install, rpm_tool::is_scriptlet_failure)
+                .await?;
+        }
+        if !difference.removed.is_empty() {
+            let names: Vec<String> = (difference.removed.iter())
+                .map(|package| package.nevra.clone())
+                .collect();
+            let erase = rpm_tool::erase(root, home, &names);
+            self.run_transaction(ctx, &erase, rpm_tool::is_scriptlet_failure)
+                .await?;
+        }
+        if !self.has_exactly(ctx, packages).await? {
+            return Err(ComposeError::Tool {
+                tool: "rpm",
+                lines: vec!["the root does not have the packages that dnf chose".to_owned()],
+            });
+        }
+        root::tidy(&self.places.root)?;
+        // The accounts of the base are of its day.
+        root::redate_accounts(
+            &self.places.root,
+            base.note.source_date_epoch,
+            self.source_date.seconds,
+        )?;
+        self.forget_history(ctx).await?;
+        overlay.unmount().map_err(self.cache_error())?;
+        let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
+            family: base.note.family.clone(),
+            packages: packages.to_vec(),
+            base: Some(base.key.clone()),
+            kickstart: None,
+        };
+        let layer = store.put(key, fresh, note).map_err(self.cache_error())?;
+        self.open(vec![layer, base], key)
+    }
+
+    /// Installs everything into an empty root, and keeps that.
+    async fn install_fresh(
+        &mut self,
+        ctx: &BuildContext,
+        key: &Key,
+        family: Key,
+        packages: Vec<Package>,
+    ) -> Result<(), ComposeError> {
+        // A solution that was kept says nothing of what is downloaded.
+        self.locate(ctx).await?;
+        let store = self.store(Kind::Root);
+        let fresh = store.fresh().map_err(self.cache_error())?;
+        let empty = fresh.beside("empty");
+        std::fs::create_dir_all(&empty).map_err(self.cache_error())?;
+        let overlay = match self.mount(&[empty], &fresh) {
+            Ok(overlay) => overlay,
+            Err(error) => {
+                ctx.events.info(format!(
+                    "Install root:: fresh and not kept: no overlay can be mounted: {error}"
+                ));
+                return self.install_plainly(ctx).await;
+            }
+        };
+        self.transact(ctx).await?;
+        let as_chosen = self.has_exactly(ctx, &packages).await?;
+        root::tidy(&self.places.root)?;
+        self.forget_history(ctx).await?;
+        overlay.unmount().map_err(self.cache_error())?;
+        // What is not as its key says must not be found by it.
+        let key = match as_chosen {
+            true => key.clone(),
+            false => {
+                ctx.events
+                    .warn("Install root:: not kept: it has other packages than dnf chose");
+                Key::of(&(key, &self.plan.job))
+            }
+        };
+        let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
+            family,
+            packages,
+            base: None,
+            kickstart: None,
+        };
+        let layer = store.put(&key, fresh, note).map_err(self.cache_error())?;
+        self.open(vec![layer], &key)
+    }
+
+    /// Installs everything into a folder of this build.
+    async fn install_plainly(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        self.locate(ctx).await?;
+        self.transact(ctx).await?;
+        root::tidy(&self.places.root)?;
+        self.forget_history(ctx).await
+    }
+
+    /// dnf's transaction, from what is downloaded.
+    async fn transact(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let transaction = self.dnf().transaction(&self.packages);
+        self.run_transaction(ctx, &transaction, dnf::is_scriptlet_failure)
+            .await?;
+        let database = dnf::database(&self.plan.release);
+        let present = root::below(&self.places.root, database.trim_start_matches('/'));
+        if !present.is_some_and(|path| path.is_dir()) {
+            return Err(ComposeError::MissingArtifact {
+                path: self.places.root.join(database.trim_start_matches('/')),
+            });
+        }
+        // dnf notes in the root what it knows of the host's cache.
+        root::remove_below(&self.places.root, &self.places.cache, "expired_repos.json")
+    }
+
+    /// Writes the package database anew, so that it says nothing of the way to it.
+    async fn forget_history(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let folder = dnf::database(&self.plan.release);
+        // Another kind than SQLite's is left as it is.
+        let Some(database) = rpm_database::find(&self.places.root, folder) else {
+            return Ok(());
+        };
+        let parts = self.layout.job().join("rpm");
+        let (exported, sorted) = (parts.join("exported"), parts.join("sorted"));
+        let fresh = parts.join("database");
+        empty_folder(&fresh)?;
+        let home = &self.places.home;
+        ctx.run(&rpm_database::export(&self.places.root, home, &exported))
+            .await?;
+        let at = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| ComposeError::Io { path, source }
+        };
+        let headers = std::fs::read(&exported).map_err(at(&exported))?;
+        let seconds = u32::try_from(self.source_date.seconds).unwrap_or(u32::MAX);
+        let Some(headers) = rpm_database::without_history(&headers, seconds) else {
+            return Err(ComposeError::Tool {
+                tool: "rpmdb",
+                lines: vec!["what it exported are no headers".to_owned()],
+            });
+        };
+        std::fs::write(&sorted, headers).map_err(at(&sorted))?;
+        ctx.run(&rpm_database::import(home, &sorted, &fresh))
+            .await?;
+        rpm_database::replace(&database, &fresh)
+    }
+
+    async fn run_transaction(
+        &self,
+        ctx: &BuildContext,
+        command: &Invocation,
+        is_scriptlet_failure: fn(&str) -> bool,
+    ) -> Result<(), ComposeError> {
+        let failures = Arc::new(Mutex::new(Vec::new()));
+        let watch = {
+            let (failures, events) = (Arc::clone(&failures), ctx.events.clone());
+            move |line: &str| {
+                if let Some((done, total)) = dnf::progress(line) {
+                    events.progress(Stage::Root, done, total, Unit::Packages);
+                }
+                if is_scriptlet_failure(line) {
+                    lock(&failures).push(line.trim().to_owned());
+                }
+                Line::Keep
+            }
+        };
+        let result = ctx.run_watched(command, watch).await;
+        let failures = std::mem::take(&mut *lock(&failures));
+        let result = no_space(result, &self.places.root);
+        match (result, failures.is_empty()) {
+            (Err(error), true) => Err(explain(error, &self.places.root)),
+            (Err(CommandError::Failed { .. }) | Ok(_), false) => {
+                Err(ComposeError::Scriptlet(failures))
+            }
+            (Err(error), false) => Err(error.into()),
+            (Ok(_), true) => Ok(()),
+        }
+    }
+
+    /// Whether the root has `packages` and no others.
+    async fn has_exactly(
+        &self,
+        ctx: &BuildContext,
+        packages: &[Package],
+    ) -> Result<bool, ComposeError> {
+        let list = rpm_tool::list(&self.places.root, &self.places.home);
+        let lines = ctx.query(&list).await?;
+        let mut installed: Vec<String> = (lines.iter())
+            .filter_map(|line| rpm_tool::listed(line))
+            .collect();
+        installed.sort();
+        let mut wanted: Vec<&str> = packages.iter().map(|one| one.nevra.as_str()).collect();
+        wanted.sort_unstable();
+        Ok(installed == wanted)
+    }
+
+    /// Where `packages` are on this host.
+    async fn files_of(
+        &mut self,
+        ctx: &BuildContext,
+        packages: &[Package],
+    ) -> Result<Vec<PathBuf>, ComposeError> {
+        if packages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let located = self.locate(ctx).await?;
+        let file = |package: &Package| {
+            let found = located.iter().find(|one| one.package == *package);
+            found
+                .map(|one| one.path.clone())
+                .ok_or_else(|| ComposeError::Download(format!("{} is not there", package.nevra)))
+        };
+        packages.iter().map(file).collect()
+    }
+
+    /// Shows `layers` in the root's place; what is changed there is for this build alone.
+    pub(super) fn open(
+        &mut self,
+        layers: Vec<Entry<RootNote>>,
+        key: &Key,
+    ) -> Result<(), ComposeError> {
+        let changes = self.store(Kind::Root).fresh().map_err(self.cache_error())?;
+        let lowers: Vec<PathBuf> = layers.iter().map(Entry::data).collect();
+        let overlay = self.mount(&lowers, &changes)?;
+        self.root_key = Some(key.clone());
+        self.root = Some(Root {
+            overlay,
+            changes,
+            layers,
+        });
+        Ok(())
+    }
+
+    fn mount(&self, lowers: &[PathBuf], fresh: &Fresh) -> Result<Overlay, ComposeError> {
+        let root = &self.places.root;
+        Overlay::mount(lowers, &fresh.data(), &fresh.beside("scratch"), root).map_err(|source| {
+            ComposeError::Io {
+                path: root.clone(),
+                source,
+            }
+        })
+    }
+
+    /// Keeps what was changed in the root since it was opened as the root `key`, and goes on with that.
+    pub(super) fn keep_changes(
+        &mut self,
+        key: &Key,
+        kickstart: KickstartRecord,
+    ) -> Result<(), ComposeError> {
+        let Some(Root {
+            overlay,
+            changes,
+            mut layers,
+        }) = self.root.take()
+        else {
+            return Ok(());
+        };
+        overlay.unmount().map_err(self.cache_error())?;
+        let Some(base) = layers.first() else {
+            return Ok(());
+        };
+        let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
+            family: base.note.family.clone(),
+            packages: base.note.packages.clone(),
+            base: Some(base.key.clone()),
+            kickstart: Some(kickstart),
+        };
+        let put = self.store(Kind::Root).put(key, changes, note);
+        layers.insert(0, put.map_err(self.cache_error())?);
+        self.open(layers, key)
+    }
+
+    /// The layers of the root `key`, if it is kept.
+    pub(super) fn kept_root(
+        &self,
+        key: &Key,
+    ) -> Result<Option<Vec<Entry<RootNote>>>, ComposeError> {
+        kept(&self.store(Kind::Root), key).map_err(self.cache_error())
+    }
+
+    /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
+    pub(super) fn clear_root(&mut self) -> tokio::task::JoinHandle<io::Result<()>> {
+        let shown = self.root.take();
+        let plain = shown.is_none().then(|| self.places.root.clone());
+        tokio::task::spawn_blocking(move || {
+            drop(shown);
+            plain.map_or(Ok(()), |root| workdir::remove(&root))
+        })
+    }
+}
+
+/// The layers of the root `key`, the uppermost first; `None` if one of them is not there.
+fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Entry<RootNote>>>> {
+    let mut layers = Vec::new();
+    let mut next = Some(key.clone());
+    while let Some(key) = next.take() {
+        let Some(entry) = store.get::<RootNote>(&key)? else {
+            return Ok(None);
+        };
+        next.clone_from(&entry.note.base);
+        layers.push(entry);
+    }
+    Ok(Some(layers))
+}

@@ -1,0 +1,193 @@
+//! Which packages an image has: dnf's choice, or what it chose of the same repositories before.
+
+use serde::Serialize;
+
+use super::job::Job;
+use crate::builders::native::packages::Fetched;
+use crate::cache::{Key, Kind};
+use crate::compose::ComposeError;
+use crate::compose::dnf_cache::CachedRepository;
+use crate::compose::repository_state::State;
+use crate::compose::solution::{self, Located, Package};
+use crate::context::BuildContext;
+use crate::events::Stage;
+use crate::host::DnfVersion;
+use crate::plan::InstallOptions;
+use crate::repository::Repository;
+use crate::source_date::VARIABLE;
+
+/// What dnf's choice depends on.
+#[derive(Debug, Serialize)]
+struct SolutionInputs<'a> {
+    dnf: DnfVersion,
+    arch: String,
+    release: String,
+    packages: &'a [String],
+    install: &'a InstallOptions,
+    repositories: Vec<RepositoryInputs<'a>>,
+}
+
+/// What of a repository dnf's choice depends on. Where it is makes no difference.
+#[derive(Debug, Serialize)]
+struct RepositoryInputs<'a> {
+    id: &'a str,
+    state: &'a State,
+    priority: Option<u8>,
+    cost: Option<u32>,
+    exclude: &'a [String],
+    include: &'a [String],
+    groups: bool,
+}
+
+impl<'a> RepositoryInputs<'a> {
+    fn new(repository: &'a Repository, state: &'a State) -> Self {
+        Self {
+            id: &repository.id,
+            state,
+            priority: repository.priority,
+            cost: repository.cost,
+            exclude: &repository.exclude,
+            include: &repository.include,
+            groups: repository.groups,
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Finds out which packages are to be installed, and downloads them unless a root that is kept may
+    /// have them.
+    pub(super) async fn fetch_packages(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let repositories = self.with_local_keys().await?;
+        self.places.prepare(self.plan, &repositories)?;
+        self.states = tokio::select! {
+            states = self.places.states(self.plan) => states,
+            // The next program that is to run will say so.
+            () = ctx.cancel.cancelled() => None,
+        };
+        let Some(key) = self.solution_key() else {
+            ctx.events
+                .info("Packages:: solved anew: a repository does not say which state it is in");
+            return self.download(ctx, true).await;
+        };
+        let store = self.store(Kind::Solution);
+        let kept = store
+            .get::<Vec<Package>>(&key)
+            .map_err(self.cache_error())?;
+        let Some(kept) = kept else {
+            ctx.events.info(format!("Packages:: miss {}", key.short()));
+            return self.download(ctx, true).await;
+        };
+        ctx.events.info(format!(
+            "Packages:: hit {}, {} packages of repositories that are as they were",
+            key.short(),
+            kept.note.len()
+        ));
+        self.settle(ctx, kept.note);
+        Ok(())
+    }
+
+    /// Has dnf solve and download; what it chose is kept.
+    pub(super) async fn download(
+        &mut self,
+        ctx: &BuildContext,
+        dates: bool,
+    ) -> Result<(), ComposeError> {
+        let (plan, states) = (self.plan, self.states.clone());
+        let Fetched { packages, chosen } = self
+            .places
+            .download(
+                ctx,
+                Stage::Packages,
+                plan,
+                &self.asked_for,
+                states.as_deref(),
+            )
+            .await?;
+        self.packages = packages;
+        let Some(chosen) = chosen else {
+            ctx.events.warn(format!(
+                "no package tells when it was built: the image carries the time of this build, and \
+                 the next one will differ; {VARIABLE} in the environment would be taken"
+            ));
+            return Ok(());
+        };
+        let (repositories, cache) = (plan.repositories.clone(), self.places.cache.clone());
+        let located = tokio::task::spawn_blocking(move || {
+            let cached: Vec<_> = (repositories.iter())
+                .map(|repository| CachedRepository::new(&cache, repository))
+                .collect();
+            solution::locate(&cached, &chosen)
+        })
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let Some(located) = located else {
+            return Ok(());
+        };
+        let packages: Vec<Package> = located.iter().map(|one| one.package.clone()).collect();
+        self.keep_solution(&packages)?;
+        if dates {
+            self.settle(ctx, packages);
+        }
+        self.located = Some(located);
+        Ok(())
+    }
+
+    /// The image has these packages, and is of their time.
+    fn settle(&mut self, ctx: &BuildContext, packages: Vec<Package>) {
+        if self.plan.source_date.is_none() {
+            match solution::source_date(&packages) {
+                Some(date) => self.source_date = date,
+                None => ctx.events.warn(format!(
+                    "no package tells when it was built: the image carries the time of this build, \
+                     and the next one will differ; {VARIABLE} in the environment would be taken"
+                )),
+            }
+        }
+        self.solution = Some(packages);
+    }
+
+    fn keep_solution(&self, packages: &[Package]) -> Result<(), ComposeError> {
+        let (Some(states), Some(key)) = (&self.states, self.solution_key()) else {
+            return Ok(());
+        };
+        // A repository that changed while dnf read it.
+        if !self.places.is_current(self.plan, states, false) {
+            return Ok(());
+        }
+        let store = self.store(Kind::Solution);
+        let keep = || {
+            let fresh = store.fresh()?;
+            let names: Vec<&str> = packages.iter().map(|one| one.nevra.as_str()).collect();
+            std::fs::write(fresh.data(), names.join("\n"))?;
+            store.put(&key, fresh, packages.to_vec())
+        };
+        keep().map(drop).map_err(self.cache_error())
+    }
+
+    fn solution_key(&self) -> Option<Key> {
+        let states = self.states.as_ref()?;
+        let plan = self.plan;
+        let each = plan.repositories.iter().zip(states);
+        Some(Key::of(&SolutionInputs {
+            dnf: plan.dnf,
+            arch: plan.arch.to_string(),
+            release: plan.release.to_string(),
+            packages: &self.asked_for,
+            install: &plan.install,
+            repositories: each
+                .map(|(repository, state)| RepositoryInputs::new(repository, state))
+                .collect(),
+        }))
+    }
+
+    /// What is downloaded, which a solution that was kept does not say.
+    pub(super) async fn locate(
+        &mut self,
+        ctx: &BuildContext,
+    ) -> Result<Vec<Located>, ComposeError> {
+        if self.located.is_none() {
+            self.download(ctx, false).await?;
+        }
+        Ok(self.located.clone().unwrap_or_default())
+    }
+}

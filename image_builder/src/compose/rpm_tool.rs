@@ -1,0 +1,103 @@
+//! rpm itself, where dnf has nothing to solve: the difference between two roots.
+
+use std::path::{Path, PathBuf};
+
+use super::sandbox;
+use crate::plan::InstallOptions;
+use crate::process::Invocation;
+use crate::repo_create::nevra;
+use crate::source_date::dated;
+
+/// Puts `packages` into `root`, in the place of whatever version is there, in a sandbox without network.
+/// `home` has the `.rpmmacros` of [`Dnf::macros`](super::dnf::Dnf::macros).
+pub(crate) fn install(
+    root: &Path,
+    home: &Path,
+    install: &InstallOptions,
+    packages: &[PathBuf],
+) -> Invocation {
+    let mut rpm = rpm(root, home).args(["-U", "--oldpackage", "--replacepkgs", "--verbose"]);
+    if !install.documentation {
+        rpm = rpm.arg("--excludedocs");
+    }
+    let rpm = packages.iter().fold(rpm, |rpm, path| rpm.path(path));
+    sandbox::beside(root, dated(rpm))
+}
+
+/// Removes packages from `root`.
+pub(crate) fn erase(root: &Path, home: &Path, packages: &[String]) -> Invocation {
+    let rpm = rpm(root, home).args(["-e", "--allmatches", "--verbose"]);
+    sandbox::beside(root, dated(rpm.args(packages.iter().map(String::as_str))))
+}
+
+/// Lists what is installed in `root`, a package a line, for [`listed`].
+pub(crate) fn list(root: &Path, home: &Path) -> Invocation {
+    let format = "%{name} %{epochnum} %{version} %{release} %{arch}\\n";
+    rpm(root, home).args(["-qa", "--qf", format])
+}
+
+/// The `name-[epoch:]version-release.arch` of a line that [`list`] printed. The keys that signatures
+/// were checked by stand among the packages, and are none.
+pub(crate) fn listed(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let mut word = || words.next();
+    let (name, epoch) = (word()?, word()?.parse().ok()?);
+    let (version, release, arch) = (word()?, word()?, word()?);
+    (name != "gpg-pubkey").then(|| nevra(name, epoch, version, release, arch))
+}
+
+fn rpm(root: &Path, home: &Path) -> Invocation {
+    Invocation::new("rpm")
+        .option("--root", root.display())
+        .env("HOME", home.to_string_lossy())
+        .env("LC_ALL", "C.UTF-8")
+}
+
+/// A line that says that a scriptlet failed; rpm goes on with the others.
+pub(crate) fn is_scriptlet_failure(line: &str) -> bool {
+    line.contains(" scriptlet failed, ") || line.contains(" scriptlet failed:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rpm_works_beside_the_root() {
+        let (root, home) = (Path::new("/w/root"), Path::new("/w/home"));
+        let options = InstallOptions::default();
+        let line = install(root, home, &options, &["/c/a.rpm".into()]).to_string();
+        assert!(
+            line.starts_with("HOME=/w/home LC_ALL=C.UTF-8 bwrap "),
+            "{line}"
+        );
+        assert!(line.ends_with(
+            " -- rpm --root=/w/root -U --oldpackage --replacepkgs --verbose --excludedocs /c/a.rpm"
+        ));
+        let options = InstallOptions {
+            documentation: true,
+            ..options
+        };
+        let line = install(root, home, &options, &[]).to_string();
+        assert!(!line.contains("excludedocs"), "{line}");
+    }
+
+    #[test]
+    fn packages_are_listed_and_keys_are_not() {
+        assert_eq!(
+            listed("a-b 0 1 2.fc43 noarch").unwrap(),
+            "a-b-1-2.fc43.noarch"
+        );
+        assert_eq!(listed("a 3 1 2 x86_64").unwrap(), "a-3:1-2.x86_64");
+        assert_eq!(listed("gpg-pubkey 0 1234 5678 (none)"), None);
+        assert_eq!(listed("warning: something is odd here"), None);
+    }
+
+    #[test]
+    fn a_failed_scriptlet_is_heard() {
+        assert!(is_scriptlet_failure(
+            "warning: %post(a-1-1.noarch) scriptlet failed, exit status 1"
+        ));
+        assert!(!is_scriptlet_failure("a-1-1.noarch"));
+    }
+}
