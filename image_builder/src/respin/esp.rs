@@ -1,10 +1,12 @@
 //! The FAT image that UEFI firmware reads: its files read and replaced by mtools.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::error::RespinError;
 use crate::context::BuildContext;
 use crate::process::Invocation;
+use crate::source_date;
 
 /// A copy of an image's UEFI partition.
 #[derive(Debug)]
@@ -59,12 +61,12 @@ impl EspFiles {
         ctx: &BuildContext,
         path: &str,
         bytes: &[u8],
-        epoch: Option<std::time::SystemTime>,
+        time: Option<SystemTime>,
     ) -> Result<(), RespinError> {
         let file = self.work.join("to-esp");
         std::fs::write(&file, bytes).map_err(RespinError::io(&file))?;
-        set_time(&file, epoch)?;
-        ctx.run(&copy_in(&self.image, &file, path)).await?;
+        set_time(&file, time)?;
+        ctx.run(&copy_in(&self.image, &file, path, time)).await?;
         if self.read(ctx, path).await? == bytes {
             return Ok(());
         }
@@ -76,10 +78,7 @@ impl EspFiles {
 }
 
 /// Gives a file the time that files of the new image are to have.
-pub(super) fn set_time(
-    path: &Path,
-    time: Option<std::time::SystemTime>,
-) -> Result<(), RespinError> {
+pub(super) fn set_time(path: &Path, time: Option<SystemTime>) -> Result<(), RespinError> {
     let Some(time) = time else { return Ok(()) };
     let file = std::fs::File::options().write(true).open(path);
     file.and_then(|file| file.set_modified(time))
@@ -94,13 +93,19 @@ fn copy_out(image: &Path, path: &str, to: &Path) -> Invocation {
         .path(to)
 }
 
-fn copy_in(image: &Path, from: &Path, path: &str) -> Invocation {
-    // -o overwrites without a question, -m keeps the time.
-    Invocation::new("mcopy")
+fn copy_in(image: &Path, from: &Path, path: &str, time: Option<SystemTime>) -> Invocation {
+    // -o overwrites without a question, -m keeps the time, which FAT has as that of a wall clock.
+    let mcopy = Invocation::new("mcopy")
         .args(["-o", "-m", "-i"])
         .path(image)
         .path(from)
         .arg(format!("::{path}"))
+        .env("TZ", "UTC");
+    let epoch = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    match epoch {
+        Some(epoch) => mcopy.env(source_date::VARIABLE, epoch.as_secs().to_string()),
+        None => mcopy,
+    }
 }
 
 /// `::/EFI/BOOT/grub.cfg`; folders end in a slash.
@@ -132,7 +137,7 @@ mod tests {
                 .arg("-i")
                 .path(&image)
                 .args(["::EFI", "::EFI/BOOT"]),
-            copy_in(&image, &menu, "EFI/BOOT/grub.cfg"),
+            copy_in(&image, &menu, "EFI/BOOT/grub.cfg", None),
         ] {
             ctx.run(&command).await.unwrap();
         }

@@ -46,6 +46,11 @@ pub async fn respin(
     let result = match result {
         // Whatever a step was doing, it was stopped.
         Err(_) if ctx.cancel.is_cancelled() => Err(RespinError::Cancelled),
+        // Not the folder of the work, which is gone.
+        Err(RespinError::NoSpace { needed_mib, .. }) => Err(RespinError::NoSpace {
+            folder: folder_of(&request.out),
+            needed_mib,
+        }),
         result => result,
     };
     let outcome = match &result {
@@ -381,6 +386,7 @@ impl<'a> Run<'a> {
         if edit.is_empty() {
             return Ok(());
         }
+        self.check_only_esp(&edit)?;
         let (ctx, work) = (self.ctx, self.work.path());
         let partition = self.medium.esp.clone();
         let esp = match &partition {
@@ -414,6 +420,25 @@ impl<'a> Run<'a> {
                 })?;
         }
         self.report_boot(&edit, &changed, &rebuilt);
+        Ok(())
+    }
+
+    /// Images of some years have one more, for Macs, in a file system that nothing here writes.
+    fn check_only_esp(&self, edit: &Edit) -> Result<(), RespinError> {
+        let entries = self.medium.image.boot_entries.iter();
+        if entries.filter(|entry| entry.platform == "UEFI").count() < 2 {
+            return Ok(());
+        }
+        if edit.label.is_some() {
+            return Err(RespinError::Esp {
+                image: self.request.image.clone(),
+                problem: "there are two of them, and the second would look for the old label"
+                    .to_owned(),
+            });
+        }
+        self.ctx
+            .events
+            .warn("the image has a second UEFI partition (for Macs), whose menu is not changed");
         Ok(())
     }
 

@@ -135,6 +135,7 @@ impl Receive {
         sum.update(&head);
         self.file.write_all(&head)?;
         let mut done = head.len() as u64;
+        let mut told = 0;
         while done < size {
             let count = self.next(&mut chunk).await?;
             if count == 0 {
@@ -143,12 +144,16 @@ impl Receive {
             self.file.write_all(&chunk[..count])?;
             sum.update(&chunk[..count]);
             done += count as u64;
-            self.events.emit(EventKind::Progress {
-                stage: Stage::Iso,
-                done,
-                total: size,
-                unit: Unit::Bytes,
-            });
+            let percent = done * 100 / size;
+            if percent > told {
+                told = percent;
+                self.events.emit(EventKind::Progress {
+                    stage: Stage::Iso,
+                    done,
+                    total: size,
+                    unit: Unit::Bytes,
+                });
+            }
         }
         let (md5, area) = sum.finish();
         self.file.write_all_at(&area, AREA.start as u64)?;
