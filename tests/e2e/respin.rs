@@ -337,7 +337,7 @@ fn what_cannot_be_respun_is_named() {
         (&[][..], "nothing is to be changed"),
         (
             &["--add", "boot"],
-            "/boot/grub2/grub.cfg is what the image boots from",
+            "/boot/grub2 is what the image boots from",
         ),
         (
             &["--add", "notes", "--add", "other/notes"],

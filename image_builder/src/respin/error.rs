@@ -119,8 +119,8 @@ pub enum RespinError {
     /// A program failed, was ended, or could not be started.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// A program ended well and left something else than was asked for.
-    #[error("{program} ended well, but {problem}")]
+    /// A program left something else than was asked for, whatever it says.
+    #[error("{program} did not do what it was told: {problem}")]
     Result {
         /// The program.
         program: &'static str,

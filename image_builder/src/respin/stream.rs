@@ -95,19 +95,20 @@ pub(super) async fn write(
     }
     match (ran, received) {
         (Ok(_), Ok(written)) => Ok(written),
-        // What came was whole as far as it came: xorriso knows why it is not more.
+        // It was stopped since what came was wrong, or could not be written.
+        (Ok(_) | Err(CommandError::Cancelled { .. }), Err(error)) => Err(match error.kind() {
+            io::ErrorKind::UnexpectedEof => RespinError::Result {
+                program: "xorriso",
+                problem: error.to_string(),
+            },
+            _ => RespinError::io(out)(error),
+        }),
+        // What came was sound as far as it came: xorriso knows why it is not more.
+        (Err(error), Ok(_)) => Err(error.into()),
         (Err(error), Err(short)) if short.kind() == io::ErrorKind::UnexpectedEof => {
             Err(error.into())
         }
-        (Ok(_), Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(RespinError::Result {
-                program: "xorriso",
-                problem: error.to_string(),
-            })
-        }
-        (Err(error @ CommandError::Failed { .. }), Ok(_)) => Err(error.into()),
-        (_, Err(error)) => Err(RespinError::io(out)(error)),
-        (Err(error), Ok(_)) => Err(error.into()),
+        (Err(_), Err(error)) => Err(RespinError::io(out)(error)),
     }
 }
 
@@ -255,7 +256,7 @@ mod tests {
         ] {
             let error = of(script).await.unwrap_err().to_string();
             assert!(
-                error.starts_with("xorriso ended well, but"),
+                error.starts_with("xorriso did not do what it was told: "),
                 "{script}: {error}"
             );
             assert!(error.contains(words), "{script}: {error}");

@@ -396,7 +396,7 @@ mod tests {
             ("000041ed", "usr/bin\0"),
             ("0000a1", "etc/link\0"),
         ] {
-            let name = text.find(path).unwrap_or_else(|| panic!("{path}"));
+            let name = text.rfind(path).unwrap_or_else(|| panic!("{path}"));
             assert!(
                 text[name - 110 + 14..].starts_with(mode),
                 "{path}: {}",
