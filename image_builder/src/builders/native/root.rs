@@ -303,8 +303,7 @@ impl Job<'_> {
                 path: self.places.root.join(database.trim_start_matches('/')),
             });
         }
-        // dnf notes in the root what it knows of the host's cache.
-        root::remove_below(&self.places.root, &self.places.cache, "expired_repos.json")
+        Ok(())
     }
 
     /// Writes the package database anew, so that it says nothing of the way to it.
