@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use super::iso::xorriso;
 use crate::process::Invocation;
 use crate::source_date;
 
@@ -15,9 +16,8 @@ use crate::source_date;
 #[must_use]
 pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)]) -> Invocation {
     let drive = |path: &Path| format!("stdio:{}", path.display());
-    let mut xorriso = Invocation::new("xorriso")
-        // -no_rc: the host's start-up files must not change what is written.
-        .args(["-no_rc", "-indev"])
+    let mut xorriso = xorriso()
+        .arg("-indev")
         .arg(drive(from))
         .arg("-outdev")
         .arg(drive(to))
@@ -37,8 +37,8 @@ pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)])
 /// xorriso, making the ISO `to` of the folder `srpms` of source packages, which is `SRPMS` on it.
 #[must_use]
 pub fn source_iso(srpms: &Path, to: &Path, volume_id: &str) -> Invocation {
-    let xorriso = Invocation::new("xorriso")
-        .args(["-no_rc", "-as", "mkisofs", "-iso-level", "3", "-r", "-J"])
+    let xorriso = xorriso()
+        .args(["-as", "mkisofs", "-iso-level", "3", "-r", "-J"])
         .arg("--set_all_file_dates")
         .arg(format!("={}", source_date::PLACEHOLDER))
         .args(["-joliet-long", "-V", volume_id, "-o"])
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(
             line.to_string(),
             "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC \
-             xorriso -no_rc -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
+             xorriso -no_rc -pacifier interval=0.1 -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
              -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
              -compliance iso_9660_level=3:joliet_long_names \
              -volume_date all_file_dates ={source-date-epoch} -map /d/os/Packages /Packages \

@@ -14,13 +14,17 @@ const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 /// The El Torito image of BIOS, on the ISO. lorax keeps it there too.
 pub const ELTORITO: &str = "images/eltorito.img";
 
+/// xorriso, without the host's start-up files, which must not change what is written. It ends when it
+/// next looks at the clock: every second, unless told otherwise.
+pub(crate) fn xorriso() -> Invocation {
+    Invocation::new("xorriso").args(["-no_rc", "-pacifier", "interval=0.1"])
+}
+
 /// xorriso, making [`Layout::iso`] of [`Layout::iso_tree`].
 #[must_use]
 pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
     let esp = BootFiles::of(layout, platform).esp;
-    let mut xorriso = Invocation::new("xorriso").args([
-        // The host's start-up files must not change what is written.
-        "-no_rc",
+    let mut xorriso = xorriso().args([
         "-as",
         "mkisofs",
         "-iso-level",
@@ -96,7 +100,7 @@ mod tests {
         let platform = platform(Arch::X86_64).unwrap();
         assert_eq!(
             invocation(&Layout::new("/w"), platform, "Fedora-43-x86_64").to_string(),
-            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC xorriso -no_rc -as mkisofs -iso-level 3 \
+            "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC xorriso -no_rc -pacifier interval=0.1 -as mkisofs -iso-level 3 \
              -r -J -joliet-long --set_all_file_dates ={source-date-epoch} -V Fedora-43-x86_64 \
              --grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img -b images/eltorito.img \
              -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \

@@ -142,6 +142,8 @@ fn escaped(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::BuildContext;
+    use crate::process::Invocation;
 
     fn is_mounted(mountinfo: &str, path: &Path) -> bool {
         let text = std::fs::read_to_string(mountinfo).unwrap();
@@ -169,11 +171,9 @@ mod tests {
             );
             std::fs::write(at.join("b"), "changed").unwrap();
             // Programs that are started here see it, too.
-            let seen = tokio::process::Command::new("cat")
-                .arg(at.join("b"))
-                .output()
-                .await;
-            assert_eq!(seen.unwrap().stdout, b"changed");
+            let cat = Invocation::new("cat").path(&at.join("b"));
+            let seen = BuildContext::default().query(&cat).await;
+            assert_eq!(seen.unwrap(), ["changed"]);
             // As do the threads for what blocks.
             let path = at.join("b");
             let seen = tokio::task::spawn_blocking(move || std::fs::read(path)).await;

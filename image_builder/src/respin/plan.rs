@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::medium::EspPlace;
+use crate::compose::iso::xorriso;
 use crate::process::Invocation;
 
 /// The partition type of an EFI system partition
@@ -62,16 +63,8 @@ impl RespinPlan {
     /// whatever that was.
     #[must_use]
     pub fn invocation(&self) -> Invocation {
-        // -no_rc: the host's start-up files must not change what is written. xorriso looks whether
-        // it is done as often as it reports.
-        let mut xorriso = Invocation::new("xorriso")
-            .args([
-                "-no_rc",
-                "-pacifier",
-                "interval=0.1",
-                "-iso_rr_pattern",
-                "off",
-            ])
+        let mut xorriso = xorriso()
+            .args(["-iso_rr_pattern", "off"])
             .arg("-indev")
             .arg(format!("stdio:{}", self.image.display()))
             .arg("-outdev")
