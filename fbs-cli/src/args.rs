@@ -55,6 +55,9 @@ pub(crate) enum Command {
     CreateRepo(CreateRepo),
     /// Show or prune what builds keep for each other
     Cache(Cache),
+    /// Make a new ISO from an existing one: files, boot command line, label,
+    /// kickstart, updates of the installer, packages
+    Respin(Respin),
     /// List what is inside an ISO, from the ISO alone
     Verify(Verify),
     /// Deliver again what a build could not deliver, or to another place
@@ -105,6 +108,24 @@ pub(crate) struct Overrides {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SideRepo {
+    #[command(flatten)]
+    pub(crate) builds: BuildArgs,
+    /// The architecture; noarch packages are always taken [default: this host's]
+    #[arg(long)]
+    pub(crate) arch: Option<Arch>,
+    /// The folder: new, empty, or a side repository that is to be changed
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+    /// Print one JSON object per event on standard output, and the repository
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which builds are wanted.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BuildArgs {
     /// A build by its name-version-release; may be repeated
     #[arg(long, value_name = "NVR")]
     pub(crate) nvr: Vec<Nvr>,
@@ -117,12 +138,11 @@ pub(crate) struct SideRepo {
     /// The builds of a Bodhi update; may be repeated
     #[arg(long, value_name = "FEDORA-...")]
     pub(crate) update: Vec<UpdateId>,
-    /// The architecture; noarch packages are always taken [default: this host's]
-    #[arg(long)]
-    pub(crate) arch: Option<Arch>,
-    /// The folder: new, empty, or a side repository that is to be changed
-    #[arg(long, short, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+}
+
+/// Which of their packages are taken, and from where.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ChoiceArgs {
     /// Take i686 packages for x86_64, too
     #[arg(long)]
     pub(crate) multilib: bool,
@@ -143,9 +163,6 @@ pub(crate) struct SideRepo {
     pub(crate) proxy: Option<Proxy>,
     #[command(flatten)]
     pub(crate) koji: KojiArgs,
-    /// Print one JSON object per event on standard output, and the repository
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Which Koji is asked.
@@ -366,6 +383,48 @@ pub(crate) struct PickPackages {
     #[arg(long, short, value_name = "OUT", requires = "add")]
     pub(crate) output: Option<PathBuf>,
     /// Print the list as JSON, with options and places
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Respin {
+    /// The ISO that the new one is made of; it stays as it is
+    pub(crate) iso: PathBuf,
+    /// The new ISO, which is not there yet
+    #[arg(long, short, value_name = "NEW")]
+    pub(crate) out: PathBuf,
+    /// Put a file or folder at the root of the ISO; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) add: Vec<PathBuf>,
+    /// Add these arguments to every kernel line of the boot menus; may be repeated
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    pub(crate) cmdline: Vec<String>,
+    /// Remove these arguments from them, by name, whatever their value
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) remove_args: Vec<String>,
+    /// Set the label (volume id), everywhere the ISO refers to it
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) volid: Option<String>,
+    /// Have the installer follow this kickstart (with what it includes)
+    #[arg(long, visible_alias = "ks", value_name = "FILE")]
+    pub(crate) kickstart: Option<Location>,
+    /// Replace files of the running installer by those of these packages, as
+    /// images/updates.img: no scriptlets, no kernel
+    #[arg(long, value_name = "RPM", num_args = 1..)]
+    pub(crate) updates: Vec<PathBuf>,
+    /// The builds of a repository on the ISO that the installer installs from
+    #[command(
+        flatten,
+        next_help_heading = "A repository on the ISO, for the system that is installed"
+    )]
+    pub(crate) builds: BuildArgs,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+    /// The architecture, where the ISO does not say it [default: this host's]
+    #[arg(long)]
+    pub(crate) arch: Option<Arch>,
+    /// Print one JSON object per event on standard output, and the report
     #[arg(long)]
     pub(crate) json: bool,
 }

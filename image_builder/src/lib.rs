@@ -75,6 +75,7 @@
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
 //! | [`builders`] | who can make an image: the native engine, lorax |
 //! | [`verify`] | what is in a finished image, and whether it boots |
+//! | [`respin`] | an existing image with other files, arguments and packages |
 //! | [`report`] | `build-report.json` |
 //! | [`delivery`] | what a build hands over |
 //! | [`notification`] | telling people and programs: mail, fedora-messaging, webhooks |
@@ -118,6 +119,7 @@ pub mod redact;
 pub mod repo_create;
 pub mod report;
 pub mod repository;
+pub mod respin;
 pub mod secret;
 pub mod service_config;
 pub mod source_date;

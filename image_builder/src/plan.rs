@@ -77,7 +77,8 @@ pub struct Paths {
 pub struct Step {
     /// The stage.
     pub stage: Stage,
-    /// Its commands. `{kernel-version}` in one stands for what only the installed root tells, and
+    /// Its commands, as they are with an empty cache. `{kernel-version}` and `{kernel-date}` stand for
+    /// what only the installed root tells, and
     /// `{source-date-epoch}` for what only the solved set of packages tells.
     #[serde(serialize_with = "redact::serialize")]
     pub commands: Vec<Invocation>,

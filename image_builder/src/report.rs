@@ -271,8 +271,29 @@ pub struct Recorded {
     /// Seconds in which at least one command ran: two boots side by side count once.
     pub command_seconds: f64,
     current: Option<Stage>,
+    /// What has begun: two may end in another order.
+    began: Began,
     running: u32,
     since: Option<Timestamp>,
+}
+
+/// Which stages and commands have begun, and the numbers of the events that said so.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Began {
+    stages: Vec<(u64, Stage)>,
+    commands: Vec<(u64, String)>,
+    /// Of those in the lists of a [`Recorded`], in their order.
+    ended_stages: Vec<u64>,
+    ended_commands: Vec<u64>,
+}
+
+/// Takes the first of `begun` that is `what`, and finds its place among `ended`, by when it began.
+fn place<T: PartialEq>(begun: &mut Vec<(u64, T)>, what: &T, ended: &mut Vec<u64>) -> usize {
+    let found = begun.iter().position(|(_, one)| one == what);
+    let number = found.map_or(u64::MAX, |index| begun.remove(index).0);
+    let place = ended.partition_point(|&other| other <= number);
+    ended.insert(place, number);
+    place
 }
 
 impl Recorder {
@@ -289,20 +310,28 @@ impl Recorder {
 impl EventSink for Recorder {
     fn event(&self, event: &BuildEvent) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
         match &event.kind {
-            EventKind::StageStarted { stage } => state.current = Some(*stage),
+            EventKind::StageStarted { stage } => {
+                state.current = Some(*stage);
+                state.began.stages.push((event.seq, *stage));
+            }
             EventKind::StageFinished {
                 stage,
                 outcome,
                 seconds,
             } => {
-                state.stages.push(StageRecord {
+                let record = StageRecord {
                     stage: *stage,
                     outcome: *outcome,
                     seconds: *seconds,
-                });
+                };
+                let began = &mut state.began;
+                let place = place(&mut began.stages, stage, &mut began.ended_stages);
+                state.stages.insert(place, record);
             }
-            EventKind::CommandStarted { .. } => {
+            EventKind::CommandStarted { command, .. } => {
+                state.began.commands.push((event.seq, command.clone()));
                 state.running += 1;
                 state.since.get_or_insert(event.time);
             }
@@ -322,7 +351,9 @@ impl EventSink for Recorder {
                     seconds: *seconds,
                     probe: *probe,
                 };
-                state.commands.push(record);
+                let began = &mut state.began;
+                let place = place(&mut began.commands, command, &mut began.ended_commands);
+                state.commands.insert(place, record);
                 state.running = state.running.saturating_sub(1);
                 if state.running == 0
                     && let Some(since) = state.since.take()

@@ -151,7 +151,7 @@ fn report_tells_all(delivery: &Delivery, build: &Finished) {
     let told: Vec<Value> = build
         .events()
         .into_iter()
-        .filter(|event| event["event"] == "command_finished")
+        .filter(|event| event["event"] == "command_started")
         .map(|event| event["command"].clone())
         .collect();
     let recorded: Vec<Value> = report["commands"]
@@ -175,6 +175,16 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
             rest.split(' ').next()
         })
         .unwrap();
+    let kernel_date = report["commands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|record| {
+            let command = record["command"].as_str()?;
+            let (_, rest) = command.split_once("--setenv SOURCE_DATE_EPOCH ")?;
+            rest.split(' ').next()
+        })
+        .unwrap();
     let seconds = report["source_date_epoch"]["seconds"].to_string();
     let mut planned = Vec::new();
     for step in plan["steps"].as_array().unwrap() {
@@ -183,6 +193,7 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
             words.extend(strings(&command["args"]));
             let line = words.join(" ").replace("{kernel-version}", kernel);
             let line = line.replace("{source-date-epoch}", &seconds);
+            let line = line.replace("{kernel-date}", kernel_date);
             planned.push(line.replace(plan["job"].as_str().unwrap(), "JOB"));
         }
     }

@@ -14,6 +14,7 @@ mod live_image;
 mod logs;
 mod notification;
 mod reproducible;
+mod respin;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;

@@ -11,7 +11,9 @@ mod kickstart;
 mod logs;
 mod new;
 mod plan;
+mod respin;
 mod service;
+mod side_request;
 mod siderepo;
 mod spec;
 mod verify;
@@ -34,6 +36,7 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::SideRepo(args) => siderepo::run(&args).await,
         Command::CreateRepo(args) => createrepo::run(&args).await,
         Command::Cache(args) => cache::run(&args.command).await,
+        Command::Respin(args) => respin::run(&args).await,
         Command::Verify(args) => verify::run(&args).await,
         Command::Deliver(args) => deliver::run(&args).await,
         Command::BootTest(args) => boot_test::run(&args).await,

@@ -3,25 +3,21 @@
 use image_builder::context::BuildContext;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::events::{EventKind, Events, Outcome, Stage, seconds};
-use image_builder::host::Host;
-use image_builder::koji::{BuildRef, ChooseOptions, KojiConfig};
-use image_builder::plan::PlanOptions;
 use image_builder::quantity::ByteSize;
 use image_builder::repo_create::{
-    Keyring, RepoCreate, RepoCreateOptions, SideRepoError, SideRepository, SideRequest,
+    RepoCreate, RepoCreateOptions, SideRepoError, SideRepository, SideRequest,
 };
-use image_builder::spec::Arch;
 use serde_json::json;
 use std::time::Instant;
 
-use super::{cancelled_by_signals, service};
+use super::{cancelled_by_signals, service, side_request};
 use crate::args::SideRepo;
 use crate::display;
 use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &SideRepo) -> Exit {
-    let request = request(args);
+    let request = side_request::request(&args.builds);
     if request.is_empty() {
         exit::say("no build is named");
         eprintln!("hint: name some with --nvr, --bid, --tag or --update");
@@ -31,7 +27,7 @@ pub(crate) async fn run(args: &SideRepo) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
-    let options = match options(args, environment) {
+    let options = match side_request::options(&args.choice, args.arch, environment) {
         Ok(options) => options,
         Err(error) => return exit::error(&error),
     };
@@ -48,54 +44,6 @@ pub(crate) async fn run(args: &SideRepo) -> Exit {
         }
         Err(error) => exit::error(&error),
     }
-}
-
-fn request(args: &SideRepo) -> SideRequest {
-    let named = args.nvr.iter().cloned().map(BuildRef::from);
-    let numbered = args.bid.iter().copied().map(BuildRef::from);
-    SideRequest {
-        builds: named.chain(numbered).collect(),
-        tags: args.tag.clone(),
-        updates: args.update.clone(),
-    }
-}
-
-fn options(args: &SideRepo, environment: PlanOptions) -> Result<RepoCreateOptions, SideRepoError> {
-    let (hub, files) = (&args.koji.koji_hub, &args.koji.koji_files);
-    // A hub and its files go together.
-    let koji = match hub {
-        Some(_) => KojiConfig::new(hub.as_deref(), files.as_deref())?,
-        None => KojiConfig::new(
-            environment.koji_hub.as_deref(),
-            files.as_deref().or(environment.koji_files.as_deref()),
-        )?,
-    };
-    let keyring = args.gpgkey.as_ref().map(|path| {
-        let wrong = |problem: String| SideRepoError::Key {
-            address: path.display().to_string(),
-            problem,
-        };
-        let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        Keyring::from_armored(&text).map_err(|error| wrong(error.to_string()))
-    });
-    let arch = args.arch.or_else(|| Host::probe().arch);
-    Ok(RepoCreateOptions {
-        koji,
-        bodhi: environment.bodhi,
-        proxy: args
-            .proxy
-            .as_ref()
-            .map(|proxy| proxy.as_written().to_owned()),
-        cache: environment.current_dir.join(environment.cache_dir),
-        choose: ChooseOptions {
-            multilib: args.multilib,
-            allow_two_builds_of_one_package: args.allow_two_builds,
-            signed_by: args.sigkey.clone(),
-            release: args.release.clone(),
-            ..ChooseOptions::new(arch.unwrap_or(Arch::X86_64))
-        },
-        keyring: keyring.transpose()?,
-    })
 }
 
 async fn make(

@@ -106,7 +106,7 @@ impl Store {
                 found.push((used(&folder), key, note));
             }
         }
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(used, ..)| std::cmp::Reverse(*used));
         Ok(found
             .into_iter()
             .map(|(_, key, note)| (key, note))

@@ -6,11 +6,15 @@ use std::path::Path;
 use super::root::below;
 use super::{ComposeError, layout, sandbox};
 use crate::process::{CommandError, Invocation};
-use crate::source_date::dated;
+use crate::source_date::VARIABLE;
 use crate::spec::{Arch, Compression, CompressionAlgorithm, RootFs};
 
 /// Stands for the kernel's version in a planned command line: only the installed root tells it.
 pub const KERNEL_VERSION: &str = "{kernel-version}";
+
+/// Stands for the time that its files carry, which is the kernel's: a newer package that does not go in
+/// makes no other initramfs.
+pub const KERNEL_DATE: &str = "{kernel-date}";
 
 /// The dracut module that finds and mounts the packed root.
 pub const LIVE_MODULE: &str = "dmsquash-live";
@@ -40,8 +44,10 @@ pub fn invocation(
         .arg("--compress")
         .arg(compressor(compression))
         .args(["--kver", KERNEL_VERSION])
-        .arg(format!("{}/initrd.img", sandbox::SHARED));
-    sandbox::inside_unchanged(&layout.root(), &layout.parts(), dated(dracut))
+        .arg(format!("{}/initrd.img", sandbox::SHARED))
+        .env(VARIABLE, KERNEL_DATE)
+        .env("TZ", "UTC");
+    sandbox::inside_unchanged(&layout.root(), &layout.parts(), dracut)
 }
 
 /// The drivers that reach a CD drive or a USB stick and read what is on it.

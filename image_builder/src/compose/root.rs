@@ -170,44 +170,6 @@ pub(crate) fn make_mount_points(root: &Path) -> Result<(), ComposeError> {
     Ok(())
 }
 
-/// Removes the file `name` in what is the host's `folder`, seen from `root`, and the folders on the way
-/// that are empty then and that no system has of its own.
-///
-/// # Errors
-///
-/// The operating system's, with the path.
-pub(crate) fn remove_below(root: &Path, folder: &Path, name: &str) -> Result<(), ComposeError> {
-    const OF_EVERY_SYSTEM: [&str; 11] = [
-        "",
-        "home",
-        "mnt",
-        "opt",
-        "root",
-        "srv",
-        "tmp",
-        "usr",
-        "var",
-        "var/cache",
-        "var/tmp",
-    ];
-    let mut place = folder.strip_prefix("/").unwrap_or(folder);
-    if let Some(file) = below(root, &place.join(name).to_string_lossy()) {
-        remove(&file).map_err(|source| ComposeError::Io { path: file, source })?;
-    }
-    while !OF_EVERY_SYSTEM
-        .iter()
-        .any(|known| Path::new(known) == place)
-    {
-        // One that is not empty stays, and so do those above it.
-        match below(root, &place.to_string_lossy()).map(std::fs::remove_dir) {
-            Some(Ok(())) => {}
-            _ => break,
-        }
-        place = place.parent().unwrap_or(Path::new(""));
-    }
-    Ok(())
-}
-
 /// Accounts that were made on the day of `from` seconds since 1970 are of the day of `to`: the third
 /// field of [shadow(5)](https://man7.org/linux/man-pages/man5/shadow.5.html).
 ///
@@ -357,31 +319,6 @@ mod tests {
         tidy(root.path()).unwrap();
         assert_eq!(std::fs::read(&id).unwrap(), b"");
         assert!(kept.exists() && !gone.iter().any(|path| path.exists()));
-    }
-
-    #[test]
-    fn what_dnf_left_of_the_host_goes_and_nothing_else() {
-        let root = tempfile::tempdir().unwrap();
-        let left = file(root.path(), "srv/fbs/cache/dnf/expired_repos.json");
-        file(root.path(), "srv/fbs/of-a-package");
-        remove_below(
-            root.path(),
-            Path::new("/srv/fbs/cache/dnf"),
-            "expired_repos.json",
-        )
-        .unwrap();
-        assert!(!left.exists() && !root.path().join("srv/fbs/cache").exists());
-        assert!(root.path().join("srv/fbs/of-a-package").exists());
-        file(root.path(), "var/cache/fbs/dnf/expired_repos.json");
-        remove_below(
-            root.path(),
-            Path::new("/var/cache/fbs/dnf"),
-            "expired_repos.json",
-        )
-        .unwrap();
-        assert!(root.path().join("var/cache").is_dir());
-        assert!(!root.path().join("var/cache/fbs").exists());
-        remove_below(root.path(), Path::new("/nowhere"), "expired_repos.json").unwrap();
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub use repository::{RepositoryId, RepositoryKind, RepositoryUrls};
 pub use sample::sample;
 pub use sections::{BootSpec, Common, DvdSpec, LiveSpec, Shared};
 pub use stage::{Stage, Stages};
+pub(crate) use text::label;
 pub use timeout::Timeout;
 pub use trust::Trust;
 pub use value::ValueError;

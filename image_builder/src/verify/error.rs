@@ -106,7 +106,7 @@ impl InspectError {
     }
 
     /// What a failed program means for the image at `path`.
-    pub(super) fn command(path: &Path, source: CommandError) -> Self {
+    pub(crate) fn command(path: &Path, source: CommandError) -> Self {
         match source {
             CommandError::Cancelled { .. } => InspectError::Cancelled,
             CommandError::NotFound { program } => InspectError::MissingTool {

@@ -34,20 +34,20 @@ pub struct BootEntry {
 
 /// A file on the disc: where its pieces lie. One piece, but for files of 4 GiB and more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Relative to the disc's root.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Start and length of each piece, in bytes.
-    pub(super) extents: Vec<(u64, u64)>,
+    pub(crate) extents: Vec<(u64, u64)>,
 }
 
 impl Entry {
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.extents.iter().map(|(_, length)| length).sum()
     }
 
     /// Where the file begins, when all of it lies in one piece.
-    pub(super) fn contiguous(&self) -> Option<u64> {
+    pub(crate) fn contiguous(&self) -> Option<u64> {
         let ends_where_next_begins = |pair: &[(u64, u64)]| pair[0].0 + pair[0].1 == pair[1].0;
         let whole = self.extents.windows(2).all(ends_where_next_begins);
         self.extents.first().filter(|_| whole).map(|e| e.0)
@@ -56,16 +56,16 @@ impl Entry {
 
 /// An opened image.
 #[derive(Debug)]
-pub(super) struct IsoImage {
-    pub(super) path: PathBuf,
-    pub(super) volume: Volume,
-    pub(super) entries: Vec<Entry>,
-    pub(super) boot_entries: Vec<BootEntry>,
+pub(crate) struct IsoImage {
+    pub(crate) path: PathBuf,
+    pub(crate) volume: Volume,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) boot_entries: Vec<BootEntry>,
 }
 
 impl IsoImage {
     /// Checks that `path` is a whole ISO image and lists what is on it.
-    pub(super) async fn open(ctx: &BuildContext, path: &Path) -> Result<Self, InspectError> {
+    pub(crate) async fn open(ctx: &BuildContext, path: &Path) -> Result<Self, InspectError> {
         // Absolute, so that no program takes the name for an option or a device.
         let path = tokio::fs::canonicalize(path)
             .await
@@ -83,12 +83,12 @@ impl IsoImage {
         })
     }
 
-    pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, path: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path == path)
     }
 
     /// At most `limit` bytes of a file from `offset` on.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         entry: &Entry,
         offset: u64,
@@ -112,7 +112,7 @@ impl IsoImage {
     }
 
     /// A text file, at most a megabyte of it; `None` when the disc has none.
-    pub(super) async fn text(&self, path: &str) -> Result<Option<String>, InspectError> {
+    pub(crate) async fn text(&self, path: &str) -> Result<Option<String>, InspectError> {
         let Some(entry) = self.entry(path) else {
             return Ok(None);
         };
@@ -121,14 +121,14 @@ impl IsoImage {
     }
 
     /// The SHA-256 of a file, as hex.
-    pub(super) async fn sha256(&self, entry: &Entry) -> Result<String, InspectError> {
+    pub(crate) async fn sha256(&self, entry: &Entry) -> Result<String, InspectError> {
         sha256_extents(&self.path, entry.extents.clone())
             .await
             .map_err(|source| InspectError::unreadable(&self.path, source))
     }
 
     /// Copies a file out of the image.
-    pub(super) async fn copy_out(&self, entry: &Entry, to: &Path) -> Result<(), InspectError> {
+    pub(crate) async fn copy_out(&self, entry: &Entry, to: &Path) -> Result<(), InspectError> {
         let unreadable = |source| InspectError::unreadable(&self.path, source);
         let unwritable = |source| InspectError::WorkDir {
             path: to.into(),

@@ -38,6 +38,7 @@ pub use firmware::{Firmware, UefiImage};
 pub use implanted_md5::ImplantedMd5;
 pub use iso::{DigestFiles, InspectOptions, IsoContents, IsoFile, inspect};
 pub use iso_image::BootEntry;
+pub(crate) use iso_image::{Entry, IsoImage};
 pub use packages::{Package, PackageList, PackageSource};
 pub use proof::{Absence, BuildProof, Evidence, Landed, Missing, not_landed, prove};
 pub use qemu::{Accelerator, GuestArch};

@@ -11,23 +11,23 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use super::error::InspectError;
 
 /// Bytes in a sector of an optical disc.
-pub(super) const SECTOR: u64 = 2048;
+pub(crate) const SECTOR: u64 = 2048;
 
 /// The 16th sector is the first after the system area.
 const DESCRIPTOR: u64 = 16 * SECTOR;
 
 /// What the primary volume descriptor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Volume {
-    pub(super) id: String,
+pub(crate) struct Volume {
+    pub(crate) id: String,
     /// Size of the file, in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// The MD5 that `implantisomd5` left in the application area, as hex.
-    pub(super) implanted_md5: Option<String>,
+    pub(crate) implanted_md5: Option<String>,
 }
 
 impl Volume {
-    pub(super) async fn read(path: &Path) -> Result<Self, InspectError> {
+    pub(crate) async fn read(path: &Path) -> Result<Self, InspectError> {
         let unreadable = |source| InspectError::unreadable(path, source);
         let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
         if metadata.is_dir() {

@@ -12,7 +12,7 @@ use crate::compose::root::Kernel;
 use crate::compose::{ComposeError, initramfs, initramfs_inputs};
 use crate::context::{BuildContext, Line};
 use crate::process::Invocation;
-use crate::source_date::{Origin, PLACEHOLDER};
+use crate::source_date::Origin;
 use crate::spec::CompressionAlgorithm;
 
 /// What an initramfs depends on.
@@ -49,7 +49,7 @@ impl Job<'_> {
         let command = self
             .dracut()
             .bind(initramfs::KERNEL_VERSION, &kernel.version)
-            .bind(PLACEHOLDER, &date.to_string());
+            .bind(initramfs::KERNEL_DATE, &date.to_string());
         // The files in it are read from an archive of zstd's; others are not kept.
         let is_read = self.plan.initramfs.algorithm == CompressionAlgorithm::Zstd;
         if !is_read || self.root_key.is_none() {

@@ -109,7 +109,7 @@ impl<'a> Job<'a> {
             },
             Step {
                 stage: Stage::Root,
-                commands: vec![self.dnf().transaction(&self.packages)],
+                commands: self.installing(),
             },
         ]
     }

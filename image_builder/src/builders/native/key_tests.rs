@@ -11,7 +11,7 @@ use crate::compose::root::Kernel;
 use crate::compose::solution::Package;
 use crate::host::tests::complete;
 use crate::plan::{BuildPlan, KickstartPlan, PlanOptions};
-use crate::source_date::{PLACEHOLDER, SourceDate};
+use crate::source_date::SourceDate;
 use crate::spec::{BuildSpec, Format};
 
 /// Everything that a build's keys could depend on.
@@ -95,7 +95,7 @@ impl Build {
         let command = job
             .dracut()
             .bind(initramfs::KERNEL_VERSION, self.kernel)
-            .bind(PLACEHOLDER, "1");
+            .bind(initramfs::KERNEL_DATE, "1");
         let inputs = job.initramfs_inputs(&kernel, &command, 1, self.files.to_owned());
         let initramfs = Key::of(&inputs);
         let image = job.packed_key().unwrap();

@@ -104,6 +104,24 @@ impl Job<'_> {
         self.install_fresh(ctx, &key, family, packages).await
     }
 
+    /// The commands that install everything into an empty root.
+    pub(super) fn installing(&self) -> Vec<Invocation> {
+        let (root, home) = (&self.places.root, &self.places.home);
+        let [exported, sorted, fresh] = self.database_parts();
+        vec![
+            self.dnf().transaction(&self.packages),
+            rpm_tool::list(root, home),
+            rpm_database::export(root, home, &exported),
+            rpm_database::import(home, &sorted, &fresh),
+        ]
+    }
+
+    /// Where the package database is written anew: its headers, the same sorted, and the database.
+    fn database_parts(&self) -> [PathBuf; 3] {
+        let parts = self.layout.job().join("rpm");
+        ["exported", "sorted", "database"].map(|name| parts.join(name))
+    }
+
     /// The keys of the root and of its family.
     pub(super) fn root_keys(&self, packages: &[Package]) -> (Key, Key) {
         let install = &self.plan.install;
@@ -285,8 +303,7 @@ impl Job<'_> {
                 path: self.places.root.join(database.trim_start_matches('/')),
             });
         }
-        // dnf notes in the root what it knows of the host's cache.
-        root::remove_below(&self.places.root, &self.places.cache, "expired_repos.json")
+        Ok(())
     }
 
     /// Writes the package database anew, so that it says nothing of the way to it.
@@ -296,9 +313,7 @@ impl Job<'_> {
         let Some(database) = rpm_database::find(&self.places.root, folder) else {
             return Ok(());
         };
-        let parts = self.layout.job().join("rpm");
-        let (exported, sorted) = (parts.join("exported"), parts.join("sorted"));
-        let fresh = parts.join("database");
+        let [exported, sorted, fresh] = self.database_parts();
         empty_folder(&fresh)?;
         let home = &self.places.home;
         ctx.run(&rpm_database::export(&self.places.root, home, &exported))

@@ -1,0 +1,136 @@
+//! The checksum by which an image checks itself, computed while the image is written.
+//!
+//! What `implantisomd5` of isomd5sum writes after reading the whole image once more
+//! (<https://github.com/rhinstaller/isomd5sum>): the MD5 of all but the last 15 sectors, the place
+//! of the result itself taken as spaces, and the first digits of it at 20 places on the way, by
+//! which a check ends at the first piece that is wrong.
+
+use std::fmt::Write as _;
+
+use md5::{Digest, Md5};
+
+use crate::digest::hex;
+
+/// Bytes of a sector.
+const SECTOR: u64 = 2048;
+
+/// Where the primary volume descriptor begins.
+pub(super) const DESCRIPTOR: usize = 16 * 2048;
+
+/// Where the result is kept: the descriptor's field for the application (ECMA-119, 8.4.32).
+pub(super) const AREA: std::ops::Range<usize> = DESCRIPTOR + 883..DESCRIPTOR + 883 + 512;
+
+/// Sectors at the end that no check reads: drives do not read the last ones of a burnt disc well.
+const SKIPPED: u64 = 15;
+
+/// Pieces with a sum of their own, and the digits of each.
+const FRAGMENTS: u64 = 20;
+const DIGITS: usize = 3;
+
+/// What the checker reads at once; the sums of the pieces are taken at these steps.
+const STEP: u64 = 32 * 1024;
+
+/// The checksum of an image of a known size, of which the bytes come one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct MediaChecksum {
+    hash: Md5,
+    /// Bytes that count.
+    total: u64,
+    fragment_size: u64,
+    done: u64,
+    fragment: u64,
+    fragment_sums: String,
+}
+
+impl MediaChecksum {
+    /// For an image of `size` bytes.
+    pub(super) fn new(size: u64) -> Self {
+        let total = size.saturating_sub(SKIPPED * SECTOR);
+        Self {
+            hash: Md5::new(),
+            total,
+            fragment_size: (total / (FRAGMENTS + 1)).max(1),
+            done: 0,
+            fragment: 0,
+            fragment_sums: String::new(),
+        }
+    }
+
+    /// The next bytes. Those of [`AREA`] are to be spaces.
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.done < self.total {
+            let step = self.done / STEP * STEP;
+            let end = (step + STEP).min(self.total);
+            // No more than a step, which fits.
+            let count = usize::try_from(end - self.done).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(count.min(bytes.len()));
+            self.hash.update(now);
+            self.done += now.len() as u64;
+            bytes = later;
+            let fragment = step / self.fragment_size;
+            if self.done == end && fragment != self.fragment {
+                self.fragment = fragment;
+                let so_far = self.hash.clone().finalize();
+                for byte in so_far.iter().take(DIGITS) {
+                    // The first digit of the number, which has no leading zero.
+                    let digits = format!("{byte:x}");
+                    self.fragment_sums.extend(digits.chars().next());
+                }
+            }
+        }
+    }
+
+    /// The MD5 as hex, and what goes into [`AREA`].
+    pub(super) fn finish(self) -> (String, Vec<u8>) {
+        let md5 = hex(&self.hash.finalize());
+        let mut text = format!("ISO MD5SUM = {md5};SKIPSECTORS = {SKIPPED};RHLISOSTATUS=0;");
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "FRAGMENT SUMS = {};FRAGMENT COUNT = {FRAGMENTS};\
+             THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!",
+            self.fragment_sums
+        );
+        let mut area = text.into_bytes();
+        area.resize(AREA.len(), b' ');
+        (md5, area)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::BuildContext;
+    use crate::process::Invocation;
+
+    /// An image as far as isomd5sum looks at it.
+    fn image(sectors: u32) -> Vec<u8> {
+        let mut image: Vec<u8> = (0..u64::from(sectors) * SECTOR)
+            .map(|at| (at * 31 % 251) as u8)
+            .collect();
+        let descriptor = &mut image[DESCRIPTOR..DESCRIPTOR + 2048];
+        descriptor.fill(b' ');
+        descriptor[..6].copy_from_slice(b"\x01CD001");
+        descriptor[80..84].copy_from_slice(&sectors.to_le_bytes());
+        descriptor[84..88].copy_from_slice(&sectors.to_be_bytes());
+        image
+    }
+
+    #[tokio::test]
+    async fn it_is_what_implantisomd5_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        for (sectors, piece) in [(700, 1), (5003, 70_001), (40_000, 1 << 20)] {
+            let mut image = image(sectors);
+            let path = dir.path().join("image.iso");
+            std::fs::write(&path, &image).unwrap();
+            let implant = Invocation::new("implantisomd5").path(&path);
+            BuildContext::default().run(&implant).await.unwrap();
+            let mut sum = MediaChecksum::new(image.len() as u64);
+            // However the bytes come.
+            image.chunks(piece).for_each(|bytes| sum.update(bytes));
+            let (md5, area) = sum.finish();
+            image[AREA].copy_from_slice(&area);
+            assert!(std::fs::read(&path).unwrap() == image, "{sectors}: {md5}");
+        }
+    }
+}
