@@ -31,7 +31,6 @@ pub(super) fn members(bytes: &[u8]) -> (Listing, usize) {
 }
 
 /// The member at `at`, nothing for the one that ends an archive, and where the next is.
-#[expect(clippy::type_complexity, reason = "read once, above")]
 fn member(bytes: &[u8], at: usize) -> Option<(Option<(String, Facts)>, usize)> {
     let header = bytes.get(at..at.checked_add(HEADER)?)?;
     if !matches!(&header[..6], b"070701" | b"070702") {

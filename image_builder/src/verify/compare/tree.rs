@@ -44,9 +44,9 @@ fn facts(path: &Path, metadata: &fs::Metadata, as_root: bool) -> io::Result<Fact
     };
     Ok(Facts {
         mode: Some(metadata.mode()),
-        owner: as_root.then(|| (metadata.uid(), metadata.gid())),
+        owner: as_root.then_some((metadata.uid(), metadata.gid())),
         mtime: Some(metadata.mtime()),
-        size: kind.is_file().then(|| metadata.len()),
+        size: kind.is_file().then_some(metadata.len()),
         target: match kind.is_symlink() {
             true => Some(fs::read_link(path)?.to_string_lossy().into_owned()),
             false => None,
