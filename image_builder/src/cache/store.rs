@@ -185,12 +185,6 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// A place beside it on the same file system, which goes with it.
-    #[must_use]
-    pub fn beside(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// Where its file or folder belongs, which is not there yet.
     #[must_use]
     pub fn data(&self) -> PathBuf {

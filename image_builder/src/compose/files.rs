@@ -9,7 +9,10 @@ use super::ComposeError;
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
     let path = path.to_owned();
-    move |source| ComposeError::Io { path, source }
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull => ComposeError::NoSpace { path },
+        _ => ComposeError::Io { path, source },
+    }
 }
 
 /// Makes a folder and those above it.
@@ -50,7 +53,10 @@ pub(crate) fn place(from: &Path, to: &Path) -> Result<(), ComposeError> {
     make_parent(to)?;
     std::fs::hard_link(from, to)
         .or_else(|_| std::fs::copy(from, to).map(|_| ()))
-        .map_err(at(from))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull => at(to)(error),
+            _ => at(from)(error),
+        })
 }
 
 /// What a program was to leave: a file with something in it.

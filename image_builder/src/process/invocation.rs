@@ -157,7 +157,12 @@ impl Invocation {
         const TAIL: usize = 56;
         let whole: Vec<char> = match self.sandboxed() {
             Some(inner) => format!("{} ... -- {inner}", self.program),
-            None => self.to_string(),
+            // The log has its environment.
+            None => Self {
+                env: Vec::new(),
+                ..self.clone()
+            }
+            .to_string(),
         }
         .chars()
         .collect();

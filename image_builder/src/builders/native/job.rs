@@ -47,7 +47,9 @@ pub(super) struct Job<'a> {
     pub(super) states: Option<Vec<State>>,
     /// What that comes to, where dnf's words were understood.
     pub(super) solution: Option<Vec<Package>>,
-    /// The same, once it is downloaded.
+    /// Whether that is on this host.
+    pub(super) downloaded: bool,
+    /// Where it is, if it was found under the usual names.
     pub(super) located: Option<Vec<Located>>,
     /// The root in its place, unless it is a plain folder.
     pub(super) root: Option<Root>,
@@ -83,6 +85,7 @@ impl<'a> Job<'a> {
             packages: packages.to_vec(),
             states: None,
             solution: None,
+            downloaded: false,
             located: None,
             root: None,
             root_key: None,

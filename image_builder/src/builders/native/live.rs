@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::job::{Job, MenuText};
+use super::root::Layer;
 use super::{MENU_SECONDS, Native, apart, stage};
 use crate::builders::{BuildError, Built, Live};
 use crate::cache::Key;
@@ -175,11 +176,8 @@ impl<'a> Image<'a> {
         if let Some(key) = &key
             && let Some(layers) = self.job.kept_root(key)?
         {
-            if let Some(kept) = layers
-                .first()
-                .and_then(|layer| layer.note.kickstart.clone())
-            {
-                *record = kept;
+            if let Some(kept) = layers.first().and_then(Layer::kickstart) {
+                *record = kept.clone();
             }
             for not_applied in &record.not_applied {
                 ctx.events.warn(not_applied.to_string());
@@ -194,7 +192,7 @@ impl<'a> Image<'a> {
         self.set_up(ctx, record).await?;
         let all_succeeded = (record.scripts.iter()).all(|one| one.outcome == Outcome::Succeeded);
         match key.filter(|_| all_succeeded) {
-            Some(key) => self.job.keep_changes(&key, record.clone()),
+            Some(key) => self.job.keep_changes(ctx, &key, record.clone()).await,
             // What is made of this root is not kept either.
             None => {
                 self.job.root_key = None;

@@ -2,16 +2,16 @@
 //! one.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, lock, no_space};
 use crate::builders::explain;
-use crate::cache::{Entry, Fresh, Key, Kind, Store};
+use crate::cache::{Entry, Key, Kind, Store};
 use crate::compose::dnf;
-use crate::compose::files::empty_folder;
+use crate::compose::files::{empty_folder, make_folder};
 use crate::compose::mounts::Overlay;
 use crate::compose::solution::{Difference, Package};
 use crate::compose::{ComposeError, root, rpm_database, rpm_tool};
@@ -59,10 +59,34 @@ pub(super) struct RootNote {
 /// A root in its place.
 #[derive(Debug)]
 pub(super) struct Root {
-    // Unmounted before what it shows goes.
     overlay: Overlay,
-    changes: Fresh,
-    layers: Vec<Entry<RootNote>>,
+    /// What was changed since it is there, in the build's own folder.
+    changes: PathBuf,
+    layers: Vec<Layer>,
+}
+
+/// A part of a root.
+#[derive(Debug)]
+pub(super) struct Layer {
+    path: PathBuf,
+    /// Held as long as it is in use; none for one that is this build's own.
+    kept: Option<Entry<RootNote>>,
+}
+
+impl Layer {
+    /// What became of the kickstart that made it.
+    pub(super) fn kickstart(&self) -> Option<&KickstartRecord> {
+        self.kept.as_ref()?.note.kickstart.as_ref()
+    }
+}
+
+impl From<Entry<RootNote>> for Layer {
+    fn from(entry: Entry<RootNote>) -> Self {
+        Self {
+            path: entry.data(),
+            kept: Some(entry),
+        }
+    }
 }
 
 /// Of so many packages one may differ for the nearest root to be used: installing afresh is as fast
@@ -192,9 +216,7 @@ impl Job<'_> {
             difference.removed.len()
         ));
         let files = self.files_of(ctx, &difference.installed).await?;
-        let store = self.store(Kind::Root);
-        let fresh = store.fresh().map_err(self.cache_error())?;
-        let overlay = self.mount(&[base.data()], &fresh)?;
+        let (overlay, changes) = self.mount(&[base.data()])?;
         let (root, home) = (&self.places.root, &self.places.home);
         if !files.is_empty() {
             let install = rpm_tool::install(root, home, &self.plan.install, &files);
@@ -231,8 +253,8 @@ impl Job<'_> {
             base: Some(base.key.clone()),
             kickstart: None,
         };
-        let layer = store.put(key, fresh, note).map_err(self.cache_error())?;
-        self.open(vec![layer, base], key)
+        let layer = self.keep_layer(ctx, key, changes, note).await?;
+        self.open(vec![layer, base.into()], key)
     }
 
     /// Installs everything into an empty root, and keeps that.
@@ -245,12 +267,10 @@ impl Job<'_> {
     ) -> Result<(), ComposeError> {
         // A solution that was kept says nothing of what is downloaded.
         self.locate(ctx).await?;
-        let store = self.store(Kind::Root);
-        let fresh = store.fresh().map_err(self.cache_error())?;
-        let empty = fresh.beside("empty");
-        std::fs::create_dir_all(&empty).map_err(self.cache_error())?;
-        let overlay = match self.mount(&[empty], &fresh) {
-            Ok(overlay) => overlay,
+        let nothing = self.layout.job().join("nothing");
+        make_folder(&nothing)?;
+        let (overlay, changes) = match self.mount(&[nothing]) {
+            Ok(mounted) => mounted,
             Err(error) => {
                 ctx.events.info(format!(
                     "Install root:: fresh and not kept: no overlay can be mounted: {error}"
@@ -279,7 +299,7 @@ impl Job<'_> {
             base: None,
             kickstart: None,
         };
-        let layer = store.put(&key, fresh, note).map_err(self.cache_error())?;
+        let layer = self.keep_layer(ctx, &key, changes, note).await?;
         self.open(vec![layer], &key)
     }
 
@@ -405,14 +425,9 @@ impl Job<'_> {
     }
 
     /// Shows `layers` in the root's place; what is changed there is for this build alone.
-    pub(super) fn open(
-        &mut self,
-        layers: Vec<Entry<RootNote>>,
-        key: &Key,
-    ) -> Result<(), ComposeError> {
-        let changes = self.store(Kind::Root).fresh().map_err(self.cache_error())?;
-        let lowers: Vec<PathBuf> = layers.iter().map(Entry::data).collect();
-        let overlay = self.mount(&lowers, &changes)?;
+    pub(super) fn open(&mut self, layers: Vec<Layer>, key: &Key) -> Result<(), ComposeError> {
+        let lowers: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).collect();
+        let (overlay, changes) = self.mount(&lowers)?;
         self.root_key = Some(key.clone());
         self.root = Some(Root {
             overlay,
@@ -422,19 +437,66 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn mount(&self, lowers: &[PathBuf], fresh: &Fresh) -> Result<Overlay, ComposeError> {
+    /// Shows `lowers` in the root's place. Gives the folder that changes go to: in the work folder, whose
+    /// disk is the one that a build may fill.
+    fn mount(&self, lowers: &[PathBuf]) -> Result<(Overlay, PathBuf), ComposeError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ComposeError::Io { path, source }
+        };
         let root = &self.places.root;
-        Overlay::mount(lowers, &fresh.data(), &fresh.beside("scratch"), root).map_err(|source| {
-            ComposeError::Io {
-                path: root.clone(),
-                source,
+        let layers = self.layout.job().join("layers");
+        make_folder(&layers)?;
+        let layer = tempfile::Builder::new()
+            .prefix("layer-")
+            .tempdir_in(&layers);
+        let layer = layer.map_err(at(&layers))?.keep();
+        let changes = layer.join("changes");
+        let overlay = Overlay::mount(lowers, &changes, &layer.join("scratch"), root);
+        Ok((overlay.map_err(at(root))?, changes))
+    }
+
+    /// Keeps what is in `changes` as the root `key`. Where it cannot be kept, the build goes on with it all
+    /// the same.
+    async fn keep_layer(
+        &self,
+        ctx: &BuildContext,
+        key: &Key,
+        changes: PathBuf,
+        note: RootNote,
+    ) -> Result<Layer, ComposeError> {
+        let store = self.store(Kind::Root);
+        let fresh = store.fresh().map_err(self.cache_error())?;
+        match std::fs::rename(&changes, fresh.data()) {
+            Ok(()) => {}
+            // The cache is on another disk.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let copy = Invocation::new("cp")
+                    .args(["--archive", "--reflink=auto", "--"])
+                    .path(&changes)
+                    .path(&fresh.data());
+                match ctx.run(&copy).await {
+                    Ok(_) => {}
+                    Err(error @ CommandError::Cancelled { .. }) => return Err(error.into()),
+                    Err(error) => {
+                        ctx.events.warn(format!("Install root:: not kept: {error}"));
+                        return Ok(Layer {
+                            path: changes,
+                            kept: None,
+                        });
+                    }
+                }
             }
-        })
+            Err(error) => return Err(self.cache_error()(error)),
+        }
+        let entry = store.put(key, fresh, note).map_err(self.cache_error())?;
+        Ok(entry.into())
     }
 
     /// Keeps what was changed in the root since it was opened as the root `key`, and goes on with that.
-    pub(super) fn keep_changes(
+    pub(super) async fn keep_changes(
         &mut self,
+        ctx: &BuildContext,
         key: &Key,
         kickstart: KickstartRecord,
     ) -> Result<(), ComposeError> {
@@ -447,42 +509,50 @@ impl Job<'_> {
             return Ok(());
         };
         overlay.unmount().map_err(self.cache_error())?;
-        let Some(base) = layers.first() else {
-            return Ok(());
+        let base = layers.first().and_then(|layer| layer.kept.as_ref());
+        let layer = match base {
+            Some(base) => {
+                let note = RootNote {
+                    source_date_epoch: self.source_date.seconds,
+                    family: base.note.family.clone(),
+                    packages: base.note.packages.clone(),
+                    base: Some(base.key.clone()),
+                    kickstart: Some(kickstart),
+                };
+                self.keep_layer(ctx, key, changes, note).await?
+            }
+            None => Layer {
+                path: changes,
+                kept: None,
+            },
         };
-        let note = RootNote {
-            source_date_epoch: self.source_date.seconds,
-            family: base.note.family.clone(),
-            packages: base.note.packages.clone(),
-            base: Some(base.key.clone()),
-            kickstart: Some(kickstart),
-        };
-        let put = self.store(Kind::Root).put(key, changes, note);
-        layers.insert(0, put.map_err(self.cache_error())?);
+        layers.insert(0, layer);
         self.open(layers, key)
     }
 
     /// The layers of the root `key`, if it is kept.
-    pub(super) fn kept_root(
-        &self,
-        key: &Key,
-    ) -> Result<Option<Vec<Entry<RootNote>>>, ComposeError> {
+    pub(super) fn kept_root(&self, key: &Key) -> Result<Option<Vec<Layer>>, ComposeError> {
         kept(&self.store(Kind::Root), key).map_err(self.cache_error())
     }
 
     /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
     pub(super) fn clear_root(&mut self) -> tokio::task::JoinHandle<io::Result<()>> {
         let shown = self.root.take();
-        let plain = shown.is_none().then(|| self.places.root.clone());
+        let (root, layers) = (self.places.root.clone(), self.layout.job().join("layers"));
         tokio::task::spawn_blocking(move || {
+            // Unmounted first, here where it is mounted.
             drop(shown);
-            plain.map_or(Ok(()), |root| workdir::remove(&root))
+            workdir::remove(&root)?;
+            if layers.exists() {
+                workdir::remove(&layers)?;
+            }
+            Ok(())
         })
     }
 }
 
 /// The layers of the root `key`, the uppermost first; `None` if one of them is not there.
-fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Entry<RootNote>>>> {
+fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Layer>>> {
     let mut layers = Vec::new();
     let mut next = Some(key.clone());
     while let Some(key) = next.take() {
@@ -490,7 +560,7 @@ fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Entry<RootNote>>>> {
             return Ok(None);
         };
         next.clone_from(&entry.note.base);
-        layers.push(entry);
+        layers.push(entry.into());
     }
     Ok(Some(layers))
 }

@@ -104,9 +104,10 @@ impl Job<'_> {
             )
             .await?;
         self.packages = packages;
+        self.downloaded = true;
         let Some(chosen) = chosen else {
-            ctx.events.warn(format!(
-                "no package tells when it was built: the image carries the time of this build, and \
+            ctx.events.info(format!(
+                "Packages:: no package tells when it was built: the image carries the time of this build, and \
                  the next one will differ; {VARIABLE} in the environment would be taken"
             ));
             return Ok(());
@@ -137,8 +138,8 @@ impl Job<'_> {
         if self.plan.source_date.is_none() {
             match solution::source_date(&packages) {
                 Some(date) => self.source_date = date,
-                None => ctx.events.warn(format!(
-                    "no package tells when it was built: the image carries the time of this build, \
+                None => ctx.events.info(format!(
+                    "Packages:: no package tells when it was built: the image carries the time of this build, \
                      and the next one will differ; {VARIABLE} in the environment would be taken"
                 )),
             }
@@ -185,7 +186,7 @@ impl Job<'_> {
         &mut self,
         ctx: &BuildContext,
     ) -> Result<Vec<Located>, ComposeError> {
-        if self.located.is_none() {
+        if !self.downloaded {
             self.download(ctx, false).await?;
         }
         Ok(self.located.clone().unwrap_or_default())

@@ -1,0 +1,243 @@
+//! What builds keep for each other: taken again where nothing changed, brought up to date by the
+//! difference where little did, with the same image as from an empty cache; and never half-made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fbs_suite::command::{Program, eventually};
+use fbs_suite::delivery::sha256;
+use fbs_suite::{Delivery, Folders, binaries, need, release, turn};
+use nix::sys::signal::Signal;
+
+/// `fbs build` with a cache and a staging folder of its own.
+fn build(folders: &Folders, name: &str, cache: &str, packages: &str) -> Program {
+    folders
+        .fbs("build")
+        .arg(folders.spec())
+        .arg("--workdir")
+        .arg(folders.work())
+        .arg("--staging")
+        .arg(folders.top().join(name))
+        .set("99_url", release::packages())
+        .set("backend", "native")
+        .set("packages", packages)
+        .set("compression", "zstd:1")
+        .env("FBS_CACHE_DIR", folders.top().join(cache))
+}
+
+/// With the newer fbs-hello.
+fn updated(build: Program) -> Program {
+    build
+        .set("updates", "yes")
+        .set("99-updates_url", release::updates())
+}
+
+/// One build: what it handed over, and what it ran.
+struct Made {
+    delivery: Delivery,
+    log: String,
+}
+
+impl Made {
+    fn by(folders: &Folders, name: &str, build: Program) -> Self {
+        build.run().assert_exit(0);
+        let mut deliveries = fbs_suite::folders::entries(&folders.top().join(name));
+        assert_eq!(deliveries.len(), 1, "{deliveries:?}");
+        let delivery = Delivery::of(deliveries.remove(0));
+        delivery.assert_outcome("succeeded").assert_files();
+        let log = delivery
+            .folder
+            .join(delivery.report["log"].as_str().unwrap());
+        let log = fs::read_to_string(log).unwrap();
+        Self { delivery, log }
+    }
+
+    fn iso(&self) -> PathBuf {
+        self.delivery.iso().unwrap()
+    }
+
+    fn ran(&self, words: &str) -> bool {
+        let commands = self.delivery.report["commands"].as_array().unwrap();
+        commands
+            .iter()
+            .any(|record| record["command"].as_str().unwrap().contains(words))
+    }
+
+    fn says(&self, words: &str) {
+        assert!(self.log.contains(words), "{words}:\n{}", self.log);
+    }
+}
+
+/// The images are the same to the last bit: files, modes, owners, capabilities, packages, all.
+fn assert_same(a: &Path, b: &Path) {
+    if sha256(a) != sha256(b) {
+        let compare = Program::new(binaries::fbs())
+            .args(["verify", "--compare"])
+            .arg(a)
+            .arg(b);
+        panic!("{}", compare.run().stdout.join("\n"));
+    }
+}
+
+const HELLO: &str = "@core;fbs-hello";
+
+#[test]
+fn nothing_changed_one_package_changed_and_back_again() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let make = |name: &str, build: Program| Made::by(&folders, name, build);
+    let cold = make("cold", build(&folders, "cold", "a", HELLO));
+    assert!(cold.ran("install --cacheonly") && cold.ran("-- dracut "));
+    cold.says("Install root:: miss");
+
+    let again = make("again", build(&folders, "again", "a", HELLO));
+    for program in [
+        "dnf",
+        "dracut",
+        "mksquashfs",
+        "grub-mkimage",
+        "implantisomd5",
+    ] {
+        assert!(!again.ran(&format!("{program} ")), "{program} ran");
+    }
+    again.says("Install root:: hit");
+    again.says("ISO:: hit");
+    assert_same(&cold.iso(), &again.iso());
+
+    // One newer package: its scriptlets run, and nothing that did not change is made again.
+    let newer = make("newer", updated(build(&folders, "newer", "a", HELLO)));
+    newer.says("1 updated, 0 added, 0 removed");
+    newer.says("Initramfs:: hit");
+    assert!(newer.ran("rpm --root=") && !newer.ran("install --cacheonly"));
+    let fresh = make("fresh", updated(build(&folders, "fresh", "b", HELLO)));
+    fresh.says("Install root:: miss");
+    assert_same(&newer.iso(), &fresh.iso());
+    assert!(
+        newer
+            .delivery
+            .packages()
+            .contains(&"fbs-hello-1.1-1.noarch".to_owned())
+    );
+
+    // An older one, on a root that has the newer.
+    let older = make("older", build(&folders, "older", "b", HELLO));
+    older.says("1 updated, 0 added, 0 removed");
+    assert_same(&older.iso(), &cold.iso());
+
+    // One less, and one more.
+    let less = make("less", build(&folders, "less", "a", "@core"));
+    less.says("0 updated, 0 added, 1 removed");
+    let bare = make("bare", build(&folders, "bare", "c", "@core"));
+    assert_same(&less.iso(), &bare.iso());
+    let more = make("more", build(&folders, "more", "c", HELLO));
+    more.says("0 updated, 1 added, 0 removed");
+    assert_same(&more.iso(), &cold.iso());
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let core = build(&folders, "core", "a", "@core");
+    Made::by(&folders, "core", core);
+    let faulty = folders
+        .faulty_build("@core;fbs-bad-post")
+        .set("compression", "zstd:1")
+        .env("FBS_CACHE_DIR", folders.top().join("a"));
+    let failed = faulty.run();
+    failed
+        .assert_exit(1)
+        .assert_says(&["scriptlet", "fbs-bad-post"]);
+    let log = folders.delivery();
+    let log = log.folder.join(log.report["log"].as_str().unwrap());
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("the difference could not be installed"),
+        "{log}"
+    );
+    let list = folders
+        .fbs("cache")
+        .args(["ls", "--json"])
+        .env("FBS_CACHE_DIR", folders.top().join("a"))
+        .run();
+    assert_eq!(list.assert_exit(0).json()["root"]["entries"], 1);
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_nothing_that_counts() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let mut running = build(&folders, "killed", "a", "@core")
+        .arg("--json")
+        .start();
+    running.wait_for("packages are installed", |event| {
+        event["event"] == "progress" && event["stage"] == "root" && event["done"].as_u64() > Some(0)
+    });
+    running.signal(Signal::SIGKILL);
+    let _ = running.finish();
+    folders.assert_no_process();
+    let mounts = || fbs_suite::processes::mounts(folders.top());
+    eventually("the mounts are gone", Duration::from_secs(5), || {
+        mounts().is_empty()
+    });
+    let fresh = folders.top().join("a/root/new");
+    assert_eq!(fbs_suite::folders::entries(&fresh).len(), 1);
+    let made = Made::by(&folders, "made", build(&folders, "made", "a", "@core"));
+    made.says("Install root:: miss");
+    // The next build has cleared it away.
+    assert_eq!(fbs_suite::folders::entries(&fresh), [] as [PathBuf; 0]);
+    let again = Made::by(&folders, "again", build(&folders, "again", "a", "@core"));
+    assert_same(&made.iso(), &again.iso());
+}
+
+#[test]
+fn the_cache_stays_within_its_bounds() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let config = folders.file("fbs.toml", "[cache]\nmax_size = \"30M\"\n");
+    let small = build(&folders, "small", "a", "@core").env("FBS_CONFIG", config);
+    let made = Made::by(&folders, "small", small);
+    made.says("were too much and are removed");
+    let list = folders
+        .fbs("cache")
+        .args(["ls", "--json"])
+        .env("FBS_CACHE_DIR", folders.top().join("a"))
+        .run();
+    let kinds = list.assert_exit(0).json();
+    let bytes = |kind: &str| kinds[kind]["bytes"].as_u64().unwrap();
+    let total: u64 = [
+        "rpms",
+        "solution",
+        "root",
+        "inputs",
+        "initramfs",
+        "image",
+        "iso",
+    ]
+    .iter()
+    .map(|kind| bytes(kind))
+    .sum();
+    assert!(total <= 30 << 20, "{kinds}");
+    let wrong = folders.file("fbs.toml", "[cache]\nmax_size = \"plenty\"\n");
+    let refused = build(&folders, "refused", "a", "@core").env("FBS_CONFIG", wrong);
+    refused
+        .run()
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&["max_size", "20G"]);
+}
