@@ -24,7 +24,7 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, String> {
         number(text, &SIZES, 1)
             .map(Self)
-            .ok_or_else(|| "expected a size such as 500M or 20G".to_owned())
+            .ok_or_else(|| format!("{text:?} is no size; expected one such as 500M or 20G"))
     }
 }
 

@@ -46,6 +46,35 @@ pub(crate) fn listed(line: &str) -> Option<String> {
     (name != "gpg-pubkey").then(|| nevra(name, epoch, version, release, arch))
 }
 
+/// Asks which of `packages` have scriptlets that ran when they came, a name a line, for
+/// [`with_scriptlets`].
+pub(crate) fn scriptlets(root: &Path, home: &Path, packages: &[String]) -> Invocation {
+    // A scriptlet may be a text, a program, or both.
+    let each = [
+        "PREIN",
+        "PREINPROG",
+        "POSTIN",
+        "POSTINPROG",
+        "PRETRANS",
+        "PRETRANSPROG",
+        "POSTTRANS",
+        "POSTTRANSPROG",
+        "TRIGGERSCRIPTS",
+        "TRIGGERSCRIPTPROG",
+    ];
+    let tags = each.map(|tag| format!("%|{tag}?{{+}}:{{}}|"));
+    let format = format!("%{{name}} {}\\n", tags.concat());
+    rpm(root, home)
+        .args(["-q", "--qf", &format])
+        .args(packages.iter().map(String::as_str))
+}
+
+/// The name in a line that [`scriptlets`] printed, if the package has some.
+pub(crate) fn with_scriptlets(line: &str) -> Option<&str> {
+    let (name, marks) = line.split_once(' ')?;
+    marks.contains('+').then_some(name)
+}
+
 fn rpm(root: &Path, home: &Path) -> Invocation {
     Invocation::new("rpm")
         .option("--root", root.display())
@@ -91,6 +120,20 @@ mod tests {
         assert_eq!(listed("a 3 1 2 x86_64").unwrap(), "a-3:1-2.x86_64");
         assert_eq!(listed("gpg-pubkey 0 1234 5678 (none)"), None);
         assert_eq!(listed("warning: something is odd here"), None);
+    }
+
+    #[test]
+    fn packages_with_scriptlets_are_told() {
+        assert_eq!(with_scriptlets("fbs-hello ++"), Some("fbs-hello"));
+        assert_eq!(with_scriptlets("tree "), None);
+        let ask = scriptlets(
+            Path::new("/r"),
+            Path::new("/h"),
+            &["a-1-1.noarch".to_owned()],
+        );
+        let line = ask.to_string();
+        assert!(line.contains("%|POSTINPROG?{+}:{}|%|"), "{line}");
+        assert!(line.ends_with(" a-1-1.noarch"), "{line}");
     }
 
     #[test]

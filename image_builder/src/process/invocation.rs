@@ -159,7 +159,7 @@ impl Invocation {
             Some(inner) => format!("{} ... -- {inner}", self.program),
             // The log has its environment.
             None => Self {
-                env: Vec::new(),
+                env: BTreeMap::new(),
                 ..self.clone()
             }
             .to_string(),

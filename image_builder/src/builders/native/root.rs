@@ -116,7 +116,8 @@ impl Job<'_> {
                 .install_difference(ctx, &key, base, &difference, &packages)
                 .await
             {
-                Ok(()) => return Ok(()),
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
                 Err(ComposeError::Command(error @ CommandError::Cancelled { .. })) => {
                     return Err(error.into());
                 }
@@ -197,7 +198,7 @@ impl Job<'_> {
         Ok(entry.map(|entry| (entry, difference)))
     }
 
-    /// Puts the difference on top of `base`.
+    /// Puts the difference on top of `base`; `false` where that would not be as a fresh installation is.
     async fn install_difference(
         &mut self,
         ctx: &BuildContext,
@@ -205,7 +206,7 @@ impl Job<'_> {
         base: Entry<RootNote>,
         difference: &Difference,
         packages: &[Package],
-    ) -> Result<(), ComposeError> {
+    ) -> Result<bool, ComposeError> {
         ctx.events.info(format!(
             "Install root:: near {}, {} of {} packages the same, {} updated, {} added, {} removed",
             base.key.short(),
@@ -218,16 +219,30 @@ impl Job<'_> {
         let files = self.files_of(ctx, &difference.installed).await?;
         let (overlay, changes) = self.mount(&[base.data()])?;
         let (root, home) = (&self.places.root, &self.places.home);
+        let removed: Vec<String> = (difference.removed.iter())
+            .map(|package| package.nevra.clone())
+            .collect();
+        if !removed.is_empty() {
+            let lines = ctx
+                .query(&rpm_tool::scriptlets(root, home, &removed))
+                .await?;
+            if let Some(name) = lines
+                .iter()
+                .find_map(|line| rpm_tool::with_scriptlets(line))
+            {
+                ctx.events.info(format!(
+                    "Install root:: fresh: {name} is to go, and what its scriptlets made might stay"
+                ));
+                return Ok(false);
+            }
+        }
         if !files.is_empty() {
             let install = rpm_tool::install(root, home, &self.plan.install, &files);
             self.run_transaction(ctx, &install, rpm_tool::is_scriptlet_failure)
                 .await?;
         }
-        if !difference.removed.is_empty() {
-            let names: Vec<String> = (difference.removed.iter())
-                .map(|package| package.nevra.clone())
-                .collect();
-            let erase = rpm_tool::erase(root, home, &names);
+        if !removed.is_empty() {
+            let erase = rpm_tool::erase(root, home, &removed);
             self.run_transaction(ctx, &erase, rpm_tool::is_scriptlet_failure)
                 .await?;
         }
@@ -254,7 +269,8 @@ impl Job<'_> {
             kickstart: None,
         };
         let layer = self.keep_layer(ctx, key, changes, note).await?;
-        self.open(vec![layer, base.into()], key)
+        self.open(vec![layer, base.into()], key)?;
+        Ok(true)
     }
 
     /// Installs everything into an empty root, and keeps that.
