@@ -1,4 +1,5 @@
-//! Times the stages of a build of the demo image, with zstd and with xz in turn, and prints the
+//! Times the stages of a build of the demo image, with zstd and with xz in turn, each from an empty cache,
+//! then again with nothing changed and with one package newer; and prints the
 //! medians with the memory that was used and the share of time that is our own: everything but
 //! waiting for a program that the build started.
 //!
@@ -11,6 +12,9 @@ use image_builder::host::Host;
 use image_builder::report::BuildReport;
 
 const COMPRESSIONS: [&str; 2] = ["zstd:3", "xz"];
+
+/// What a build finds in the cache, in the order in which one follows from the other.
+const CASES: [&str; 3] = ["an empty cache", "nothing changed", "one package changed"];
 
 const STAGES: [Stage; 9] = [
     Stage::Check,
@@ -36,18 +40,24 @@ fn main() {
     );
     release::mini();
     let folders = Folders::new();
-    let mut results: Vec<Vec<Run>> = COMPRESSIONS.iter().map(|_| Vec::new()).collect();
-    // In turn, so that a machine that slows down does so for both. The first round fills caches.
+    let of_each =
+        |compression: &&str| CASES.map(|case| (format!("{compression}, {case}"), Vec::new()));
+    let mut results: Vec<(String, Vec<Run>)> = COMPRESSIONS.iter().flat_map(of_each).collect();
+    // In turn, so that a machine that slows down does so for all. The first round is not counted.
     for round in 0..=runs {
-        for (compression, results) in COMPRESSIONS.iter().zip(&mut results) {
-            let run = Run::measure(&folders, compression);
-            if round > 0 {
-                results.push(run);
+        let mut results = results.iter_mut();
+        for compression in COMPRESSIONS {
+            std::fs::remove_dir_all(folders.cache()).unwrap_or_else(|error| panic!("{error}"));
+            for case in CASES {
+                let run = Run::measure(&folders, compression, case == CASES[2]);
+                if let Some((_, runs)) = results.next().filter(|_| round > 0) {
+                    runs.push(run);
+                }
             }
         }
     }
-    for (compression, runs) in COMPRESSIONS.iter().zip(&results) {
-        print(compression, runs);
+    for (title, runs) in &results {
+        print(title, runs);
     }
 }
 
@@ -59,13 +69,20 @@ struct Run {
 }
 
 impl Run {
-    fn measure(folders: &Folders, compression: &str) -> Self {
+    fn measure(folders: &Folders, compression: &str, newer: bool) -> Self {
         let example = binaries::workspace().join("examples/boot.conf");
-        let done = folders
+        let build = folders
             .fbs_spec("build", &example)
+            .set("packages", "@core;fbs-hello")
             .set("compression", compression)
-            .set("boot_test", "none")
-            .run();
+            .set("boot_test", "none");
+        let build = match newer {
+            true => build
+                .set("updates", "yes")
+                .set("99-updates_url", release::updates()),
+            false => build,
+        };
+        let done = build.run();
         done.assert_exit(0);
         let delivery = folders.delivery();
         let report = serde_json::from_value(delivery.report)

@@ -172,7 +172,7 @@ fn newest(folder: &Path) -> io::Result<SystemTime> {
 }
 
 /// Removes an entry, unless somebody uses it.
-fn remove(folder: &Path) -> io::Result<bool> {
+pub(super) fn remove(folder: &Path) -> io::Result<bool> {
     let Some(lock) = EntryLock::exclusive(folder)? else {
         return Ok(false);
     };

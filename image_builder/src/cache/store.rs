@@ -138,6 +138,15 @@ impl Store {
         }
     }
 
+    /// Removes the entry `key`; `false` when somebody uses it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn remove(&self, key: &Key) -> io::Result<bool> {
+        pruning::remove(&self.folder(key))
+    }
+
     /// Makes what is in `fresh` the entry `key`. Where there is one already, it is that: equal keys
     /// mean equal content.
     ///
@@ -338,6 +347,10 @@ mod tests {
         let again = put(&store, "a", "second");
         assert_eq!(fs::read_to_string(again.data()).unwrap(), "first");
         put(&store, "b", "b");
+        put(&store, "c", "c");
+        assert!(store.remove(&key("c")).unwrap());
+        assert!(store.get::<String>(&key("c")).unwrap().is_none());
+        assert!(!store.remove(&key("a")).unwrap(), "it is in use");
         let mut notes = store.notes::<String>().unwrap();
         notes.sort_by(|a, b| a.1.cmp(&b.1));
         assert_eq!(notes.len(), 2);

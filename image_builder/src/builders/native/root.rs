@@ -80,6 +80,13 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Its key, if it is kept; it is not held any more.
+    fn key(self) -> Option<Key> {
+        self.kept.map(|entry| entry.key.clone())
+    }
+}
+
 impl From<Entry<RootNote>> for Layer {
     fn from(entry: Entry<RootNote>) -> Self {
         Self {
@@ -505,8 +512,13 @@ impl Job<'_> {
             }
             Err(error) => return Err(self.cache_error()(error)),
         }
+        let base = note.base.clone();
         let entry = store.put(key, fresh, note).map_err(self.cache_error())?;
-        Ok(entry.into())
+        // Somebody was faster, on another base than ours.
+        match entry.note.base == base {
+            true => Ok(entry.into()),
+            false => Err(self.cache_error()(io::ErrorKind::ResourceBusy.into())),
+        }
     }
 
     /// Keeps what was changed in the root since it was opened as the root `key`, and goes on with that.
@@ -567,12 +579,19 @@ impl Job<'_> {
     }
 }
 
-/// The layers of the root `key`, the uppermost first; `None` if one of them is not there.
+/// The layers of the root `key`, the uppermost first; `None` if one of them is not there. Those above one
+/// that is gone mean nothing any more, and go as well.
 fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Layer>>> {
-    let mut layers = Vec::new();
+    let mut layers: Vec<Layer> = Vec::new();
     let mut next = Some(key.clone());
     while let Some(key) = next.take() {
         let Some(entry) = store.get::<RootNote>(&key)? else {
+            for key in std::mem::take(&mut layers)
+                .into_iter()
+                .filter_map(Layer::key)
+            {
+                store.remove(&key)?;
+            }
             return Ok(None);
         };
         next.clone_from(&entry.note.base);
