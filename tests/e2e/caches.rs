@@ -2,12 +2,12 @@
 //! difference where little did, with the same image as from an empty cache; and never half-made.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fbs_suite::command::{Program, eventually};
-use fbs_suite::delivery::sha256;
-use fbs_suite::{Delivery, Folders, binaries, need, release, turn};
+use fbs_suite::delivery::assert_same_image;
+use fbs_suite::{Delivery, Folders, need, release, turn};
 use nix::sys::signal::Signal;
 
 /// `fbs build` with a cache and a staging folder of its own.
@@ -36,7 +36,6 @@ fn updated(build: Program) -> Program {
 /// One build: what it handed over, and what it ran.
 struct Made {
     delivery: Delivery,
-    log: String,
 }
 
 impl Made {
@@ -46,11 +45,7 @@ impl Made {
         assert_eq!(deliveries.len(), 1, "{deliveries:?}");
         let delivery = Delivery::of(deliveries.remove(0));
         delivery.assert_outcome("succeeded").assert_files();
-        let log = delivery
-            .folder
-            .join(delivery.report["log"].as_str().unwrap());
-        let log = fs::read_to_string(log).unwrap();
-        Self { delivery, log }
+        Self { delivery }
     }
 
     fn iso(&self) -> PathBuf {
@@ -65,18 +60,8 @@ impl Made {
     }
 
     fn says(&self, words: &str) {
-        assert!(self.log.contains(words), "{words}:\n{}", self.log);
-    }
-}
-
-/// The images are the same to the last bit: files, modes, owners, capabilities, packages, all.
-fn assert_same(a: &Path, b: &Path) {
-    if sha256(a) != sha256(b) {
-        let compare = Program::new(binaries::fbs())
-            .args(["verify", "--compare"])
-            .arg(a)
-            .arg(b);
-        panic!("{}", compare.run().stdout.join("\n"));
+        let log = &self.delivery.log;
+        assert!(log.contains(words), "{words}:\n{log}");
     }
 }
 
@@ -106,7 +91,7 @@ fn nothing_changed_one_package_changed_and_back_again() {
     }
     again.says("Install root:: hit");
     again.says("ISO:: hit");
-    assert_same(&cold.iso(), &again.iso());
+    assert_same_image("cold and again", &cold.iso(), &again.iso());
 
     // One newer package: its scriptlets run, and nothing that did not change is made again.
     let newer = make("newer", updated(build(&folders, "newer", "a", HELLO)));
@@ -115,7 +100,7 @@ fn nothing_changed_one_package_changed_and_back_again() {
     assert!(newer.ran("rpm --root=") && !newer.ran("install --cacheonly"));
     let fresh = make("fresh", updated(build(&folders, "fresh", "b", HELLO)));
     fresh.says("Install root:: miss");
-    assert_same(&newer.iso(), &fresh.iso());
+    assert_same_image("newer and fresh", &newer.iso(), &fresh.iso());
     assert!(
         newer
             .delivery
@@ -126,7 +111,7 @@ fn nothing_changed_one_package_changed_and_back_again() {
     // An older one, on a root that has the newer.
     let older = make("older", build(&folders, "older", "b", HELLO));
     older.says("1 updated, 0 added, 0 removed");
-    assert_same(&older.iso(), &cold.iso());
+    assert_same_image("older and cold", &older.iso(), &cold.iso());
 
     // More, and less again.
     let with_nano = format!("{HELLO};nano");
@@ -134,10 +119,10 @@ fn nothing_changed_one_package_changed_and_back_again() {
     more.says("0 updated");
     assert!(more.ran("rpm --root=") && !more.ran("install --cacheonly"));
     let both = make("both", build(&folders, "both", "c", &with_nano));
-    assert_same(&more.iso(), &both.iso());
+    assert_same_image("more and both", &more.iso(), &both.iso());
     let less = make("less", build(&folders, "less", "c", HELLO));
     assert!(less.ran(" -e --allmatches") && !less.ran("install --cacheonly"));
-    assert_same(&less.iso(), &cold.iso());
+    assert_same_image("less and cold", &less.iso(), &cold.iso());
     // Without its base a difference means nothing.
     for root in fbs_suite::folders::entries(&folders.top().join("b/root")) {
         for entry in fbs_suite::folders::entries(&root) {
@@ -149,7 +134,7 @@ fn nothing_changed_one_package_changed_and_back_again() {
     }
     let anew = make("anew", build(&folders, "anew", "b", HELLO));
     anew.says("Install root:: miss");
-    assert_same(&anew.iso(), &cold.iso());
+    assert_same_image("anew and cold", &anew.iso(), &cold.iso());
     // What a scriptlet made would stay behind.
     let bare = make("bare", build(&folders, "bare", "c", "@core;nano"));
     bare.says("fresh: fbs-hello is to go");
@@ -174,9 +159,7 @@ fn a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept() {
     failed
         .assert_exit(1)
         .assert_says(&["scriptlet", "fbs-bad-post"]);
-    let log = folders.delivery();
-    let log = log.folder.join(log.report["log"].as_str().unwrap());
-    let log = fs::read_to_string(log).unwrap();
+    let log = folders.delivery().log;
     assert!(
         log.contains("the difference could not be installed"),
         "{log}"
@@ -213,7 +196,7 @@ fn a_build_that_is_killed_leaves_nothing_that_counts() {
     let made = Made::by(&folders, "made", build(&folders, "made", "a", "@core"));
     made.says("Install root:: miss");
     let again = Made::by(&folders, "again", build(&folders, "again", "a", "@core"));
-    assert_same(&made.iso(), &again.iso());
+    assert_same_image("made and again", &made.iso(), &again.iso());
 }
 
 #[test]

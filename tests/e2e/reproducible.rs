@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fbs_suite::command::Program;
-use fbs_suite::delivery::sha256;
+use fbs_suite::delivery::{assert_same_image, sha256};
 use fbs_suite::{Delivery, Folders, binaries, need, release, turn};
 use serde_json::Value;
 
@@ -67,13 +67,7 @@ fn assert_alike(folders: &Folders, count: usize) -> Value {
     assert_eq!(b.len(), count, "{b:?}");
     for ((name, a), (same_name, b)) in a.iter().zip(&b) {
         assert_eq!(name, same_name);
-        if sha256(a) != sha256(b) {
-            let compare = Program::new(binaries::fbs())
-                .args(["verify", "--compare"])
-                .arg(a)
-                .arg(b);
-            panic!("{name}:\n{}", compare.run().stdout.join("\n"));
-        }
+        assert_same_image(name, a, b);
     }
     let date = &one.report["source_date_epoch"];
     assert_eq!(*date, other.report["source_date_epoch"]);

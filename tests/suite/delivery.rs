@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::binaries;
 use crate::command::Program;
 use crate::folders::entries;
 
@@ -100,6 +101,18 @@ pub fn sha256(path: &Path) -> String {
     let line = sum.stdout.first().expect("it printed a line");
     let word = line.split(' ').next().unwrap_or_default();
     word.to_owned()
+}
+
+/// The images are the same to the last bit: files, modes, owners, capabilities, packages, all. `what` says
+/// which they are.
+pub fn assert_same_image(what: &str, a: &Path, b: &Path) {
+    if sha256(a) != sha256(b) {
+        let compare = Program::new(binaries::fbs())
+            .args(["verify", "--compare"])
+            .arg(a)
+            .arg(b);
+        panic!("{what}:\n{}", compare.run().stdout.join("\n"));
+    }
 }
 
 /// A JSON list of strings.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::lock::LOCK;
-use super::store::{self, FRESH, NOTE, SIZE, discard, folders, gone};
+use super::store::{self, FRESH, NOTE, discard, folders, gone};
 use super::{EntryLock, Kind};
 
 /// What [`prune`] did.
@@ -117,8 +117,7 @@ struct Found {
 fn entries_of(cache: &Path, kind: Kind) -> io::Result<Vec<Found>> {
     let mut entries = Vec::new();
     for folder in folders(&cache.join(kind.name()))? {
-        let noted = fs::read_to_string(folder.join(SIZE)).ok();
-        let bytes = match noted.and_then(|text| text.parse().ok()) {
+        let bytes = match store::settled_size(&folder) {
             Some(bytes) => bytes,
             None => match size(&folder)? {
                 Some(bytes) => bytes,

@@ -1,7 +1,7 @@
 //! The entries of one kind.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +13,8 @@ use super::{EntryLock, Key, Kind, pruning};
 pub(super) const DATA: &str = "data";
 pub(super) const NOTE: &str = "note.json";
 pub(super) const USED: &str = "used";
-/// The bytes that an entry has: counting the files of a root takes longer than reading this.
-pub(super) const SIZE: &str = "size";
+/// The bytes that an entry has, and the end of a line, once it is on the disk; empty until then.
+const SIZE: &str = "size";
 /// Where entries are until they are whole.
 pub(super) const FRESH: &str = "new";
 
@@ -38,7 +38,7 @@ pub struct Entry<N> {
 /// What an entry's note holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Noted<N> {
-    /// The running kernel when it was written, unless it is known to be on the disk.
+    /// The running kernel when it was written: while it runs, what was written can be read.
     boot: Option<String>,
     note: N,
 }
@@ -170,10 +170,12 @@ impl Store {
             if let Some(lock) = EntryLock::exclusive(&folder)? {
                 if read_note::<N>(&folder)?.is_none() && fresh.data().symlink_metadata().is_ok() {
                     discard(&folder.join(DATA))?;
+                    discard(&folder.join(SIZE))?;
+                    let size = File::create_new(folder.join(SIZE))?;
                     fs::rename(fresh.data(), folder.join(DATA))?;
                     touch(&folder)?;
-                    write_note(&folder, "note.part", &noted)?;
-                    settle(&folder, &noted)?;
+                    write_note(&folder, &noted)?;
+                    settle(folder.clone(), size);
                 }
                 drop(lock);
             }
@@ -201,45 +203,37 @@ impl Fresh {
     }
 }
 
-fn write_note<T: Serialize>(folder: &Path, part: &str, noted: &T) -> io::Result<()> {
+fn write_note<N: Serialize>(folder: &Path, noted: &Noted<N>) -> io::Result<()> {
     let text = serde_json::to_vec(noted).map_err(io::Error::other)?;
-    let part = folder.join(part);
+    let part = folder.join("note.part");
     fs::write(&part, text)?;
     fs::rename(&part, folder.join(NOTE))
 }
 
 /// Once the file system has everything on the disk, the entry outlives a power cut. Nobody waits for
 /// that: until then it counts for as long as this kernel runs.
-fn settle<N: Serialize>(folder: &Path, noted: &Noted<N>) -> io::Result<()> {
-    let settled = Noted {
-        boot: None,
-        note: &noted.note,
-    };
-    let text = serde_json::to_vec(&settled).map_err(io::Error::other)?;
-    let folder = folder.to_owned();
+///
+/// It takes no lock, so that the entry can be removed meanwhile: `size` is then a file without a name.
+fn settle(folder: PathBuf, mut size: File) {
     std::thread::spawn(move || {
-        let done = File::open(&folder).and_then(|file| {
-            nix::unistd::syncfs(&file)?;
-            // An entry that was removed meanwhile stays so.
-            let Some(_lock) = EntryLock::shared(&folder)? else {
-                return Ok(());
-            };
-            if !folder.join(NOTE).is_file() {
-                return Ok(());
-            }
-            if let Some(bytes) = pruning::size(&folder)? {
-                fs::write(folder.join("size.part"), bytes.to_string())?;
-                fs::rename(folder.join("size.part"), folder.join(SIZE))?;
-            }
-            let part = folder.join("settled.part");
-            fs::write(&part, text)?;
-            fs::rename(&part, folder.join(NOTE))
-        });
+        let done = nix::unistd::syncfs(&size)
+            .map_err(io::Error::from)
+            .and_then(|()| pruning::size(&folder))
+            .and_then(|bytes| match bytes {
+                Some(bytes) => size.write_all(format!("{bytes}\n").as_bytes()),
+                None => Ok(()),
+            });
         if let Err(error) = done {
             tracing::debug!("{}: {error}", folder.display());
         }
     });
-    Ok(())
+}
+
+/// The bytes of an entry that is on the disk: counting the files of a root takes longer than reading
+/// this.
+pub(super) fn settled_size(folder: &Path) -> Option<u64> {
+    let text = fs::read_to_string(folder.join(SIZE)).ok()?;
+    text.strip_suffix('\n')?.parse().ok()
 }
 
 /// Which boot of the machine this is
@@ -258,7 +252,7 @@ fn read_note<N: DeserializeOwned>(folder: &Path) -> io::Result<Option<N>> {
     let Ok(noted) = serde_json::from_slice::<Noted<N>>(&bytes) else {
         return Ok(None);
     };
-    let whole = noted.boot.is_none() || noted.boot == boot_id();
+    let whole = noted.boot == boot_id() || settled_size(folder).is_some();
     Ok((whole && folder.join(DATA).symlink_metadata().is_ok()).then_some(noted.note))
 }
 
@@ -373,31 +367,43 @@ mod tests {
         assert_eq!(fs::read_to_string(entry.data()).unwrap(), "whole");
     }
 
+    fn of_another_boot(folder: &Path) {
+        let noted = Noted {
+            boot: Some("of another boot".to_owned()),
+            note: "n".to_owned(),
+        };
+        write_note(folder, &noted).unwrap();
+    }
+
     #[test]
     fn what_was_not_on_the_disk_is_not_trusted_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), Kind::Image);
+        let folder = store.folder(&key("a"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(DATA), "a").unwrap();
+        of_another_boot(&folder);
+        for size in ["", "1"] {
+            fs::write(folder.join(SIZE), size).unwrap();
+            assert!(store.get::<String>(&key("a")).unwrap().is_none());
+        }
+        let entry = put(&store, "a", "again");
+        assert_eq!(fs::read_to_string(entry.data()).unwrap(), "again");
+    }
+
+    #[test]
+    fn an_entry_settles_and_then_outlives_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Kind::Image);
         let folder = put(&store, "a", "a").folder.clone();
-        let write = |boot: Option<&str>| {
-            let noted = Noted {
-                boot: boot.map(str::to_owned),
-                note: "n".to_owned(),
-            };
-            fs::write(folder.join(NOTE), serde_json::to_vec(&noted).unwrap()).unwrap();
-        };
-        // The thread of `put` has written its note by now, or would write the same.
-        for _ in 0..100 {
-            if !fs::read_to_string(folder.join(NOTE))
-                .unwrap()
-                .contains("boot\":\"")
-            {
+        // As long as the file system needs for all that others write.
+        for _ in 0..1200 {
+            if settled_size(&folder).is_some() {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
-        write(Some("of another boot"));
-        assert!(store.get::<String>(&key("a")).unwrap().is_none());
-        write(None);
+        of_another_boot(&folder);
         assert_eq!(store.get::<String>(&key("a")).unwrap().unwrap().note, "n");
     }
 

@@ -92,7 +92,7 @@ impl Job<'_> {
         let command = self.pack();
         let key = self.packed_key();
         if let Some(key) = &key
-            && self.take::<()>(Kind::Image, key, &image)?.is_some()
+            && self.take(Kind::Image, key, &image)?
         {
             ctx.events
                 .info(format!("Packed root:: hit {}, the same root", key.short()));

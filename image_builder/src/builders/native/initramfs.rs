@@ -125,7 +125,7 @@ impl Job<'_> {
             let files = self.files_digest(kernel, members).await?;
             let key = Key::of(&self.initramfs_inputs(kernel, command, date, files));
             let to = self.layout.initramfs();
-            if self.take::<()>(Kind::Initramfs, &key, &to)?.is_some() {
+            if self.take(Kind::Initramfs, &key, &to)? {
                 return Ok(Some(key));
             }
         }

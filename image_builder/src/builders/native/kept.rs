@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::cache::{Entry, Key, Kind};
+use crate::cache::{Key, Kind};
 use crate::compose::ComposeError;
 use crate::process::Invocation;
 
@@ -45,18 +45,16 @@ impl Job<'_> {
         command.to_string().replace(&work, "{work}")
     }
 
-    /// Puts the file of the entry `key` to `to`, if it is kept.
-    pub(super) fn take<N: DeserializeOwned>(
-        &self,
-        kind: Kind,
-        key: &Key,
-        to: &Path,
-    ) -> Result<Option<Entry<N>>, ComposeError> {
-        let entry = self.store(kind).get(key).map_err(self.cache_error())?;
+    /// Puts the file of the entry `key`, of which nothing is noted, to `to`; `false` if it is not kept.
+    pub(super) fn take(&self, kind: Kind, key: &Key, to: &Path) -> Result<bool, ComposeError> {
+        let entry = self
+            .store(kind)
+            .get::<()>(key)
+            .map_err(self.cache_error())?;
         if let Some(entry) = &entry {
             self.link(&entry.data(), to).map_err(self.cache_error())?;
         }
-        Ok(entry)
+        Ok(entry.is_some())
     }
 
     /// Keeps `file` as the entry `key`.

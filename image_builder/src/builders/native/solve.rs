@@ -53,6 +53,14 @@ impl<'a> RepositoryInputs<'a> {
     }
 }
 
+/// The image is not what the next build would make.
+fn say_undated(ctx: &BuildContext) {
+    ctx.events.info(format!(
+        "Packages:: no package tells when it was built: the image carries the time of this build, and the \
+         next one will differ; {VARIABLE} in the environment would be taken"
+    ));
+}
+
 impl Job<'_> {
     /// Finds out which packages are to be installed, and downloads them unless a root that is kept may
     /// have them.
@@ -106,10 +114,7 @@ impl Job<'_> {
         self.packages = packages;
         self.downloaded = true;
         let Some(chosen) = chosen else {
-            ctx.events.info(format!(
-                "Packages:: no package tells when it was built: the image carries the time of this build, and \
-                 the next one will differ; {VARIABLE} in the environment would be taken"
-            ));
+            say_undated(ctx);
             return Ok(());
         };
         let (repositories, cache) = (plan.repositories.clone(), self.places.cache.clone());
@@ -138,10 +143,7 @@ impl Job<'_> {
         if self.plan.source_date.is_none() {
             match solution::source_date(&packages) {
                 Some(date) => self.source_date = date,
-                None => ctx.events.info(format!(
-                    "Packages:: no package tells when it was built: the image carries the time of this build, \
-                     and the next one will differ; {VARIABLE} in the environment would be taken"
-                )),
+                None => say_undated(ctx),
             }
         }
         self.solution = Some(packages);
