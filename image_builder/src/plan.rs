@@ -35,6 +35,7 @@ use self::image::Named;
 use crate::destdir::Destdir;
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
+use crate::job_id::JobId;
 use crate::process::Invocation;
 use crate::redact;
 use crate::repository::Repository;
@@ -222,7 +223,10 @@ impl BuildPlan {
         )?;
         let side = SidePlan::of(spec, shared, arch, &release, options)?;
         limits::note(spec, backend.name, side.is_some(), &mut notes);
-        let job = names::job_id(options.now);
+        let job = match &options.job {
+            Some(job) => job.to_string(),
+            None => JobId::new(options.now).to_string(),
+        };
         let stamp = options
             .now
             .to_zoned(TimeZone::system())
