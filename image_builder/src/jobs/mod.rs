@@ -11,6 +11,8 @@ mod job;
 mod request;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, WorkerEventKind};
 pub use job::{Job, JobState, Misfit, Transition};
