@@ -9,12 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::MonitorError;
 use crate::events::Outcome;
+use crate::host;
 use crate::job_log::JobLog;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
-
-/// Where the state of a host is kept.
-const STATE_DIR: &str = "/var/lib/fbs";
 
 /// So many entries of builds that have ended are kept.
 const KEPT: usize = 100;
@@ -129,9 +127,7 @@ impl Registry {
     /// That of this host: below `FBS_STATE_DIR`, else `/var/lib/fbs`.
     #[must_use]
     pub fn of_host() -> Self {
-        let named = std::env::var_os("FBS_STATE_DIR").filter(|folder| !folder.is_empty());
-        let state = named.map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from);
-        Self::at(state.join("jobs"))
+        Self::at(host::state_folder().join("jobs"))
     }
 
     /// That in `folder`, which need not be there yet.

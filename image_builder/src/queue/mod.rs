@@ -14,6 +14,8 @@
 
 mod catch_up;
 mod error;
+#[cfg(feature = "sqlite")]
+mod local;
 mod wire;
 
 use std::fmt;
@@ -23,6 +25,8 @@ use tokio::sync::mpsc;
 
 pub use catch_up::catch_up;
 pub use error::QueueError;
+#[cfg(feature = "sqlite")]
+pub use local::Local;
 pub use wire::{LARGEST, VERSION, decode, encode};
 
 use crate::jobs::{Entry, JobEvent, JobRequest, Line};
