@@ -8,12 +8,14 @@
 
 mod event;
 mod job;
+mod prepare;
 mod request;
 mod store;
 mod table;
 
 pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, WorkerEventKind};
 pub use job::{Job, JobState, Misfit, Transition};
+pub use prepare::PrepareError;
 pub use request::{JobRequest, Line, Payload, Priority};
 pub use store::{JobFilter, JobStore, JobSummary, StoreError};
 pub use table::{JobTable, Waiting};

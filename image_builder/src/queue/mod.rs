@@ -12,8 +12,11 @@
 //! `Amqp` is RabbitMQ, `Local` a SQLite file for the processes of one machine. docs/queue.md has the
 //! formats, and why a claim holds for as long as a build takes.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod catch_up;
 mod error;
+mod nodes_conf;
 mod wire;
 
 use std::fmt;
@@ -21,8 +24,11 @@ use std::fmt;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+#[cfg(feature = "amqp")]
+pub use amqp::{Amqp, AmqpBroker};
 pub use catch_up::catch_up;
 pub use error::QueueError;
+pub use nodes_conf::{NODES_CONF, broker_url};
 pub use wire::{LARGEST, VERSION, decode, encode};
 
 use crate::jobs::{Entry, JobEvent, JobRequest, Line};
