@@ -190,11 +190,10 @@ impl ImageBuilder {
             &ctx,
             &self.staging,
             &self.notifier,
-            self.gate.as_deref(),
             overtime,
             limit,
         );
-        let result = run.run().await;
+        let result = run.with_gate(self.gate.as_deref()).run().await;
         watchdog.abort();
         result
     }

@@ -62,7 +62,6 @@ impl<'a> Run<'a> {
         ctx: &'a BuildContext,
         settings: &'a [StagingSettings],
         notifier: &'a Notifier,
-        gate: Option<&'a dyn Gate>,
         overtime: CancellationToken,
         limit: Duration,
     ) -> Self {
@@ -85,8 +84,13 @@ impl<'a> Run<'a> {
             verdicts: Vec::new(),
             logs: Vec::new(),
             notices: Notices::new(plan, host, ctx, notifier),
-            gate,
+            gate: None,
         }
+    }
+
+    pub(super) fn with_gate(mut self, gate: Option<&'a dyn Gate>) -> Self {
+        self.gate = gate;
+        self
     }
 
     pub(super) async fn run(mut self) -> Result<BuildReport, BuildFailure> {

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(payload.kickstart.as_deref(), Some("lang C\n"));
         assert!(!payload.spec.contains("a.ks"), "{}", payload.spec);
         let again = BuildSpec::parse(&payload.spec, Format::Ini, "sent").unwrap();
-        assert_eq!(again.shared().selection().packages.len(), 1);
+        assert_eq!(again.shared().selection().len(), 1);
         let text = "[DEFAULT]\ntype=boot\nrelease=43\nstaging=/srv/x\n";
         let error = prepared(text, dir.path()).await.unwrap_err();
         assert!(

@@ -17,6 +17,7 @@ mod amqp;
 mod catch_up;
 mod error;
 mod nodes_conf;
+mod overview;
 mod wire;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use amqp::{Amqp, AmqpBroker};
 pub use catch_up::catch_up;
 pub use error::QueueError;
 pub use nodes_conf::{NODES_CONF, broker_url};
+pub use overview::Overview;
 pub use wire::{LARGEST, VERSION, decode, encode};
 
 use crate::jobs::{Entry, JobEvent, JobRequest, Line};

@@ -24,7 +24,7 @@ use crate::report::BuildReport;
 use crate::spec::{BuildSpec, Format, ImageType, Override, SpecError, Trust};
 use crate::transfer::StagingSettings;
 
-/// The largest reason for a failure that is entered in the ledger, in bytes: the log has the rest.
+/// The largest reason for a failure that is entered in the ledger, in characters: the log has the rest.
 const LONGEST_ERROR: usize = 4096;
 
 /// The kickstart of a job, in its folder.
@@ -258,8 +258,9 @@ fn ended(error: &impl StageError, outcome: Outcome) -> RunEnd {
         ErrorKind::Network => 4,
         ErrorKind::Cancelled => 130,
     };
-    let end = text.floor_char_boundary(LONGEST_ERROR);
-    text.truncate(end);
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
+        text.truncate(end);
+    }
     RunEnd::Ended(JobEnding {
         outcome,
         error: Some(text),

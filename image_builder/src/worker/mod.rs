@@ -9,6 +9,7 @@ mod kickstart;
 mod leftovers;
 mod outbox;
 mod presence;
+mod roll_call;
 mod serving;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use context::{JobContext, Superseded};
 pub use images::ImageRunner;
 pub use kickstart::add_repo;
 pub use presence::{GONE, PRESENCE, Presence, WHO};
+pub use roll_call::roll_call;
 
 use crate::jobs::{JobEnding, JobId, JobRequest, Line};
 use crate::queue::{JobQueue, QueueError};
