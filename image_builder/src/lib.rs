@@ -90,6 +90,8 @@
 //! `s3` deliver by these. `smtp` and `fedora-messaging` tell by mail and on a message bus what becomes
 //! of a build; webhooks need no feature.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 pub mod build_monitor;
 pub mod builders;
 pub mod cache;

@@ -159,6 +159,19 @@ pub struct BuildPlan {
     pub spec: BuildSpec,
 }
 
+/// What a spec asks for, in words: `boot image of Fedora 43 (x86_64)`.
+#[must_use]
+pub fn title(spec: &BuildSpec, arch: Arch) -> String {
+    let named = Named::of(spec);
+    let version = named.version;
+    let version = version.unwrap_or_else(|| spec.package_release().to_string());
+    format!(
+        "{} image of {} {version} ({arch})",
+        spec.image_type(),
+        named.product
+    )
+}
+
 impl BuildPlan {
     /// Decides everything but the commands, which the chosen backend adds. `kickstart` is the
     /// one of the spec ([`crate::kickstart::of_spec`]); a boot image has none.
@@ -265,7 +278,7 @@ impl BuildPlan {
             }
         };
         Ok(Self {
-            title: format!("{image_type} image of {} {version} ({arch})", named.product),
+            title: title(spec, arch),
             created: options.now,
             source_date,
             image_type,

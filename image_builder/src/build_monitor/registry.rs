@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::MonitorError;
 use crate::events::Outcome;
-use crate::host;
 use crate::job_log::JobLog;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
+
+/// Where the state of a host is kept.
+const STATE_DIR: &str = "/var/lib/fbs";
 
 /// So many entries of builds that have ended are kept.
 const KEPT: usize = 100;
@@ -123,11 +125,18 @@ pub fn log_left(report: &BuildReport) -> (Option<PathBuf>, Option<String>) {
     )
 }
 
+/// Where the state of this host is kept: `FBS_STATE_DIR`, else `/var/lib/fbs`.
+#[must_use]
+pub fn state_dir() -> PathBuf {
+    let named = std::env::var_os("FBS_STATE_DIR").filter(|folder| !folder.is_empty());
+    named.map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from)
+}
+
 impl Registry {
     /// That of this host: below `FBS_STATE_DIR`, else `/var/lib/fbs`.
     #[must_use]
     pub fn of_host() -> Self {
-        Self::at(host::state_folder().join("jobs"))
+        Self::at(state_dir().join("jobs"))
     }
 
     /// That in `folder`, which need not be there yet.

@@ -10,6 +10,7 @@ mod event;
 mod job;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod prepare;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod record;
 mod request;
@@ -26,6 +27,7 @@ pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, Wo
 pub use job::{Job, JobState, Misfit, Transition};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+pub use prepare::PrepareError;
 pub use request::{JobRequest, Line, Payload, Priority};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::SqlStore;

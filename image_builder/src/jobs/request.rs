@@ -71,7 +71,7 @@ pub struct JobRequest {
 }
 
 /// What a worker builds from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Payload {
     /// The build spec, as INI.
     pub spec: String,

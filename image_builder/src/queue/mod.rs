@@ -12,10 +12,14 @@
 //! `Amqp` is RabbitMQ, `Local` a SQLite file for the processes of one machine. docs/queue.md has the
 //! formats, and why a claim holds for as long as a build takes.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod catch_up;
 mod error;
 #[cfg(feature = "sqlite")]
 mod local;
+mod nodes_conf;
+mod overview;
 mod wire;
 
 use std::fmt;
@@ -23,10 +27,14 @@ use std::fmt;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+#[cfg(feature = "amqp")]
+pub use amqp::{Amqp, AmqpBroker};
 pub use catch_up::catch_up;
 pub use error::QueueError;
 #[cfg(feature = "sqlite")]
 pub use local::Local;
+pub use nodes_conf::{NODES_CONF, broker_url};
+pub use overview::Overview;
 pub use wire::{LARGEST, VERSION, decode, encode};
 
 use crate::jobs::{Entry, JobEvent, JobRequest, Line};

@@ -31,13 +31,7 @@ const FORGET: &str = "DELETE FROM bus WHERE time < $1";
 const LAST: &str = "SELECT COALESCE(MAX(number), 0) FROM bus";
 
 /// A message as it is stored.
-type Row = (
-    i64,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Vec<u8>,
-);
+type Row = (i64, Option<String>, Option<String>, Option<String>, Vec<u8>);
 
 /// When old messages were removed.
 #[derive(Debug, Default)]
@@ -156,8 +150,5 @@ async fn rows(
         listed.push_bind(topic.as_str());
     }
     query.push(")) ORDER BY number");
-    query
-        .build_query_as()
-        .fetch_all(&file.sqlite.readers)
-        .await
+    query.build_query_as().fetch_all(&file.sqlite.readers).await
 }

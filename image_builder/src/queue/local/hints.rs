@@ -109,10 +109,7 @@ async fn rows(
     }
     query.push(") ORDER BY number LIMIT ");
     query.push_bind(i64::try_from(room).unwrap_or(i64::MAX));
-    query
-        .build_query_as()
-        .fetch_all(&file.sqlite.readers)
-        .await
+    query.build_query_as().fetch_all(&file.sqlite.readers).await
 }
 
 async fn done(file: &LocalFile, number: i64) -> Result<(), sqlx::Error> {

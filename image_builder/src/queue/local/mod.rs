@@ -12,17 +12,11 @@ use async_trait::async_trait;
 use sqlx::Connection;
 use tokio::sync::mpsc;
 
-use super::{
-    Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode,
-};
+use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
 use crate::database::reason;
 use crate::database::sqlite::SqliteFile;
-use crate::host;
 use crate::jobs::{Entry, JobEventKind, JobRequest, Line};
 use wake::Wake;
-
-/// The file below the folder of a host's state.
-const FILE: &str = "jobs.sqlite";
 
 /// Entries that are read ahead.
 const AHEAD: usize = 64;
@@ -49,11 +43,8 @@ struct LocalFile {
 }
 
 impl Local {
-    /// The file of this host: below `FBS_STATE_DIR`, else `/var/lib/fbs`.
-    #[must_use]
-    pub fn file_of_host() -> PathBuf {
-        host::state_folder().join(FILE)
-    }
+    /// The name of the file in the folder of a host's state ([`crate::build_monitor::state_dir`]).
+    pub const FILE: &str = "jobs.sqlite";
 
     /// Opens the queue in the file at `path`, and makes it where there is none.
     ///
