@@ -351,7 +351,7 @@ async fn stops(home: &dyn Home) {
     let events = many(60);
     let entries = placed(&events);
     let mut stopped = 0;
-    for patience in (0..).step_by(12) {
+    for patience in (0..).step_by(30) {
         let store = home.open().await.unwrap();
         let place = store.place(LEDGER).await.unwrap().unwrap_or_default();
         let rest = &entries[usize::try_from(place).unwrap()..];

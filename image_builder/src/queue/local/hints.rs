@@ -39,7 +39,7 @@ pub(super) async fn hand_out(
     let mut changes = wake.changes();
     let (settle, mut settled) = mpsc::unbounded_channel::<Settled>();
     let mut given = Given::default();
-    loop {
+    while !hints.is_closed() {
         changes.mark_unchanged();
         given.unwanted.retain(|_, since| since.elapsed() < AGAIN);
         match rows(&file, &lines, &given, limit).await {
@@ -49,7 +49,7 @@ pub(super) async fn hand_out(
                     let hint = Hint::new(event_of(&entry), tag, settle.clone());
                     given.unsettled.insert(number);
                     if hints.send(hint).await.is_err() {
-                        return;
+                        break;
                     }
                 }
             }
@@ -63,19 +63,25 @@ pub(super) async fn hand_out(
             }
         };
         tokio::select! {
-            () = hints.closed() => return,
+            () = hints.closed() => {}
             // It tells as long as `wake` is held.
             _ = changes.changed() => {}
             () = again => {}
             Some(Settled { tag, taken }) = settled.recv() => {
                 let number = i64::try_from(tag).unwrap_or_default();
-                if !taken {
-                    given.unwanted.insert(number, Instant::now());
-                } else if let Err(error) = done(&file, number).await {
-                    tracing::debug!("hints: {error}");
+                match taken {
+                    true => done(&file, number).await,
+                    false => drop(given.unwanted.insert(number, Instant::now())),
                 }
                 given.unsettled.remove(&number);
             }
+        }
+    }
+    // Those that were given may still do their work.
+    drop(settle);
+    while let Some(Settled { tag, taken }) = settled.recv().await {
+        if taken {
+            done(&file, i64::try_from(tag).unwrap_or_default()).await;
         }
     }
 }
@@ -112,12 +118,15 @@ async fn rows(
     query.build_query_as().fetch_all(&file.sqlite.readers).await
 }
 
-async fn done(file: &LocalFile, number: i64) -> Result<(), sqlx::Error> {
-    sqlx::query(DONE)
+async fn done(file: &LocalFile, number: i64) {
+    let deleted = sqlx::query(DONE)
         .bind(number)
-        .execute(&file.sqlite.writer)
-        .await?;
-    Ok(())
+        .execute(&file.sqlite.quick)
+        .await;
+    // Then somebody gets it again, and finds nothing that waits.
+    if let Err(error) = deleted {
+        tracing::debug!("hints: {error}");
+    }
 }
 
 /// `None` for one of a newer program: that a job waits is known all the same.
