@@ -98,6 +98,8 @@ pub mod cache;
 pub mod compose;
 pub mod context;
 mod copy;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod database;
 pub mod delivery;
 pub mod destdir;
 pub mod digest;

@@ -178,15 +178,19 @@ impl Job {
         }
         match &event.kind {
             JobEventKind::Stage { stage, .. } => {
+                let state = JobState::Running {
+                    stage: Some(*stage),
+                };
                 // What comes after handing over is its end; the order of the rest is the build's.
-                if self.state != JobState::Delivering {
-                    let state = JobState::Running {
-                        stage: Some(*stage),
-                    };
-                    self.enter(event.time, state, stage.title().to_owned());
+                if self.state == JobState::Delivering || self.state == state {
+                    return Err(Misfit::Repeated);
                 }
+                self.enter(event.time, state, stage.title().to_owned());
             }
             JobEventKind::Delivering { .. } => {
+                if self.state == JobState::Delivering {
+                    return Err(Misfit::Repeated);
+                }
                 let cause = "the image is ready".to_owned();
                 self.enter(event.time, JobState::Delivering, cause);
             }
@@ -235,7 +239,8 @@ impl Job {
     #[must_use]
     pub fn is_for(&self, worker: &str, now: Timestamp) -> bool {
         let refused = self.refusals.get(worker);
-        self.state == JobState::Queued && refused.is_none_or(|&then| now > then + REFUSAL)
+        self.state == JobState::Queued
+            && refused.is_none_or(|&then| now.duration_since(then) > REFUSAL)
     }
 
     fn claimed(&mut self, time: Timestamp, claim: &Claim) -> Result<(), Misfit> {
@@ -244,7 +249,7 @@ impl Job {
         }
         // A claim that comes late was for a run that is over. Handing back gives the run's number back,
         // and is no reason to take an old claim for a new one.
-        if claim.run != self.runs + self.hand_backs + 1 {
+        if claim.run != self.next_run() {
             return Err(Misfit::Superseded);
         }
         self.runs += 1;

@@ -8,15 +8,31 @@
 
 mod event;
 mod job;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod prepare;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod record;
 mod request;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, WorkerEventKind};
 pub use job::{Job, JobState, Misfit, Transition};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use prepare::PrepareError;
 pub use request::{JobRequest, Line, Payload, Priority};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use sql::SqlStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use store::{JobFilter, JobStore, JobSummary, StoreError};
 pub use table::{JobTable, Waiting};
 

@@ -54,8 +54,20 @@ pub struct JobSummary {
 /// and in order.
 #[async_trait]
 pub trait JobStore: Send + Sync + std::fmt::Debug {
-    /// Takes in what stands at `place` of the ledger named `ledger`, unless that was done before.
-    /// `None`: it was, or the event does not count.
+    /// Takes in what stands at these places of the ledger named `ledger`, in their order, unless that was
+    /// done before: all of it or nothing. Gives the jobs as they are after each event that counts,
+    /// with their history and without what they are built from.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is taken in then.
+    async fn apply_all(
+        &self,
+        ledger: &str,
+        entries: &[(u64, &JobEvent)],
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// The same with one place. `None`: that was done before, or the event does not count.
     ///
     /// # Errors
     ///
@@ -65,7 +77,9 @@ pub trait JobStore: Send + Sync + std::fmt::Debug {
         ledger: &str,
         place: u64,
         event: &JobEvent,
-    ) -> Result<Option<Job>, StoreError>;
+    ) -> Result<Option<Job>, StoreError> {
+        Ok(self.apply_all(ledger, &[(place, event)]).await?.pop())
+    }
 
     /// The last place of a ledger that was taken in.
     ///
