@@ -9,6 +9,7 @@ mod cli;
 mod compare;
 mod dvd;
 mod interrupted;
+mod job_queue;
 mod job_store;
 mod kickstart;
 mod koji_builds;

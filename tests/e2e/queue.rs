@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use fbs_suite::certificates::Certificates;
 use fbs_suite::command::eventually;
 use fbs_suite::need::Need;
-use fbs_suite::network::Network;
+use fbs_suite::network::{HUB, Network};
 use fbs_suite::rabbitmq::RabbitMq;
-use fbs_suite::{Folders, Program, Running, binaries, need, turn};
+use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
 use lapin::options::{BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
+use mini_release::Repository;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -432,4 +433,101 @@ fn rubbish_stops_nobody_and_is_put_away_with_the_reason() {
             "{body}: {reasons:?}"
         );
     }
+}
+
+/// `fbs worker` on a host of its own, with folders of its own.
+fn image_worker(site: &Site, host: u8) -> Running {
+    let config = format!(
+        "[worker]\nstaging = [{:?}]\nmin_free = \"10M\"\n",
+        site.folders.staging()
+    );
+    let config = site.folders.file("worker.toml", config);
+    let worker = site
+        .folders
+        .fbs("worker")
+        .env("FBS_BROKER", &site.url)
+        .env("FBS_CONFIG", config)
+        .args(["--release", "99", "--name", "builder-1", "--workdir"])
+        .arg(site.folders.work());
+    site.on(host, worker).start()
+}
+
+#[test]
+fn an_image_is_built_on_another_host_cancelled_once_and_done_the_second_time() {
+    if !need::met(&[NEEDS, need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let site = Site::new(1);
+    let root = release::mini().root().to_owned();
+    let serve = Program::new(binaries::profile_folder().join("mini-release"))
+        .arg("serve")
+        .arg(&root)
+        .args(["--addr", &format!("{HUB}:8099")]);
+    let _server = site.on(0, serve).start();
+    let folder = release::mini().folder(Repository::Release);
+    let text = format!(
+        "[DEFAULT]\ntype=boot\nrelease=99\narch=x86_64\nboot_test=none\nbackend=native\ncompression=zstd:3\n\
+         99_url=http://{HUB}:8099/{folder}\npackages=@core;fbs-hello\n"
+    );
+    let spec = site.folders.file("image.conf", text);
+    let worker = image_worker(&site, 1);
+    let submit = || site.fbs("submit").arg(&spec);
+    // Cancelled in the middle: when packages are installed.
+    let first = submit().run();
+    first.assert_exit(0);
+    let first = first.stdout[0].clone();
+    let since = Instant::now();
+    loop {
+        let job = site.job(&first);
+        if job["state"] == "running" && job["stage"] == "root" {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(120), "{job:#}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let early = site.fbs("logs").arg(&first).run();
+    early.assert_exit(0);
+    let early = early.stdout.join("\n");
+    assert!(early.contains("== root: installing the root"), "{early}");
+    let cancelling = Instant::now();
+    site.fbs("cancel").arg(&first).run().assert_exit(0);
+    assert!(
+        cancelling.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        cancelling.elapsed()
+    );
+    let job = site.wait_for_state(&first, "cancelled", Duration::from_secs(10));
+    assert_eq!(job["ending"]["exit_code"], 130, "{job:#}");
+    // Followed to its end, as a build of this host would be.
+    let second = submit().arg("--wait").run();
+    second.assert_exit(0);
+    let id = &second.stdout[0];
+    let log = fs::read_to_string(site.folders.top().join("imagebuilder.log")).unwrap();
+    assert!(log.contains(&format!("Job {id}: boot image")), "{log}");
+    assert!(log.trim_end().ends_with("succeeded"), "{log}");
+    // No line twice and none missing: it is the worker's own file.
+    let kept = site.folders.work().join("logs").join(format!("{id}.log"));
+    assert_eq!(log, fs::read_to_string(kept).unwrap());
+    let again = site.fbs("logs").arg(id).run();
+    assert_eq!(again.assert_exit(0).stdout.join("\n") + "\n", log);
+    let deliveries = site.folders.deliveries();
+    let images = deliveries
+        .iter()
+        .filter(|one| one.report["outcome"] == "succeeded");
+    assert_eq!(images.count(), 1, "{deliveries:?}");
+    let job = site.job(id);
+    assert_eq!(job["state"], "succeeded");
+    let place = job["ending"]["places"][0].as_str().unwrap();
+    assert!(
+        place.starts_with(site.folders.staging().to_str().unwrap()),
+        "{job:#}"
+    );
+    // What names a path of this machine is not sent.
+    let local = submit().args(["--set", "staging=/srv/images"]).run();
+    local.assert_exit(2).assert_says(&["staging"]);
+    worker.signal(Signal::SIGTERM);
+    worker.finish().assert_exit(0).assert_says(&["2 finished"]);
+    let left = fs::read_dir(site.folders.work().join("jobs")).unwrap();
+    assert_eq!(left.count(), 0);
 }

@@ -43,6 +43,10 @@ pub(crate) fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Io(error) => error.to_string(),
+        // The library tries again until then where nobody answers.
+        sqlx::Error::PoolTimedOut => {
+            "no connection in time: nobody answers there, or all connections are in use".to_owned()
+        }
         other => other.to_string(),
     }
 }

@@ -37,6 +37,8 @@ const READERS: u32 = 4;
 pub(crate) struct SqliteFile {
     /// Of one connection: SQLite has one writer at a time.
     pub(crate) writer: SqlitePool,
+    /// The same for what may be lost when the power fails, without waiting for the disk.
+    pub(crate) quick: SqlitePool,
     pub(crate) readers: SqlitePool,
 }
 
@@ -63,6 +65,8 @@ impl SqliteFile {
         };
         Ok(Self {
             writer: pool(1).connect_lazy_with(options.clone()),
+            quick: pool(1)
+                .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal)),
             readers: pool(READERS).connect_lazy_with(options.read_only(true)),
         })
     }
@@ -79,6 +83,7 @@ impl SqliteFile {
     /// Closes it; what was written is in the file itself then.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
+        self.quick.close().await;
         self.writer.close().await;
     }
 }

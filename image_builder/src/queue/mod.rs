@@ -16,6 +16,8 @@
 mod amqp;
 mod catch_up;
 mod error;
+#[cfg(feature = "sqlite")]
+mod local;
 mod nodes_conf;
 mod overview;
 mod wire;
@@ -29,6 +31,8 @@ use tokio::sync::mpsc;
 pub use amqp::{Amqp, AmqpBroker};
 pub use catch_up::catch_up;
 pub use error::QueueError;
+#[cfg(feature = "sqlite")]
+pub use local::Local;
 pub use nodes_conf::{NODES_CONF, broker_url};
 pub use overview::Overview;
 pub use wire::{LARGEST, VERSION, decode, encode};

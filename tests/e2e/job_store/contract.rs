@@ -297,7 +297,7 @@ async fn two_masters(home: &dyn Home) {
     // Both start on an empty place, at once.
     let (first, second) = tokio::join!(home.open(), home.open());
     let stores = [first.unwrap(), second.unwrap()];
-    let events = Arc::new(many(120));
+    let events = many(60);
     // Of two brokers, which both of them read.
     const LEDGERS: [&str; 2] = ["amqp://one", "amqp://two"];
     let half = |ledger: usize| -> Vec<(u64, JobEvent)> {
@@ -348,17 +348,17 @@ async fn two_masters(home: &dyn Home) {
 }
 
 async fn stops(home: &dyn Home) {
-    let events = many(120);
+    let events = many(60);
     let entries = placed(&events);
     let mut stopped = 0;
-    for patience in 0.. {
+    for patience in (0..).step_by(30) {
         let store = home.open().await.unwrap();
         let place = store.place(LEDGER).await.unwrap().unwrap_or_default();
         let rest = &entries[usize::try_from(place).unwrap()..];
         if rest.is_empty() {
             break;
         }
-        let batch = &rest[..rest.len().min(40)];
+        let batch = &rest[..rest.len().min(30)];
         let work = store.apply_all(LEDGER, batch);
         let limit = Duration::from_millis(patience);
         match tokio::time::timeout(limit, work).await {

@@ -1,6 +1,7 @@
 //! In a PostgreSQL of the test's own.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use fbs_suite::need::{self, Need};
@@ -44,8 +45,9 @@ async fn postgresql_keeps_the_contract() {
     }
     let mut server = Postgres::start();
     for (name, check) in CHECKS {
-        println!("{name}");
+        let started = Instant::now();
         check(&Database(server.database())).await;
+        println!("{name}: {:.1} s", started.elapsed().as_secs_f64());
     }
 
     // With TLS, and a server whose certificate nobody has signed that is known here.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use fbs_suite::Program;
@@ -27,9 +28,10 @@ impl Home for File {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sqlite_file_keeps_the_contract() {
     for (number, (name, check)) in CHECKS.iter().enumerate() {
-        println!("{name}");
+        let started = Instant::now();
         let folder = tempfile::tempdir().unwrap();
         check(&File(folder.path().join(format!("{number}/jobs.sqlite")))).await;
+        println!("{name}: {:.1} s", started.elapsed().as_secs_f64());
     }
 }
 

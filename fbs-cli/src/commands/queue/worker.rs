@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
-    let queue = match open(args.broker.as_deref(), arch, &config) {
+    let queue = match open(&args.place, arch, &config).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };
