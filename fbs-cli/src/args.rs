@@ -253,11 +253,21 @@ pub(crate) struct Logs {
 
 /// Where jobs wait.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct QueueArgs {
+pub(crate) struct PlaceArgs {
     /// The broker's address, amqp:// or amqps:// [default: FBS_BROKER, then
     /// nodes.conf here, then [broker] of the configuration]
     #[arg(long, value_name = "URL")]
     pub(crate) broker: Option<String>,
+    /// Without a broker: jobs wait in a file, for workers of this host
+    #[arg(long, conflicts_with = "broker")]
+    pub(crate) local: bool,
+}
+
+/// Whose jobs are meant.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// The architecture whose broker is meant [default: this host's]
     #[arg(long)]
     pub(crate) arch: Option<Arch>,
@@ -270,10 +280,8 @@ pub(crate) struct Submit {
     pub(crate) confs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
-    /// The broker's address, amqp:// or amqps:// [default: FBS_BROKER, then
-    /// nodes.conf here, then [broker] of the configuration]
-    #[arg(long, value_name = "URL")]
-    pub(crate) broker: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// What goes first, from -100 to 100: the higher number
     #[arg(long, default_value_t = 0, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i8).range(-100..=100), value_name = "N")]
@@ -343,10 +351,8 @@ pub(crate) struct Retry {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Worker {
-    /// The broker's address, amqp:// or amqps:// [default: FBS_BROKER, then
-    /// nodes.conf here, then [broker] of the configuration]
-    #[arg(long, value_name = "URL")]
-    pub(crate) broker: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// A release that it serves: 43, rawhide; may be repeated
     #[arg(long, required = true, value_name = "R")]
     pub(crate) release: Vec<Release>,

@@ -16,6 +16,7 @@ mod koji_builds;
 mod live_image;
 mod logs;
 mod notification;
+mod queue;
 mod reproducible;
 mod respin;
 mod side_by_side;

@@ -16,6 +16,7 @@
 //! | [`certificates`] | for servers with TLS |
 //! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
 //! | [`smtp`], [`rabbitmq`], [`postgres`] | a mail server that keeps its mails, a message broker, a database |
+//! | [`network`] | hosts in network namespaces, which can be cut off |
 //! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
@@ -29,6 +30,7 @@ pub mod fake;
 pub mod folders;
 pub mod ftp;
 pub mod need;
+pub mod network;
 pub mod object_store;
 pub mod postgres;
 pub mod processes;

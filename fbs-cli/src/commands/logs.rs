@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(args: &Logs) -> Exit {
     // A job that this host has not built was built by a worker.
-    let elsewhere = args.queue.broker.is_some();
+    let elsewhere = args.queue.place.broker.is_some() || args.queue.place.local;
     if let Some(job) = &args.job
         && (elsewhere
             || matches!(

@@ -12,13 +12,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::jobs::JobId;
-use crate::queue::{Address, BusMessage, JobQueue, QueueError};
+use crate::queue::{Address, BusMessage, JobQueue};
 
 /// The largest piece, in bytes.
 const PIECE: usize = 128 * 1024;
 
 /// How often a log is looked at for somebody who waits.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A queue that cannot be reached is tried again after this.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// So many may wait at a time.
 const AT_ONCE: usize = 64;
@@ -140,26 +143,19 @@ impl JobLogs {
         }
     }
 
-    /// Answers those who ask a worker for logs, until `cancel`.
-    ///
-    /// # Errors
-    ///
-    /// [`QueueError`]: the queue cannot be reached at the beginning.
-    pub async fn serve(
-        self,
-        queue: Arc<dyn JobQueue>,
-        worker: &str,
-        cancel: CancellationToken,
-    ) -> Result<(), QueueError> {
-        let mut inbox = queue.listen(&[&log_topic(worker)]).await?;
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        tokio::spawn(async move {
-            loop {
-                let message = tokio::select! {
-                    () = cancel.cancelled() => return,
-                    message = inbox.messages.recv() => message,
-                };
-                let Some((_, message)) = message else { return };
+    /// Answers those who ask a worker for logs, until `cancel`. A queue that cannot be reached is tried again and
+    /// again.
+    pub async fn serve(self, queue: Arc<dyn JobQueue>, worker: &str, cancel: CancellationToken) {
+        let serve = async {
+            let mut inbox = loop {
+                match queue.listen(&[&log_topic(worker)]).await {
+                    Ok(inbox) => break inbox,
+                    Err(error) => tracing::debug!("logs: {error}"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            };
+            let places = Arc::new(Semaphore::new(AT_ONCE));
+            while let Some((_, message)) = inbox.messages.recv().await {
                 let Ok(place) = places.clone().try_acquire_owned() else {
                     // They ask again.
                     continue;
@@ -170,8 +166,11 @@ impl JobLogs {
                     drop(place);
                 });
             }
-        });
-        Ok(())
+        };
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = serve => {}
+        }
     }
 
     async fn answer(&self, queue: &dyn JobQueue, message: BusMessage) {

@@ -149,7 +149,7 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// [`QueueError`]: the queue cannot be used at all; it is reached once before.
+    /// [`QueueError`]: the queue cannot be used at all, since it refuses the login.
     pub async fn serve(self) -> Result<Served, QueueError> {
         serving::serve(self).await
     }

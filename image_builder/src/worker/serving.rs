@@ -13,6 +13,7 @@ use super::context::Standing;
 use super::outbox::Outbox;
 use super::presence::{EVERY, PRESENCE, Presence, WHO, load};
 use super::{ClaimedJob, JobContext, JobRunner, RunEnd, Served, Worker, WorkerSettings};
+use crate::error::StageError;
 use crate::events::{Outcome, Stage};
 use crate::jobs::{
     Claim, Entry, Job, JobEnding, JobEvent, JobEventKind, JobId, JobState, JobTable, Line, Misfit,
@@ -22,6 +23,9 @@ use crate::queue::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEn
 
 /// How often a worker looks at what nobody tells it.
 const TICK: Duration = Duration::from_secs(1);
+
+/// A broker that cannot be reached at the beginning is tried again after this.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// A worker that has not looked for so long was halted.
 const HALTED: Duration = Duration::from_secs(5);
@@ -45,7 +49,18 @@ pub(super) enum Said {
 }
 
 pub(super) async fn serve(worker: Worker) -> Result<Served, QueueError> {
-    let inbox = worker.queue.listen(&[PRESENCE, WHO]).await?;
+    let inbox = loop {
+        match worker.queue.listen(&[PRESENCE, WHO]).await {
+            Ok(inbox) => break inbox,
+            // It may be about to come: whoever starts a worker starts a broker as well.
+            Err(error) if error.is_transient() => tracing::warn!("{error}"),
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = worker.drain.cancelled() => return Ok(Served::default()),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    };
     let ledger = worker.queue.ledger(None);
     let (said, saying) = mpsc::unbounded_channel();
     let serving = Serving {
@@ -320,6 +335,7 @@ impl Serving {
             deadline: job.request.deadline,
         };
         self.runs.insert(job.id.clone(), run);
+        tracing::info!("job {} begins: {}", job.id, job.request.title);
         let request = event.and_then(|event| match &event.kind {
             JobEventKind::Queued { request } if event.job == job.id => Some((**request).clone()),
             _ => None,
@@ -397,8 +413,14 @@ impl Serving {
             RunEnd::HandBack { reason, refused } => handed_back(claim, reason, refused),
         };
         match kind {
-            JobEventKind::Ended { .. } => self.served.finished += 1,
-            _ => self.served.handed_back += 1,
+            JobEventKind::Ended { ref ending, .. } => {
+                self.served.finished += 1;
+                tracing::info!("job {id} {}", ending.outcome);
+            }
+            _ => {
+                self.served.handed_back += 1;
+                tracing::info!("job {id} is handed back");
+            }
         }
         self.tell(id, kind);
     }

@@ -13,7 +13,7 @@ use crate::exit::{self, Exit};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &Cancel) -> Exit {
-    let queue = match of_args(&args.queue) {
+    let queue = match of_args(&args.queue).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };

@@ -8,7 +8,7 @@ use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Jobs) -> Exit {
-    let queue = match of_args(&args.queue) {
+    let queue = match of_args(&args.queue).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };

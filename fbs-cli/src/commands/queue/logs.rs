@@ -17,7 +17,7 @@ pub(crate) async fn show(
     to_the_end: bool,
     out: &mut (dyn Write + Send),
 ) -> Exit {
-    let queue = match of_args(args) {
+    let queue = match of_args(args).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };

@@ -14,23 +14,33 @@ pub(super) mod workers;
 use std::path::Path;
 use std::sync::Arc;
 
+use image_builder::build_monitor::state_dir;
 use image_builder::host;
 use image_builder::jobs::{Job, JobEvent, JobEventKind, JobId};
-use image_builder::queue::{Amqp, AmqpBroker, JobQueue, NODES_CONF, Overview, broker_url};
+use image_builder::queue::{Amqp, AmqpBroker, JobQueue, Local, NODES_CONF, Overview, broker_url};
 use image_builder::service_config::{SERVICE_CONFIG, ServiceConfig};
 use image_builder::spec::Arch;
 use jiff::Timestamp;
 
-use crate::args::QueueArgs;
+use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
 
-/// The queue of an architecture. Nothing is connected yet.
-fn open(
-    broker: Option<&str>,
+/// Where jobs wait without a broker, below the folder of this host's state.
+const LOCAL: &str = "jobs.sqlite";
+
+/// The queue of an architecture. A broker is not connected yet.
+async fn open(
+    place: &PlaceArgs,
     arch: Arch,
     config: &ServiceConfig,
 ) -> Result<Arc<dyn JobQueue>, Exit> {
-    let url = address(broker, arch, config)?;
+    if place.local {
+        return match Local::open(&state_dir().join(LOCAL)).await {
+            Ok(queue) => Ok(Arc::new(queue)),
+            Err(error) => Err(exit::error(&error)),
+        };
+    }
+    let url = address(place.broker.as_deref(), arch, config)?;
     let broker = AmqpBroker::configured(&url, &config.broker).and_then(|it| Amqp::new(&it));
     match broker {
         Ok(queue) => Ok(Arc::new(queue)),
@@ -39,10 +49,10 @@ fn open(
 }
 
 /// That of a command which names an architecture, or means this host's.
-fn of_args(args: &QueueArgs) -> Result<Arc<dyn JobQueue>, Exit> {
+async fn of_args(args: &QueueArgs) -> Result<Arc<dyn JobQueue>, Exit> {
     let config = super::service::load()?;
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
-    open(args.broker.as_deref(), arch, &config)
+    open(&args.place, arch, &config).await
 }
 
 /// Whether there is anything to ask for a job that this host does not know.
@@ -50,7 +60,10 @@ pub(super) fn is_configured(args: &QueueArgs) -> bool {
     let config = ServiceConfig::load().unwrap_or_default();
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
     let named = std::env::var("FBS_BROKER").is_ok_and(|url| !url.is_empty());
-    named || Path::new(NODES_CONF).exists() || config.broker.url(&arch.to_string()).is_some()
+    args.place.local
+        || named
+        || Path::new(NODES_CONF).exists()
+        || config.broker.url(&arch.to_string()).is_some()
 }
 
 fn address(broker: Option<&str>, arch: Arch, config: &ServiceConfig) -> Result<String, Exit> {

@@ -11,6 +11,7 @@ use image_builder::service_config::ServiceConfig;
 use image_builder::spec::Arch;
 
 use super::{open, submit::submit};
+use crate::args::PlaceArgs;
 use crate::exit::{self, Exit};
 use crate::output;
 
@@ -42,7 +43,7 @@ pub(super) fn keep(events: &[JobEvent]) -> Result<(), Exit> {
 }
 
 /// Sends what is kept, the oldest first, and forgets what was sent.
-pub(super) async fn flush(broker: Option<&str>, config: &ServiceConfig) -> Exit {
+pub(super) async fn flush(place: &PlaceArgs, config: &ServiceConfig) -> Exit {
     let folder = folder();
     let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
         Ok(entries) => entries
@@ -67,7 +68,7 @@ pub(super) async fn flush(broker: Option<&str>, config: &ServiceConfig) -> Exit 
             JobEventKind::Queued { request } => request.arch.parse().unwrap_or(Arch::X86_64),
             _ => Arch::X86_64,
         };
-        let queue = match open(broker, arch, config) {
+        let queue = match open(place, arch, config).await {
             Ok(queue) => queue,
             Err(exit) => return exit,
         };

@@ -15,7 +15,7 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(crate) async fn run(args: &Status) -> Exit {
-    let queue = match of_args(&args.queue) {
+    let queue = match of_args(&args.queue).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };

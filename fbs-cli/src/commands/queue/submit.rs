@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &Submit) -> Exit {
         Err(exit) => return exit,
     };
     if args.flush {
-        return spool::flush(args.broker.as_deref(), &config).await;
+        return spool::flush(&args.place, &config).await;
     }
     // All mistakes of all specs come first: half of a night's jobs is no night's work.
     let mut requests = Vec::new();
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &Submit) -> Exit {
                 Ok(arch) => arch,
                 Err(_) => Arch::X86_64,
             };
-            match open(args.broker.as_deref(), arch, &config) {
+            match open(&args.place, arch, &config).await {
                 Ok(queue) => queues.insert(request.arch.clone(), queue),
                 Err(exit) => return exit,
             };

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
-    let queue = match open(args.broker.as_deref(), arch, &config) {
+    let queue = match open(&args.place, arch, &config).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };
@@ -42,6 +42,13 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Ok(lock) => lock,
         Err(exit) => return exit,
     };
+    // A worker that nobody watches says in its journal what happens to it.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_max_level(tracing::Level::INFO)
+        .init();
     umask(Mode::from_bits_truncate(0o022));
     let runner = ImageRunner::new(&args.workdir, PlanOptions::of(&config));
     let runner = match runner {
@@ -73,9 +80,10 @@ pub(crate) async fn run(args: &Args) -> Exit {
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
     signals(drain.clone(), stop.clone());
     let done = CancellationToken::new();
-    if let Err(error) = logs.serve(queue.clone(), &name, done.clone()).await {
-        return exit::error(&error);
-    }
+    let serving = {
+        let (queue, name, done) = (queue.clone(), name.clone(), done.clone());
+        tokio::spawn(async move { logs.serve(queue, &name, done).await })
+    };
     eprintln!(
         "worker {name} serves {} at {}, {} at a time",
         settings
@@ -92,6 +100,8 @@ pub(crate) async fn run(args: &Args) -> Exit {
         .with_stop(stop);
     let served = worker.serve().await;
     done.cancel();
+    // It ends at once, and what went wrong in it has been said.
+    let _ = serving.await;
     match served {
         Ok(served) => {
             eprintln!(

@@ -16,7 +16,7 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 pub(crate) async fn run(args: &Workers) -> Exit {
-    let queue = match of_args(&args.queue) {
+    let queue = match of_args(&args.queue).await {
         Ok(queue) => queue,
         Err(exit) => return exit,
     };

@@ -16,6 +16,9 @@ const SOON: Duration = Duration::from_millis(200);
 /// The longest.
 const LATE: Duration = Duration::from_secs(5);
 
+/// What RabbitMQ says of a queue that it has not opened yet.
+const STARTING: &str = "is down or inaccessible";
+
 /// A connection that is made when it is needed, and again when it is gone.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -56,7 +59,20 @@ impl Link {
         self.in_time(opened).await
     }
 
+    /// A broker that has just begun has not got all of its queues yet; it is waited for.
     async fn connect(&self) -> Result<Connection, QueueError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.try_to_connect().await {
+                Err(QueueError::Refused { reason, .. }) if reason.contains(STARTING) => {
+                    backoff.wait().await;
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    async fn try_to_connect(&self) -> Result<Connection, QueueError> {
         let connection = self
             .endpoint
             .connect()
