@@ -88,7 +88,8 @@
 //! [`builders::Bootiso`], [`transfer::Transfer`], [`notification::Notification`]), made by
 //! [mockall](https://docs.rs/mockall). `ftp` reads kickstarts over FTP and delivers by it, `sftp` and
 //! `s3` deliver by these. `smtp` and `fedora-messaging` tell by mail and on a message bus what becomes
-//! of a build; webhooks need no feature.
+//! of a build; webhooks need no feature. `sqlite`, which is on by default, keeps records of jobs in a file and
+//! gives a queue for one machine; `postgres` keeps the records in PostgreSQL.
 
 #[cfg(feature = "amqp")]
 mod amqp;

@@ -54,6 +54,7 @@ impl PostgresStore {
         Ok(Self {
             writer: pool.clone(),
             readers: pool,
+            snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         })
     }
 }

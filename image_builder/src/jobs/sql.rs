@@ -66,6 +66,8 @@ const WAITING: &str = "SELECT own.arch, own.release, CAST(
 pub struct SqlStore<DB: Database> {
     pub(super) writer: Pool<DB>,
     pub(super) readers: Pool<DB>,
+    /// Begins a transaction that sees nothing of what others write meanwhile.
+    pub(super) snapshot: &'static str,
 }
 
 impl<DB: Database> SqlStore<DB> {
@@ -135,7 +137,7 @@ where
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.readers.begin_with(self.snapshot).await?;
         let Some(mut job) = load(&mut *connection, id).await? else {
             return Ok(None);
         };
@@ -143,6 +145,7 @@ where
             .bind(id.as_str())
             .fetch_optional(&mut *connection)
             .await?;
+        connection.commit().await?;
         if let Some(payload) = payload {
             job.request.payload = Some(record::read(id.as_str(), &payload)?);
         }

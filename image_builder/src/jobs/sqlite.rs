@@ -26,6 +26,7 @@ impl SqliteStore {
         Ok(Self {
             writer: file.writer,
             readers: file.readers,
+            snapshot: "BEGIN",
         })
     }
 }

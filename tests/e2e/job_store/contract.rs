@@ -27,6 +27,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("who goes before a job", |home| Box::pin(positions(home))),
     ("two masters at once", |home| Box::pin(two_masters(home))),
     ("a master that stops anywhere", |home| Box::pin(stops(home))),
+    ("a job is read whole", |home| Box::pin(whole(home))),
     ("foreign words", |home| Box::pin(foreign_words(home))),
 ];
 
@@ -219,7 +220,7 @@ async fn lists(home: &dyn Home) {
         arch: Some("aarch64".to_owned()),
         ..everything.clone()
     };
-    assert_eq!(list(filter).await, [arm.clone()]);
+    assert_eq!(list(filter).await, vec![arm.clone()]);
     let filter = JobFilter {
         requester: Some("root@builder".to_owned()),
         ..everything.clone()
@@ -374,6 +375,35 @@ async fn stops(home: &dyn Home) {
     let store = home.open().await.unwrap();
     same(&*store, &events).await;
     same_order(&*store, &events).await;
+}
+
+async fn whole(home: &dyn Home) {
+    let (writer, reader) = (home.open().await.unwrap(), home.open().await.unwrap());
+    let (job, claim) = (id_at(0, 1), claim("anna", 1));
+    let mut events = vec![
+        queued(&job, request("43", 0)),
+        event(&job, 1, claimed(&claim)),
+    ];
+    for step in 0..100_usize {
+        let stages = [Stage::Root, Stage::Kickstart];
+        events.push(event(&job, 2, stage(&claim, stages[step % 2])));
+    }
+    let last = events.len();
+    let write = tokio::spawn(async move {
+        for (place, event) in placed(&events) {
+            writer.apply(LEDGER, place, event).await.unwrap();
+        }
+    });
+    let mut seen = 0;
+    while seen < last {
+        let Some(job) = reader.job(&job).await.unwrap() else {
+            continue;
+        };
+        assert_eq!(job.history.last().unwrap().state, job.state);
+        assert!(job.history.len() >= seen);
+        seen = job.history.len();
+    }
+    write.await.unwrap();
 }
 
 async fn foreign_words(home: &dyn Home) {
