@@ -48,6 +48,12 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), ComposeError>
         .map_err(at(path))
 }
 
+/// Writes a program that everybody may run, and makes the folders above it.
+pub(crate) fn write_program(path: &Path, text: &str) -> Result<(), ComposeError> {
+    write(path, text)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(at(path))
+}
+
 /// Puts a file into another place: as a second name where the file system allows it.
 pub(crate) fn place(from: &Path, to: &Path) -> Result<(), ComposeError> {
     make_parent(to)?;

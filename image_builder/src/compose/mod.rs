@@ -17,6 +17,7 @@ pub mod initramfs;
 pub(crate) mod initramfs_inputs;
 pub mod iso;
 pub mod layout;
+pub(crate) mod memory;
 pub(crate) mod mounts;
 pub mod namespace;
 pub(crate) mod repository_state;

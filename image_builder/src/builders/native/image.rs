@@ -63,8 +63,15 @@ impl Job<'_> {
             let initramfs = async move {
                 stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await
             };
-            let image =
-                async move { stage(&second, Stage::RootImage, job.pack_root(&second)).await };
+            let image = async move {
+                stage(&second, Stage::RootImage, async {
+                    let packed = job.pack_root(&second).await?;
+                    // dracut, which takes longer, leaves a processor free.
+                    job.keep_layers(&second).await?;
+                    Ok(packed)
+                })
+                .await
+            };
             (initramfs, image)
         });
         let (initramfs, image) = made.await?;
