@@ -406,7 +406,7 @@ fn a_root_of_erofs_boots() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     folders.build().set("rootfs", "erofs").run().assert_exit(0);
     let delivery = folders.delivery();
     delivery.assert_outcome("succeeded").assert_files();

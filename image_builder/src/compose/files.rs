@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::ComposeError;
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
+/// What an error of the operating system at `path` means.
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
     let path = path.to_owned();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull => ComposeError::NoSpace { path },

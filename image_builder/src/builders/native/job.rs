@@ -179,7 +179,6 @@ impl<'a> Job<'a> {
             self.platform,
             &self.plan.volume_id,
         ));
-        commands.push(iso::implant_checksum(&self.layout.iso()));
         commands
     }
 
