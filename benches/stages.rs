@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use fbs_suite::{Delivery, Folders, binaries, release};
-use figures::row;
+use figures::{ratios, row};
 use image_builder::events::Stage;
 use image_builder::host::Host;
 use image_builder::report::BuildReport;
@@ -177,9 +177,12 @@ fn print(title: &str, runs: &[Run]) {
     show("whole build s", &|run| run.seconds);
     show("floor: reading the packages s", &|run| run.floor.reading);
     show("floor: writing the ISO s", &|run| run.floor.writing);
-    show("whole build / floor", &|run| {
-        run.seconds / (run.floor.reading + run.floor.writing)
-    });
+    let of = |figure: fn(&Run) -> f64| -> Vec<f64> { runs.iter().map(figure).collect() };
+    let floor = of(|run| run.floor.reading + run.floor.writing);
+    row(
+        "whole build / floor",
+        &ratios(&of(|run| run.seconds), &floor),
+    );
     show("outside the programs s", &Run::own_seconds);
     show("outside the programs % of build", &|run| {
         100.0 * run.own_seconds() / run.seconds

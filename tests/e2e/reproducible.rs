@@ -89,8 +89,12 @@ fn boot_images_are_the_same_from_two_empty_caches() {
     };
     let a = small(build(&folders, &spec, "a", "cache-a"));
     a.run().assert_exit(0);
-    let b = small(build(&folders, &spec, "b", "cache-b"));
+    // The root of the other is never in memory.
+    let config = folders.file("fbs.toml", "[work]\nin_memory = false\n");
+    let b = small(build(&folders, &spec, "b", "cache-b")).env("FBS_CONFIG", config);
     elsewhere(b).run().assert_exit(0);
+    let (b, _) = images(&folders, "b");
+    assert!(!b.log.contains("Install root:: in memory"), "{}", b.log);
     let report = assert_alike(&folders, 1);
     let date = &report["source_date_epoch"];
     assert_eq!(date["from"], "package", "{date}");
