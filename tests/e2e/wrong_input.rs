@@ -283,8 +283,10 @@ fn a_disk_that_fills_up() {
             1100 - left_mib
         );
         let stubs = tools::Stubs::new(folders.top()).script("dnf", &take);
+        let config = folders.file("fbs.toml", "[work]\nin_memory = false\n");
         let done = build_on_a_disk_of(&folders, 1100)
             .env("PATH", stubs.path())
+            .env("FBS_CONFIG", config)
             .run();
         done.assert_exit(3)
             .assert_one_error()
