@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -18,6 +18,7 @@ Exit codes:
   130  cancelled
 
 Environment:
+  FBS_BROKER       where jobs wait (default: nodes.conf, the configuration)
   FBS_CACHE_DIR    caches shared by all builds (default /var/cache/fbs)
   FBS_CONFIG       the service's configuration (default /etc/fbs/fbs.toml, if it is there)
   FBS_KOJI_HUB     the Koji hub (default Fedora's)
@@ -45,6 +46,20 @@ pub(crate) enum Command {
     New(New),
     /// Show the log of a build on this host, or follow it while it runs
     Logs(Logs),
+    /// Send builds to a queue, for workers to make
+    Submit(Submit),
+    /// List the jobs of a queue
+    Jobs(Jobs),
+    /// Tell all that is known of a job: where it waits and why, or what became of it
+    Status(Status),
+    /// Stop a job, whether it waits or is being built
+    Cancel(Cancel),
+    /// Send a job once more that has ended
+    Retry(Retry),
+    /// Take jobs from a queue and build them
+    Worker(Worker),
+    /// List the workers of a queue
+    Workers(Workers),
     /// Read, check and change kickstarts
     Kickstart(KickstartArgs),
     /// Make a repository of Koji builds
@@ -227,11 +242,144 @@ pub(crate) enum CacheCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Logs {
-    /// The job's id [default: the newest]
+    /// The job's id [default: the newest of this host]
     pub(crate) job: Option<String>,
     /// Go on until the build ends
     #[arg(long, short)]
     pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+}
+
+/// Where jobs wait.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PlaceArgs {
+    /// The broker's address, amqp:// or amqps:// [default: FBS_BROKER, then
+    /// nodes.conf here, then [broker] of the configuration]
+    #[arg(long, value_name = "URL")]
+    pub(crate) broker: Option<String>,
+    /// Without a broker: jobs wait in a file, for workers of this host
+    #[arg(long, conflicts_with = "broker")]
+    pub(crate) local: bool,
+}
+
+/// Whose jobs are meant.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The architecture whose broker is meant [default: this host's]
+    #[arg(long)]
+    pub(crate) arch: Option<Arch>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Submit {
+    /// The build specs: INI, or TOML or JSON by their ending
+    #[arg(required_unless_present = "flush")]
+    pub(crate) confs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// What goes first, from -100 to 100: the higher number
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i8).range(-100..=100), value_name = "N")]
+    pub(crate) priority: i8,
+    /// Give it up when it is not done in this time: 90m, 12h, 2d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<Age>,
+    /// Follow the log until the jobs have ended, leave it in imagebuilder.log, and
+    /// end with the exit code that `fbs build` would end with
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// When the broker cannot be reached, keep the jobs on this host
+    #[arg(long)]
+    pub(crate) spool: bool,
+    /// Send what --spool has kept
+    #[arg(long, conflicts_with_all = ["confs", "wait", "spool"])]
+    pub(crate) flush: bool,
+    /// Print one JSON object per job on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Jobs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// Only those that are not done
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// At most so many, the newest first
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "N")]
+    pub(crate) limit: usize,
+    /// Print one JSON object per job on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// The job's id
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cancel {
+    /// The job's id
+    pub(crate) job: String,
+    /// Why, for its history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Retry {
+    /// The job's id
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// A release that it serves: 43, rawhide; may be repeated
+    #[arg(long, required = true, value_name = "R")]
+    pub(crate) release: Vec<Release>,
+    /// The architecture that it builds for [default: this host's]
+    #[arg(long)]
+    pub(crate) arch: Option<Arch>,
+    /// The builds that it makes at a time
+    #[arg(long, default_value_t = NonZeroU16::MIN, value_name = "N")]
+    pub(crate) slots: NonZeroU16,
+    /// Where it builds and keeps logs, one worker each
+    #[arg(long, default_value = "/var/lib/fbs/worker", value_name = "DIR")]
+    pub(crate) workdir: PathBuf,
+    /// Its name, which no other worker has [default: the host's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// After this time without a word another worker's jobs are taken over
+    #[arg(long, default_value = "90s", value_name = "TIME")]
+    pub(crate) lost_after: Age,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Workers {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// Print one JSON object per worker on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

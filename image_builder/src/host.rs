@@ -358,10 +358,7 @@ impl Host {
             .collect();
         let dnf = DNF.names.iter().find_map(|name| found.get(*name));
         Self {
-            name: nix::unistd::gethostname().map_or_else(
-                |_| "localhost".into(),
-                |name| name.to_string_lossy().into_owned(),
-            ),
+            name: name(),
             arch: Arch::host(),
             system: field("PRETTY_NAME"),
             id: field("ID"),
@@ -445,6 +442,15 @@ fn find(name: &str) -> Option<PathBuf> {
         let path = Path::new("/usr/sbin").join(name);
         path.is_file().then_some(path)
     })
+}
+
+/// The name of this host.
+#[must_use]
+pub fn name() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| "localhost".into(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 #[cfg(test)]

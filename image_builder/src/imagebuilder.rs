@@ -10,6 +10,7 @@ pub use error::{BuildFailure, ImageBuilderError};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::builders::Builder;
@@ -47,6 +48,15 @@ pub struct ImageBuilder {
     staging: Vec<StagingSettings>,
     ctx: BuildContext,
     notifier: Notifier,
+    gate: Option<Arc<dyn Gate>>,
+}
+
+/// Who may say that a build's results are not wanted any more.
+#[async_trait]
+pub trait Gate: Send + Sync + std::fmt::Debug {
+    /// Whether what a build has made, its log included, is handed over and told of. Asked once, when there is
+    /// nothing else left to do.
+    async fn open(&self) -> bool;
 }
 
 impl ImageBuilder {
@@ -60,6 +70,7 @@ impl ImageBuilder {
             staging: Vec::new(),
             ctx: BuildContext::default(),
             notifier: Notifier::default(),
+            gate: None,
         }
     }
 
@@ -95,6 +106,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_notifier(mut self, notifier: Notifier) -> Self {
         self.notifier = notifier;
+        self
+    }
+
+    /// With somebody who is asked before anything is handed over.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {
+        self.gate = Some(gate);
         self
     }
 
@@ -175,7 +193,7 @@ impl ImageBuilder {
             overtime,
             limit,
         );
-        let result = run.run().await;
+        let result = run.with_gate(self.gate.as_deref()).run().await;
         watchdog.abort();
         result
     }

@@ -90,12 +90,16 @@
 //! `s3` deliver by these. `smtp` and `fedora-messaging` tell by mail and on a message bus what becomes
 //! of a build; webhooks need no feature.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 pub mod build_monitor;
 pub mod builders;
 pub mod cache;
 pub mod compose;
 pub mod context;
 mod copy;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod database;
 pub mod delivery;
 pub mod destdir;
 pub mod digest;
@@ -104,7 +108,9 @@ pub mod events;
 pub mod host;
 mod http;
 pub mod imagebuilder;
+pub mod job_id;
 pub mod job_log;
+pub mod jobs;
 pub mod kickstart;
 pub mod koji;
 pub mod notification;
@@ -115,6 +121,7 @@ pub mod plan;
 pub mod preflight;
 pub mod process;
 pub mod quantity;
+pub mod queue;
 pub mod redact;
 pub mod repo_create;
 pub mod report;

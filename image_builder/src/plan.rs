@@ -35,6 +35,7 @@ use self::image::Named;
 use crate::destdir::Destdir;
 use crate::events::Stage;
 use crate::host::{DnfVersion, Host, Missing, boot_test_requirements, requirements};
+use crate::job_id::JobId;
 use crate::process::Invocation;
 use crate::redact;
 use crate::repository::Repository;
@@ -160,6 +161,19 @@ pub struct BuildPlan {
     pub spec: BuildSpec,
 }
 
+/// What a spec asks for, in words: `boot image of Fedora 43 (x86_64)`.
+#[must_use]
+pub fn title(spec: &BuildSpec, arch: Arch) -> String {
+    let named = Named::of(spec);
+    let version = named.version;
+    let version = version.unwrap_or_else(|| spec.package_release().to_string());
+    format!(
+        "{} image of {} {version} ({arch})",
+        spec.image_type(),
+        named.product
+    )
+}
+
 impl BuildPlan {
     /// Decides everything but the commands, which the chosen backend adds. `kickstart` is the
     /// one of the spec ([`crate::kickstart::of_spec`]); a boot image has none.
@@ -224,7 +238,10 @@ impl BuildPlan {
         )?;
         let side = SidePlan::of(spec, shared, arch, &release, options)?;
         limits::note(spec, backend.name, side.is_some(), &mut notes);
-        let job = names::job_id(options.now);
+        let job = match &options.job {
+            Some(job) => job.to_string(),
+            None => JobId::new(options.now).to_string(),
+        };
         let stamp = options
             .now
             .to_zoned(TimeZone::system())
@@ -263,7 +280,7 @@ impl BuildPlan {
             }
         };
         Ok(Self {
-            title: format!("{image_type} image of {} {version} ({arch})", named.product),
+            title: title(spec, arch),
             created: options.now,
             source_date,
             image_type,

@@ -12,6 +12,13 @@
 //! dir = "/srv/fbs-cache"
 //! max_size = "50G"
 //!
+//! [broker]
+//! url = "amqps://fbs@broker.example.org/%2F"
+//! password_file = "broker-password"
+//!
+//! [worker]
+//! staging = ["sftp://images@files.example.org/srv/images"]
+//!
 //! [smtp]
 //! server = "smtp.example.org"
 //! user = "fbs"
@@ -22,9 +29,11 @@
 //! Every section may be left out. A file counts from the folder of this one. A command's option goes before the spec, the spec before the
 //! environment, the environment before this file.
 
+mod broker;
 mod deploy_conf;
 mod notification;
 
+pub use broker::{BrokerSection, WorkerSection};
 pub use notification::{
     FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
 };
@@ -55,6 +64,10 @@ pub struct ServiceConfig {
     pub cache: CacheSection,
     /// `[work]`
     pub work: WorkSection,
+    /// `[broker]`
+    pub broker: BrokerSection,
+    /// `[worker]`
+    pub worker: WorkerSection,
     /// `[notification]`
     pub notification: NotificationSection,
     /// `[smtp]`, or `[SMTP]` of a `deploy.conf`.
@@ -215,6 +228,9 @@ impl ServiceConfig {
             places.extend(bus.password());
             places.extend(bus.key_file.clone().map(SecretPlace::File));
         }
+        self.broker.settle(folder);
+        places.extend(self.broker.password());
+        places.extend(self.broker.key_file.clone().map(SecretPlace::File));
         for hook in &mut self.webhook {
             hook.settle(folder);
             places.extend(hook.secret());
@@ -262,6 +278,7 @@ impl ServiceConfig {
         if let Some(bus) = &config.fedora_messaging {
             bus.check()?;
         }
+        config.broker.check()?;
         for hook in &config.webhook {
             hook.check()?;
         }

@@ -15,7 +15,8 @@
 //! | [`daemon`] | a server of a test |
 //! | [`certificates`] | for servers with TLS |
 //! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
-//! | [`smtp`], [`rabbitmq`] | a mail server that keeps its mails, a message broker |
+//! | [`smtp`], [`rabbitmq`], [`postgres`] | a mail server that keeps its mails, a message broker, a database |
+//! | [`network`] | hosts in network namespaces, which can be cut off |
 //! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
@@ -29,7 +30,9 @@ pub mod fake;
 pub mod folders;
 pub mod ftp;
 pub mod need;
+pub mod network;
 pub mod object_store;
+pub mod postgres;
 pub mod processes;
 pub mod proxy;
 pub mod python;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -11,6 +12,7 @@ use nix::unistd::Pid;
 use crate::certificates::Certificates;
 use crate::command::{Program, Running, eventually};
 use crate::daemon::free_port;
+use crate::network::{HUB, Network};
 use crate::processes;
 
 /// User and password of the node.
@@ -27,6 +29,9 @@ const START: Duration = Duration::from_secs(120);
 pub struct RabbitMq {
     folder: PathBuf,
     ports: Ports,
+    /// Where it listens, and in whose network.
+    address: &'static str,
+    network: Option<Arc<Network>>,
     running: Option<Running>,
 }
 
@@ -41,6 +46,20 @@ struct Ports {
 impl RabbitMq {
     /// Starts one with its files in a new folder below `top`.
     pub fn start(top: &Path, certificates: &Certificates) -> Self {
+        Self::start_at(top, certificates, "127.0.0.1", None)
+    }
+
+    /// Starts one on the hub of a network.
+    pub fn start_on(network: &Arc<Network>, top: &Path, certificates: &Certificates) -> Self {
+        Self::start_at(top, certificates, HUB, Some(network.clone()))
+    }
+
+    fn start_at(
+        top: &Path,
+        certificates: &Certificates,
+        address: &'static str,
+        network: Option<Arc<Network>>,
+    ) -> Self {
         let folder = top.join("rabbitmq");
         fs::create_dir(&folder).expect("it is new");
         let ports = Ports {
@@ -50,7 +69,7 @@ impl RabbitMq {
             mapper: free_port(),
         };
         let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nlisteners.ssl.1 = 127.0.0.1:{}\n\
+            "listeners.tcp.1 = {address}:{}\nlisteners.ssl.1 = {address}:{}\n\
              ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
              default_user = {}\ndefault_pass = {}\nlog.file = false\nlog.console = true\n\
              log.console.level = warning\n",
@@ -67,6 +86,8 @@ impl RabbitMq {
         let mut node = Self {
             folder,
             ports,
+            address,
+            network,
             running: None,
         };
         node.resume();
@@ -89,11 +110,26 @@ impl RabbitMq {
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
             .env("ERL_EPMD_PORT", ports.mapper.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .start();
-        self.running = Some(server);
-        let answers = || TcpStream::connect(("127.0.0.1", ports.amqps)).is_ok();
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        let server = match &self.network {
+            Some(network) => network.on(0, server),
+            None => server,
+        };
+        self.running = Some(server.start());
+        let answers = || self.answers();
         eventually("RabbitMQ answers", START, answers);
+    }
+
+    fn answers(&self) -> bool {
+        let port = self.ports.amqps;
+        match &self.network {
+            Some(network) => {
+                let connect = format!("exec 3<>/dev/tcp/{}/{port}", self.address);
+                let bash = Program::new("bash").args(["-c", &connect]);
+                network.on(0, bash).run().code == Some(0)
+            }
+            None => TcpStream::connect((self.address, port)).is_ok(),
+        }
     }
 
     /// Ends it; what is durable stays.
@@ -119,7 +155,8 @@ impl RabbitMq {
     /// The same with its password, without TLS.
     pub fn url_with_password(&self) -> String {
         let (user, password) = LOGIN;
-        format!("amqp://{user}:{password}@127.0.0.1:{}/%2F", self.ports.amqp)
+        let (address, port) = (self.address, self.ports.amqp);
+        format!("amqp://{user}:{password}@{address}:{port}/%2F")
     }
 }
 
@@ -127,8 +164,11 @@ impl Drop for RabbitMq {
     fn drop(&mut self) {
         self.stop();
         // Erlang's port mapper stays behind when its nodes have gone.
-        let _ = Program::new("epmd")
-            .args(["-port", &self.ports.mapper.to_string(), "-kill"])
-            .run();
+        let mapper = Program::new("epmd").args(["-port", &self.ports.mapper.to_string(), "-kill"]);
+        let mapper = match &self.network {
+            Some(network) => network.on(0, mapper),
+            None => mapper,
+        };
+        let _ = mapper.run();
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use image_builder::build_monitor::{Follower, JobState, MonitorError, Registry};
 
+use super::queue;
 use crate::args::Logs;
 use crate::exit::{self, Exit};
 
@@ -12,11 +13,30 @@ use crate::exit::{self, Exit};
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(args: &Logs) -> Exit {
+    // A job that this host has not built was built by a worker.
+    let elsewhere = args.queue.place.broker.is_some() || args.queue.place.local;
+    if let Some(job) = &args.job
+        && (elsewhere
+            || matches!(
+                Registry::of_host().job(job),
+                Err(MonitorError::Unknown { .. } | MonitorError::NoJobs)
+            ))
+        && (elsewhere || queue::is_configured(&args.queue))
+    {
+        return queue::logs::show(&args.queue, job, args.follow, &mut *out()).await;
+    }
     match show(args).await {
         Ok(exit) => exit,
         // A reader that has gone (`fbs logs | head`) is no error.
         Err(MonitorError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => exit::error(&error),
+    }
+}
+
+fn out() -> Box<dyn Write + Send> {
+    match io::stdout().is_terminal() {
+        true => Box::new(Harmless(io::stdout())),
+        false => Box::new(io::stdout()),
     }
 }
 
@@ -27,10 +47,7 @@ async fn show(args: &Logs) -> Result<Exit, MonitorError> {
         None => registry.newest()?,
     };
     let mut follower = Follower::new(registry, &job);
-    let mut out: Box<dyn Write> = match io::stdout().is_terminal() {
-        true => Box::new(Harmless(io::stdout())),
-        false => Box::new(io::stdout()),
-    };
+    let mut out = out();
     loop {
         match follower.step(&mut *out)? {
             JobState::Running if args.follow => tokio::time::sleep(PAUSE).await,

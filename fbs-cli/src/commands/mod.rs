@@ -11,6 +11,7 @@ mod kickstart;
 mod logs;
 mod new;
 mod plan;
+mod queue;
 mod respin;
 mod service;
 mod side_request;
@@ -33,6 +34,13 @@ pub(crate) async fn run(args: Args) -> Exit {
         Command::New(args) => new::run(&args),
         Command::Kickstart(args) => kickstart::run(&args.command).await,
         Command::Logs(args) => logs::run(&args).await,
+        Command::Submit(args) => queue::submit::run(&args).await,
+        Command::Jobs(args) => queue::jobs::run(&args).await,
+        Command::Status(args) => queue::status::run(&args).await,
+        Command::Cancel(args) => queue::cancel::run(&args).await,
+        Command::Retry(args) => queue::retry::run(&args).await,
+        Command::Worker(args) => queue::worker::run(&args).await,
+        Command::Workers(args) => queue::workers::run(&args).await,
         Command::SideRepo(args) => siderepo::run(&args).await,
         Command::CreateRepo(args) => createrepo::run(&args).await,
         Command::Cache(args) => cache::run(&args.command).await,

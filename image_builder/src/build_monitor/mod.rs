@@ -3,14 +3,21 @@
 //! Each build has an entry in `/var/lib/fbs/jobs` (`FBS_STATE_DIR` names another place for
 //! `/var/lib/fbs`): a file that says where its log is, which the build holds locked as long as it
 //! runs. The lock goes with the process, however that ends.
+//!
+//! A worker keeps the logs of its jobs in [`JobLogs`], and sends pieces of them to who asks over the
+//! [queue](crate::queue): a [`RemoteLog`]. What nobody reads is not sent, and who reads slowly holds up nobody.
 
 mod follower;
+mod job_logs;
 mod registry;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 pub use follower::Follower;
-pub use registry::{Job, JobState, Registration, Registry, log_left};
+pub use job_logs::{Growing, JobLogs, LogPiece, LogRequest, log_topic};
+pub use registry::{Job, JobState, Registration, Registry, log_left, state_dir};
+pub use remote::RemoteLog;
 
 use std::io;
 use std::path::PathBuf;

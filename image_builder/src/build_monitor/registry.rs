@@ -125,13 +125,18 @@ pub fn log_left(report: &BuildReport) -> (Option<PathBuf>, Option<String>) {
     )
 }
 
+/// Where the state of this host is kept: `FBS_STATE_DIR`, else `/var/lib/fbs`.
+#[must_use]
+pub fn state_dir() -> PathBuf {
+    let named = std::env::var_os("FBS_STATE_DIR").filter(|folder| !folder.is_empty());
+    named.map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from)
+}
+
 impl Registry {
     /// That of this host: below `FBS_STATE_DIR`, else `/var/lib/fbs`.
     #[must_use]
     pub fn of_host() -> Self {
-        let named = std::env::var_os("FBS_STATE_DIR").filter(|folder| !folder.is_empty());
-        let state = named.map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from);
-        Self::at(state.join("jobs"))
+        Self::at(state_dir().join("jobs"))
     }
 
     /// That in `folder`, which need not be there yet.

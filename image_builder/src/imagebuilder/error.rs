@@ -74,6 +74,9 @@ pub enum ImageBuilderError {
     /// Somebody stopped it.
     #[error("the build was cancelled")]
     Cancelled,
+    /// Nobody wants its result: [`Gate`](super::Gate).
+    #[error("the build is not wanted any more: nothing was handed over")]
+    Superseded,
 }
 
 impl ImageBuilderError {
@@ -87,7 +90,11 @@ impl ImageBuilderError {
             Self::Verify(_) | Self::Flaw(_) | Self::NotLanded(_) => Some(Stage::Verify),
             Self::BootTest(_) | Self::DoesNotBoot { .. } => Some(Stage::BootTest),
             Self::Outdir(_) | Self::Transfer { .. } => Some(Stage::Transfer),
-            Self::Plan(_) | Self::WorkDir { .. } | Self::TimedOut(_) | Self::Cancelled => None,
+            Self::Plan(_)
+            | Self::WorkDir { .. }
+            | Self::TimedOut(_)
+            | Self::Cancelled
+            | Self::Superseded => None,
         }
     }
 
@@ -116,7 +123,7 @@ impl StageError for ImageBuilderError {
             Self::Flaw(_) | Self::NotLanded(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => {
                 ErrorKind::Failed
             }
-            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Cancelled | Self::Superseded => ErrorKind::Cancelled,
         }
     }
 
@@ -149,7 +156,7 @@ impl StageError for ImageBuilderError {
                     .to_owned(),
             ),
             Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
-            Self::Flaw(_) | Self::Cancelled => None,
+            Self::Flaw(_) | Self::Cancelled | Self::Superseded => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::notices::Notices;
-use super::{BuildFailure, ImageBuilderError, builder_of, side};
+use super::{BuildFailure, Gate, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
 use crate::cache;
 use crate::context::BuildContext;
@@ -52,6 +52,7 @@ pub(super) struct Run<'a> {
     verdicts: Vec<BootVerdict>,
     logs: Vec<PathBuf>,
     notices: Notices<'a>,
+    gate: Option<&'a dyn Gate>,
 }
 
 impl<'a> Run<'a> {
@@ -83,7 +84,13 @@ impl<'a> Run<'a> {
             verdicts: Vec::new(),
             logs: Vec::new(),
             notices: Notices::new(plan, host, ctx, notifier),
+            gate: None,
         }
+    }
+
+    pub(super) fn with_gate(mut self, gate: Option<&'a dyn Gate>) -> Self {
+        self.gate = gate;
+        self
     }
 
     pub(super) async fn run(mut self) -> Result<BuildReport, BuildFailure> {
@@ -256,6 +263,10 @@ impl<'a> Run<'a> {
         log: &JobLog,
         mut work: WorkDir,
     ) -> Result<BuildReport, BuildFailure> {
+        if !self.is_wanted().await {
+            self.clear(&work, &[]).await;
+            return Err(ImageBuilderError::Superseded.into());
+        }
         let mut report = self.report();
         let stopped = matches!(
             result,
@@ -561,7 +572,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    async fn is_wanted(&self) -> bool {
+        match self.gate {
+            Some(gate) => gate.open().await,
+            None => true,
+        }
+    }
+
     async fn fail_before_work(&mut self, error: ImageBuilderError) -> BuildFailure {
+        if !self.is_wanted().await {
+            return ImageBuilderError::Superseded.into();
+        }
         let error = self.name_the_cause(error);
         self.ctx.events.error(error.to_string());
         let mut report = self.report();

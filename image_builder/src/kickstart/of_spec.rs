@@ -15,16 +15,26 @@ use crate::spec::{BuildSpec, ImageType, Location};
 ///
 /// Those of [`Reader::flatten`].
 pub async fn of_spec(spec: &BuildSpec, reader: &Reader) -> Result<Kickstart, KickstartError> {
-    let mut kickstart = match config(spec) {
-        Some(location) => {
-            let base = spec.base_dir.as_deref().unwrap_or(Path::new(""));
-            let source = Source::of_location(&location, base);
-            reader.flatten(&source).await?
-        }
-        None => Kickstart::default(),
-    };
+    let mut kickstart = flattened_config(spec, reader).await?.unwrap_or_default();
     kickstart.add_packages(&spec.shared().selection());
     Ok(kickstart)
+}
+
+/// The `config` of a spec, flattened, if there is one.
+///
+/// # Errors
+///
+/// Those of [`Reader::flatten`].
+pub async fn flattened_config(
+    spec: &BuildSpec,
+    reader: &Reader,
+) -> Result<Option<Kickstart>, KickstartError> {
+    let Some(location) = config(spec) else {
+        return Ok(None);
+    };
+    let base = spec.base_dir.as_deref().unwrap_or(Path::new(""));
+    let source = Source::of_location(&location, base);
+    reader.flatten(&source).await.map(Some)
 }
 
 fn config(spec: &BuildSpec) -> Option<Location> {

@@ -4,23 +4,12 @@
 
 use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
-use lapin::protocol::AMQPErrorKind;
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::uri::{AMQPUri, SASLMechanism};
-use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionBuilder, ConnectionProperties,
-    ErrorKind, ExchangeKind,
-};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
 
 use super::{Notice, NoticeKind, Notification, NotificationError, message};
-use crate::error::chain;
-use crate::http;
-use crate::redact;
+use crate::amqp::{Account, BadAccount, Endpoint, Fault};
 use crate::secret::Secret;
-
-/// What RabbitMQ says of a login that it refuses, and of rights that somebody lacks.
-const ACCESS_REFUSED: u16 = 403;
 
 /// A broker and how messages are published there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,18 +31,9 @@ pub struct Broker {
 /// Publishes to a topic exchange; the broker confirms each message.
 #[derive(Debug)]
 pub struct FedoraMessaging {
-    broker: Broker,
-    uri: AMQPUri,
-    tls: OwnedTls,
-}
-
-/// The library's own prints its key.
-struct OwnedTls(OwnedTLSConfig);
-
-impl std::fmt::Debug for OwnedTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
+    exchange: String,
+    topic_prefix: String,
+    endpoint: Endpoint,
 }
 
 impl FedoraMessaging {
@@ -63,93 +43,50 @@ impl FedoraMessaging {
     ///
     /// [`NotificationError::Unusable`]: an address that is none, certificates that are no text.
     pub fn new(broker: Broker) -> Result<Self, NotificationError> {
-        let unusable = |what: &str, reason: String| NotificationError::Unusable {
-            what: redact::passwords(what).into_owned(),
-            reason,
+        let account = Account {
+            url: broker.url,
+            password: broker.password,
+            authorities: broker.authorities,
+            identity: broker.identity,
         };
-        let mut uri: AMQPUri = broker
-            .url
-            .parse()
-            .map_err(|reason: String| unusable(&broker.url, reason))?;
-        if let Some(password) = &broker.password {
-            uri.authority.userinfo.password = password.reveal().to_owned();
-        }
-        if broker.identity.is_some() && uri.query.auth_mechanism.is_none() {
-            uri.query.auth_mechanism = Some(SASLMechanism::External);
-        }
-        let chain = broker.authorities.clone().map(String::from_utf8);
-        let cert_chain = chain
-            .transpose()
-            .map_err(|_| unusable("the authorities' certificates", "no PEM".to_owned()))?;
-        let identity = broker
-            .identity
-            .as_ref()
-            .map(|(pem, key)| OwnedIdentity::PKCS8 {
-                pem: pem.clone(),
-                key: key.reveal().as_bytes().to_vec(),
-            });
-        let tls = OwnedTls(OwnedTLSConfig {
-            identity,
-            cert_chain,
-        });
-        http::install_tls_provider();
-        Ok(Self { broker, uri, tls })
+        let endpoint = Endpoint::new(&account)
+            .map_err(|BadAccount { what, reason }| NotificationError::Unusable { what, reason })?;
+        Ok(Self {
+            exchange: broker.exchange,
+            topic_prefix: broker.topic_prefix,
+            endpoint,
+        })
     }
 
     /// `host:port`
     fn address(&self) -> String {
-        let authority = &self.uri.authority;
-        format!("{}:{}", authority.host, authority.port)
+        self.endpoint.address()
     }
 
     async fn connect(&self) -> Result<(Connection, Channel), NotificationError> {
-        let properties = ConnectionProperties::default()
-            .with_connection_name("fbs".into())
-            .with_client_property("app".into(), "On-Demand Fedora Build Service".into());
         let opened = async {
-            let connection = ConnectionBuilder::new()?
-                .with_uri(self.uri.clone())
-                .with_properties(properties)
-                .with_tls_config(self.tls.0.clone())
-                .connect()
-                .await?;
+            let connection = self.endpoint.connect().await?;
             let channel = connection.create_channel().await?;
             Ok((connection, channel))
         };
-        opened.await.map_err(|error| match self.failure(&error) {
-            NotificationError::Refused { server, reason } if code(&error) == ACCESS_REFUSED => {
-                NotificationError::Login { server, reason }
-            }
-            other => other,
-        })
+        opened
+            .await
+            .map_err(|error| self.failure(Fault::of_connecting(&error)))
     }
 
-    fn failure(&self, error: &lapin::Error) -> NotificationError {
+    fn failure(&self, fault: Fault) -> NotificationError {
         let server = self.address();
-        match error.kind() {
-            ErrorKind::ProtocolError(said) => {
-                let reason = said.get_message().to_string();
-                // A soft error is about what was asked for; of the hard ones only this one is.
-                match said.kind() {
-                    AMQPErrorKind::Soft(_) => NotificationError::Refused { server, reason },
-                    AMQPErrorKind::Hard(_) if said.get_id() == ACCESS_REFUSED => {
-                        NotificationError::Refused { server, reason }
-                    }
-                    AMQPErrorKind::Hard(_) => NotificationError::Busy { server, reason },
-                }
-            }
-            _ => {
-                let reason = chain(error);
-                match reason.contains("certificate") {
-                    true => NotificationError::Untrusted { server, reason },
-                    false => NotificationError::Unreachable { server, reason },
-                }
-            }
+        match fault {
+            Fault::Unreachable(reason) => NotificationError::Unreachable { server, reason },
+            Fault::Untrusted(reason) => NotificationError::Untrusted { server, reason },
+            Fault::Login(reason) => NotificationError::Login { server, reason },
+            Fault::Refused(reason) => NotificationError::Refused { server, reason },
+            Fault::Busy(reason) => NotificationError::Busy { server, reason },
         }
     }
 
     fn topic(&self, notice: &Notice) -> String {
-        let prefix = self.broker.topic_prefix.trim_end_matches('.');
+        let prefix = self.topic_prefix.trim_end_matches('.');
         let topic = message::topic(&notice.kind);
         match prefix {
             "" => topic,
@@ -165,7 +102,7 @@ impl FedoraMessaging {
                 .await?;
             let confirm = channel
                 .basic_publish(
-                    self.broker.exchange.as_str().into(),
+                    self.exchange.as_str().into(),
                     self.topic(notice).into(),
                     // Nobody has to be listening.
                     BasicPublishOptions::default(),
@@ -175,20 +112,16 @@ impl FedoraMessaging {
                 .await?;
             confirm.await
         };
-        match published.await.map_err(|error| self.failure(&error))? {
+        match published
+            .await
+            .map_err(|error| self.failure(Fault::of(&error)))?
+        {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(NotificationError::Busy {
                 server: self.address(),
                 reason: "the message was not confirmed".to_owned(),
             }),
         }
-    }
-}
-
-fn code(error: &lapin::Error) -> u16 {
-    match error.kind() {
-        ErrorKind::ProtocolError(said) => said.get_id(),
-        _ => 0,
     }
 }
 
@@ -256,7 +189,7 @@ impl Notification for FedoraMessaging {
             passive: true,
             ..ExchangeDeclareOptions::default()
         };
-        let exchange = self.broker.exchange.as_str().into();
+        let exchange = self.exchange.as_str().into();
         let found = channel
             .exchange_declare(
                 exchange,
@@ -267,7 +200,7 @@ impl Notification for FedoraMessaging {
             .await;
         // The answer is known; that a connection does not end well changes nothing.
         let _ = connection.close(200, "done".into()).await;
-        found.map_err(|error| self.failure(&error))
+        found.map_err(|error| self.failure(Fault::of(&error)))
     }
 
     async fn send(&self, notice: &Notice) -> Result<(), NotificationError> {

@@ -1,22 +1,4 @@
-//! Names that a plan makes up: of the job, of files, of the volume.
-
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-
-use jiff::Timestamp;
-
-/// An id that sorts by time: `20261121T094224-k3v9q0`.
-pub(super) fn job_id(now: Timestamp) -> String {
-    // The hasher of the standard library is seeded by the operating system.
-    let mut random = RandomState::new().build_hasher().finish();
-    let mut id = now.strftime("%Y%m%dT%H%M%S-").to_string();
-    for _ in 0..6 {
-        let digit = u32::try_from(random % 36).unwrap_or_default();
-        id.push(char::from_digit(digit, 36).unwrap_or('0'));
-        random /= 36;
-    }
-    id
-}
+//! Names that a plan makes up: of files, of the volume.
 
 /// A word for a file name: what is not a letter, a digit, `.` or `_` becomes `-`.
 pub(super) fn file_word(text: &str) -> String {
@@ -69,13 +51,5 @@ mod tests {
         let long = volume_id("A product with a very long name", "rawhide", "x86_64");
         assert_eq!(long, "A-product-with-a-rawhide-x86_64");
         assert!(volume_id("F", &"9".repeat(60), "x86_64").len() == VOLUME_ID_MAX);
-    }
-
-    #[test]
-    fn job_ids_sort_by_time_and_differ() {
-        let now = "2026-11-21T09:42:24Z".parse().unwrap();
-        let (a, b) = (job_id(now), job_id(now));
-        assert!(a.starts_with("20261121T094224-") && a.len() == 22, "{a}");
-        assert_ne!(a, b);
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::job_id::JobId;
 use crate::service_config::ServiceConfig;
 use crate::source_date;
 
@@ -12,6 +13,8 @@ use crate::source_date;
 pub struct PlanOptions {
     /// Now: it goes into names.
     pub now: Timestamp,
+    /// The job's id, where it has one already.
+    pub job: Option<JobId>,
     /// The folder from which relative default paths count.
     pub current_dir: PathBuf,
     /// Where caches shared by all builds of the host are.
@@ -40,6 +43,7 @@ impl PlanOptions {
     ) -> Self {
         Self {
             now,
+            job: None,
             current_dir: current_dir.into(),
             cache_dir: cache_dir.into(),
             cache_max_bytes: CACHE_MAX_BYTES,

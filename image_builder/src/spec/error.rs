@@ -1,5 +1,6 @@
 //! Why a spec cannot be used.
 
+use crate::error::{ErrorKind, StageError};
 use std::path::PathBuf;
 
 use super::mistake::Mistake;
@@ -65,4 +66,10 @@ impl SpecError {
 fn lines(mistakes: &[Mistake]) -> String {
     let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
     lines.join("\n")
+}
+
+impl StageError for SpecError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
 }

@@ -1,0 +1,183 @@
+//! Following jobs to their end.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use image_builder::build_monitor::RemoteLog;
+use image_builder::jobs::{Claim, Job, JobId, JobState};
+use image_builder::queue::{JobQueue, LedgerItem, Overview, QueueError};
+use tokio::sync::watch;
+
+use crate::commands::cancelled_by_signals;
+use crate::exit::{self, Exit};
+
+/// The log of the job, as the original left it.
+const LOG: &str = "imagebuilder.log";
+
+/// A worker that has not answered so often will not tell how the log ends.
+const SILENT: u32 = 3;
+
+/// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
+pub(super) async fn to_the_end(jobs: &[(Arc<dyn JobQueue>, JobId)]) -> Exit {
+    let mut file = match File::create(LOG) {
+        Ok(file) => file,
+        Err(error) => {
+            exit::say(format_args!("{LOG}: {error}"));
+            return Exit::Host;
+        }
+    };
+    let mut worst = Exit::Done;
+    let cancel = cancelled_by_signals();
+    for (queue, job) in jobs {
+        let followed = tokio::select! {
+            () = cancel.cancelled() => {
+                eprintln!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
+                return Exit::Cancelled;
+            }
+            followed = follow(queue.clone(), job.clone(), &mut file, true) => followed,
+        };
+        let job = match followed {
+            Ok(job) => job,
+            Err(error) => return exit::error(&error),
+        };
+        summary(&job);
+        if worst == Exit::Done {
+            worst = exit_of(&job);
+        }
+    }
+    eprintln!("{:<12}{LOG}", "log");
+    worst
+}
+
+/// How `fbs build` would have ended.
+pub(super) fn exit_of(job: &Job) -> Exit {
+    match job.ending.as_ref().map_or(1, |ending| ending.exit_code) {
+        0 => Exit::Done,
+        2 => Exit::Usage,
+        3 => Exit::Host,
+        4 => Exit::Network,
+        130 => Exit::Cancelled,
+        _ => Exit::Failed,
+    }
+}
+
+fn summary(job: &Job) {
+    let Some(ending) = &job.ending else { return };
+    eprintln!(
+        "\n{}: {} after {:.1} s",
+        job.request.title, job.state, ending.seconds
+    );
+    if let Some(error) = &ending.error {
+        exit::say(error);
+    }
+    for place in &ending.places {
+        eprintln!("{:<12}{place}", "delivered");
+    }
+}
+
+/// Writes the log of a job into `out` while it grows, line for line, until the job has ended.
+pub(super) async fn follow(
+    queue: Arc<dyn JobQueue>,
+    id: JobId,
+    out: &mut (dyn Write + Send),
+    show: bool,
+) -> Result<Job, QueueError> {
+    let (sender, mut jobs) = watch::channel(None);
+    let watching = tokio::spawn(watch_job(queue.clone(), id.clone(), sender));
+    let mut log = RemoteLog::new(&*queue, id.clone()).await?;
+    let mut of: Option<Claim> = None;
+    let mut silent = 0;
+    let mut shown = None;
+    loop {
+        let job: Option<Job> = jobs.borrow_and_update().clone();
+        let Some(job) = job else {
+            if jobs.changed().await.is_err() {
+                break;
+            }
+            continue;
+        };
+        if show && shown != Some(job.state) {
+            shown = Some(job.state);
+            eprintln!("{}", job.state);
+        }
+        let worker = job.claim.clone().filter(|_| job.state != JobState::Queued);
+        let Some(claim) = worker else {
+            if job.state.is_final() {
+                return Ok(job);
+            }
+            if jobs.changed().await.is_err() {
+                break;
+            }
+            continue;
+        };
+        if of.as_ref() != Some(&claim) {
+            if of.is_some() {
+                log.rewind();
+                let _ = writeln!(out, "== run {} at {} ==", claim.run, claim.worker);
+            }
+            of = Some(claim.clone());
+            silent = 0;
+        }
+        match log.next(&*queue, &claim.worker).await {
+            Ok(Some(piece)) => {
+                silent = 0;
+                let written = out
+                    .write_all(piece.text.as_bytes())
+                    .and_then(|()| out.flush());
+                if let Err(error) = written
+                    && error.kind() != io::ErrorKind::BrokenPipe
+                {
+                    eprintln!("warning: the log cannot be written: {error}");
+                }
+                if piece.ended {
+                    if job.state.is_final() {
+                        return Ok(job);
+                    }
+                    // The end of the log is there before the ledger tells of it.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), jobs.changed()).await;
+                }
+            }
+            Ok(None) | Err(_) => {
+                silent += 1;
+                if job.state.is_final() && silent >= SILENT {
+                    eprintln!("warning: {} does not tell how the log ends", claim.worker);
+                    return Ok(job);
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+    match watching.await {
+        Ok(Err(error)) => Err(error),
+        _ => Err(QueueError::Forgotten),
+    }
+}
+
+/// Tells what becomes of a job.
+async fn watch_job(
+    queue: Arc<dyn JobQueue>,
+    id: JobId,
+    jobs: watch::Sender<Option<Job>>,
+) -> Result<(), QueueError> {
+    let (mut overview, mut items) = Overview::read(&*queue).await?;
+    loop {
+        if let Some(job) = overview.jobs.get(&id) {
+            jobs.send_replace(Some(job.clone()));
+        } else {
+            return Err(QueueError::Forgotten);
+        }
+        loop {
+            match items.recv().await {
+                Some(LedgerItem::Entry { place, entry }) => {
+                    if overview.take(place, *entry).as_ref() == Some(&id) {
+                        break;
+                    }
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+}

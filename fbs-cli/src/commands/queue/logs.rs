@@ -1,0 +1,76 @@
+//! `fbs logs` of a job that is built elsewhere.
+
+use std::io::Write;
+
+use image_builder::build_monitor::RemoteLog;
+use image_builder::jobs::JobId;
+use image_builder::queue::{Overview, QueueError};
+
+use super::{find, follow, of_args};
+use crate::args::QueueArgs;
+use crate::exit::{self, Exit};
+
+/// Shows the log of a job of a queue.
+pub(crate) async fn show(
+    args: &QueueArgs,
+    job: &str,
+    to_the_end: bool,
+    out: &mut (dyn Write + Send),
+) -> Exit {
+    let queue = match of_args(args).await {
+        Ok(queue) => queue,
+        Err(exit) => return exit,
+    };
+    let (id, worker) = match Overview::read(&*queue).await {
+        Ok((overview, _)) => match find(&overview, job) {
+            Ok(job) => (job.id.clone(), job.claim.clone()),
+            Err(exit) => return exit,
+        },
+        Err(error) => return exit::error(&error),
+    };
+    if to_the_end {
+        return match follow::follow(queue, id, out, false).await {
+            Ok(_) => Exit::Done,
+            Err(error) => exit::error(&error),
+        };
+    }
+    let Some(claim) = worker else {
+        exit::say(format_args!(
+            "job {id} has no log yet: nobody has begun with it"
+        ));
+        return Exit::Failed;
+    };
+    match so_far(&*queue, id, &claim.worker, out).await {
+        Ok(true) => Exit::Done,
+        Ok(false) => {
+            exit::say(format_args!(
+                "worker {} does not answer, and has the log",
+                claim.worker
+            ));
+            eprintln!("hint: `fbs status {job}` says where the log was delivered");
+            Exit::Network
+        }
+        Err(error) => exit::error(&error),
+    }
+}
+
+/// What there is of a log; `false` if its worker does not answer.
+async fn so_far(
+    queue: &dyn image_builder::queue::JobQueue,
+    job: JobId,
+    worker: &str,
+    out: &mut (dyn Write + Send),
+) -> Result<bool, QueueError> {
+    let mut log = RemoteLog::new(queue, job).await?;
+    loop {
+        let Some(piece) = log.next(queue, worker).await? else {
+            return Ok(false);
+        };
+        // A reader that has gone is no error.
+        let _ = out.write_all(piece.text.as_bytes());
+        if piece.ended || piece.text.is_empty() {
+            let _ = out.flush();
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The commands that speak with a queue of jobs.
+
+pub(super) mod cancel;
+mod follow;
+pub(super) mod jobs;
+pub(super) mod logs;
+pub(super) mod retry;
+mod spool;
+pub(super) mod status;
+pub(super) mod submit;
+pub(super) mod worker;
+pub(super) mod workers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use image_builder::build_monitor::state_dir;
+use image_builder::host;
+use image_builder::jobs::{Job, JobEvent, JobEventKind, JobId};
+use image_builder::queue::{Amqp, AmqpBroker, JobQueue, Local, NODES_CONF, Overview, broker_url};
+use image_builder::service_config::{SERVICE_CONFIG, ServiceConfig};
+use image_builder::spec::Arch;
+use jiff::Timestamp;
+
+use crate::args::{PlaceArgs, QueueArgs};
+use crate::exit::{self, Exit};
+
+/// Where jobs wait without a broker, below the folder of this host's state.
+const LOCAL: &str = "jobs.sqlite";
+
+/// The queue of an architecture. A broker is not connected yet.
+async fn open(
+    place: &PlaceArgs,
+    arch: Arch,
+    config: &ServiceConfig,
+) -> Result<Arc<dyn JobQueue>, Exit> {
+    if place.local {
+        return match Local::open(&state_dir().join(LOCAL)).await {
+            Ok(queue) => Ok(Arc::new(queue)),
+            Err(error) => Err(exit::error(&error)),
+        };
+    }
+    let url = address(place.broker.as_deref(), arch, config)?;
+    let broker = AmqpBroker::configured(&url, &config.broker).and_then(|it| Amqp::new(&it));
+    match broker {
+        Ok(queue) => Ok(Arc::new(queue)),
+        Err(error) => Err(exit::error(&error)),
+    }
+}
+
+/// That of a command which names an architecture, or means this host's.
+async fn of_args(args: &QueueArgs) -> Result<Arc<dyn JobQueue>, Exit> {
+    let config = super::service::load()?;
+    let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
+    open(&args.place, arch, &config).await
+}
+
+/// Whether there is anything to ask for a job that this host does not know.
+pub(super) fn is_configured(args: &QueueArgs) -> bool {
+    let config = ServiceConfig::load().unwrap_or_default();
+    let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
+    let named = std::env::var("FBS_BROKER").is_ok_and(|url| !url.is_empty());
+    args.place.local
+        || named
+        || Path::new(NODES_CONF).exists()
+        || config.broker.url(&arch.to_string()).is_some()
+}
+
+fn address(broker: Option<&str>, arch: Arch, config: &ServiceConfig) -> Result<String, Exit> {
+    let environment = std::env::var("FBS_BROKER").ok();
+    let named = broker.map(str::to_owned).or(environment);
+    if let Some(url) = named.filter(|url| !url.is_empty()) {
+        return Ok(url);
+    }
+    let nodes = Path::new(NODES_CONF);
+    if nodes.exists() {
+        let found = broker_url(nodes, &arch.to_string()).map_err(|error| {
+            exit::say(error);
+            Exit::Usage
+        })?;
+        if let Some(url) = found {
+            return Ok(url);
+        }
+    }
+    match config.broker.url(&arch.to_string()) {
+        Some(url) => Ok(url.to_owned()),
+        None => {
+            exit::say(format_args!("no broker is named for {arch}"));
+            eprintln!(
+                "hint: name one with --broker or FBS_BROKER, in {NODES_CONF} ([{arch}] broker_url=...), or \
+                 in {SERVICE_CONFIG} ([broker] url = ...)"
+            );
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Who asks: `root@builder`.
+fn requester() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+    let user = user
+        .ok()
+        .flatten()
+        .map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+    format!("{user}@{}", host::name())
+}
+
+/// Something that happens to a job now, by who calls this program.
+fn event(job: JobId, kind: JobEventKind) -> JobEvent {
+    JobEvent {
+        job,
+        time: Timestamp::now(),
+        by: requester(),
+        kind,
+    }
+}
+
+/// The job of this id, or what is there in its place.
+fn find<'a>(overview: &'a Overview, id: &str) -> Result<&'a Job, Exit> {
+    let job = JobId::parse(id).and_then(|id| overview.jobs.get(&id));
+    job.ok_or_else(|| {
+        exit::say(format_args!("no job {id:?} is known there"));
+        let newest = overview.jobs.keys().next_back();
+        match newest {
+            Some(newest) => eprintln!("hint: the newest is {newest}; `fbs jobs` lists them"),
+            None => eprintln!("hint: there are no jobs at all; is it the right broker?"),
+        }
+        Exit::Usage
+    })
+}

@@ -1,0 +1,54 @@
+//! `fbs retry`.
+
+use image_builder::jobs::{JobEventKind, JobId};
+use image_builder::queue::Overview;
+use jiff::Timestamp;
+
+use super::{event, find, of_args, requester, submit};
+use crate::args::Retry;
+use crate::exit::{self, Exit};
+use crate::output;
+
+pub(crate) async fn run(args: &Retry) -> Exit {
+    let queue = match of_args(&args.queue).await {
+        Ok(queue) => queue,
+        Err(exit) => return exit,
+    };
+    let overview = match Overview::read(&*queue).await {
+        Ok((overview, _)) => overview,
+        Err(error) => return exit::error(&error),
+    };
+    let job = match find(&overview, &args.job) {
+        Ok(job) => job,
+        Err(exit) => return exit,
+    };
+    if !job.state.is_final() {
+        exit::say(format_args!(
+            "job {} has not ended: it is {}",
+            job.id, job.state
+        ));
+        eprintln!("hint: `fbs cancel {}` stops it", job.id);
+        return Exit::Failed;
+    }
+    let place = overview.place(&job.id).unwrap_or_default();
+    let mut request = match queue.request(place).await {
+        Ok(request) => request,
+        Err(error) => return exit::error(&error),
+    };
+    request.retry_of = Some(job.id.clone());
+    request.requester = requester();
+    request.submitted = Timestamp::now();
+    // It was for the first time.
+    request.deadline = None;
+    let request = Box::new(request);
+    let event = event(
+        JobId::new(Timestamp::now()),
+        JobEventKind::Queued { request },
+    );
+    if let Err(error) = submit::submit(&*queue, std::slice::from_ref(&event)).await {
+        return exit::error(&error);
+    }
+    output::text(&format!("{}\n", event.job));
+    eprintln!("submitted: {}, job {}", job.request.title, event.job);
+    Exit::Done
+}

@@ -1,0 +1,125 @@
+//! `fbs status`.
+
+use std::time::Duration;
+
+use image_builder::jobs::{Job, JobState};
+use image_builder::queue::Overview;
+use image_builder::worker::{Presence, roll_call};
+
+use super::{find, of_args};
+use crate::args::Status;
+use crate::exit::{self, Exit};
+use crate::output;
+
+/// How long workers are given to say that they are there.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+pub(crate) async fn run(args: &Status) -> Exit {
+    let queue = match of_args(&args.queue).await {
+        Ok(queue) => queue,
+        Err(exit) => return exit,
+    };
+    let overview = match Overview::read(&*queue).await {
+        Ok((overview, _)) => overview,
+        Err(error) => return exit::error(&error),
+    };
+    let job = match find(&overview, &args.job) {
+        Ok(job) => job,
+        Err(exit) => return exit,
+    };
+    let waits = job.state == JobState::Queued;
+    let reason = match waits {
+        true => match roll_call(&*queue, PATIENCE).await {
+            Ok(workers) => Some(reason(job, &overview, &workers)),
+            Err(error) => return exit::error(&error),
+        },
+        false => None,
+    };
+    if args.json {
+        let mut value = serde_json::to_value(job).unwrap_or_default();
+        if let Some(reason) = &reason {
+            value["waits"] = serde_json::json!({
+                "before": overview.waiting(&job.id).map(|waiting| waiting.before),
+                "reason": reason,
+            });
+        }
+        output::json_pretty(&value);
+        return Exit::Done;
+    }
+    show(job, reason.as_deref());
+    Exit::Done
+}
+
+fn show(job: &Job, reason: Option<&str>) {
+    let mut text = format!(
+        "{}\n{}, for {}\n",
+        job.id, job.request.title, job.request.requester
+    );
+    let mut line = |text_of: String| {
+        text.push_str(&text_of);
+        text.push('\n');
+    };
+    match reason {
+        Some(reason) => line(format!("{}: {reason}", job.state)),
+        None => line(job.state.to_string()),
+    }
+    for place in job.ending.iter().flat_map(|ending| &ending.places) {
+        line(format!("delivered to {place}"));
+    }
+    line(String::new());
+    for step in &job.history {
+        line(format!(
+            "{}  {:<11}{}",
+            step.time.strftime("%Y-%m-%d %H:%M:%S"),
+            step.state.name(),
+            step.cause
+        ));
+    }
+    output::text(&text);
+}
+
+/// Why a job waits.
+pub(super) fn reason(job: &Job, overview: &Overview, workers: &[Presence]) -> String {
+    let (arch, release) = (&job.request.arch, &job.request.release);
+    let serving: Vec<&Presence> = workers
+        .iter()
+        .filter(|worker| {
+            worker.arch == *arch && worker.releases.contains(release) && !worker.draining
+        })
+        .collect();
+    let before = overview
+        .waiting(&job.id)
+        .map_or(0, |waiting| waiting.before);
+    let line = format!("{arch}/{release}");
+    let ahead = match before {
+        0 => "it is the next".to_owned(),
+        _ => format!("{} before it", output::count(before, "job")),
+    };
+    if serving.is_empty() {
+        return format!("no worker serves {line}; {ahead}");
+    }
+    let full =
+        |worker: &&&Presence| worker.running.len() >= usize::try_from(worker.slots).unwrap_or(0);
+    let busy = serving.iter().filter(full).count();
+    let unable: Vec<&str> = serving
+        .iter()
+        .filter_map(|worker| worker.cannot.as_deref())
+        .collect();
+    let refused = serving
+        .iter()
+        .filter(|worker| job.refusals.contains_key(&worker.worker))
+        .count();
+    let count = output::count(serving.len(), "worker");
+    let serve = if serving.len() == 1 {
+        "serves"
+    } else {
+        "serve"
+    };
+    let state = match () {
+        () if !unable.is_empty() => format!("{} cannot: {}", unable.len(), unable.join("; ")),
+        () if refused > 0 => format!("{refused} handed it back: see below"),
+        () if busy == serving.len() => "all busy".to_owned(),
+        () => format!("{busy} busy"),
+    };
+    format!("{count} {serve} {line}, {state}; {ahead}")
+}

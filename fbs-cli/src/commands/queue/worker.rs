@@ -1,0 +1,169 @@
+//! `fbs worker`.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use image_builder::host;
+use image_builder::notification::Notifier;
+use image_builder::plan::PlanOptions;
+use image_builder::spec::Arch;
+use image_builder::worker::{ImageRunner, JobRunner, Worker, WorkerSettings};
+use nix::sys::stat::{Mode, umask};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::open;
+use crate::args::Worker as Args;
+use crate::commands::service;
+use crate::exit::{self, Exit};
+
+/// What a build of the largest images takes.
+const MIN_FREE: u64 = 2 << 30;
+
+pub(crate) async fn run(args: &Args) -> Exit {
+    let config = match service::load() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
+    let queue = match open(&args.place, arch, &config).await {
+        Ok(queue) => queue,
+        Err(exit) => return exit,
+    };
+    let name = args.name.clone().unwrap_or_else(host::name);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    // It is part of a topic, where dots have a meaning.
+    let name: String = name
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    let _lock = match only_one(&args.workdir) {
+        Ok(lock) => lock,
+        Err(exit) => return exit,
+    };
+    // A worker that nobody watches says in its journal what happens to it.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_max_level(tracing::Level::INFO)
+        .init();
+    umask(Mode::from_bits_truncate(0o022));
+    let runner = ImageRunner::new(&args.workdir, PlanOptions::of(&config));
+    let runner = match runner {
+        Ok(runner) => runner,
+        Err(error) => {
+            exit::say(format_args!("{}: {error}", args.workdir.display()));
+            eprintln!("hint: name another folder with --workdir");
+            return Exit::Host;
+        }
+    };
+    let notifier = match Notifier::configured(&config) {
+        Ok(notifier) => notifier,
+        Err(error) => return exit::error(&error),
+    };
+    let min_free = config.worker.min_free.map_or(MIN_FREE, |size| size.0);
+    let runner = runner
+        .with_staging(config.worker.staging.clone(), config.staging.clone())
+        .with_notifier(notifier)
+        .with_min_free(min_free);
+    let logs = runner.logs().clone();
+    let runner: Arc<dyn JobRunner> = Arc::new(runner);
+    let settings = WorkerSettings {
+        name: name.clone(),
+        arch: arch.to_string(),
+        releases: args.release.iter().map(ToString::to_string).collect(),
+        slots: args.slots.get().into(),
+        lost_after: args.lost_after.0,
+    };
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    signals(drain.clone(), stop.clone());
+    let done = CancellationToken::new();
+    let serving = {
+        let (queue, name, done) = (queue.clone(), name.clone(), done.clone());
+        tokio::spawn(async move { logs.serve(queue, &name, done).await })
+    };
+    eprintln!(
+        "worker {name} serves {} at {}, {} at a time",
+        settings
+            .lines()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+        queue.name(),
+        args.slots
+    );
+    let worker = Worker::new(queue, runner, settings)
+        .with_drain(drain)
+        .with_stop(stop);
+    let served = worker.serve().await;
+    done.cancel();
+    // It ends at once, and what went wrong in it has been said.
+    let _ = serving.await;
+    match served {
+        Ok(served) => {
+            eprintln!(
+                "{} finished, {} handed back",
+                served.finished, served.handed_back
+            );
+            Exit::Done
+        }
+        Err(error) => exit::error(&error),
+    }
+}
+
+/// The lock on a worker's folder: it goes with the process.
+fn only_one(folder: &Path) -> Result<File, Exit> {
+    let path = folder.join("lock");
+    let opened = fs::create_dir_all(folder).and_then(|()| File::create(&path));
+    let file = opened.map_err(|error| {
+        exit::say(format_args!("{}: {error}", path.display()));
+        Exit::Host
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            exit::say(format_args!(
+                "another worker builds in {}",
+                folder.display()
+            ));
+            eprintln!("hint: give each a folder of its own with --workdir");
+            Err(Exit::Host)
+        }
+        Err(TryLockError::Error(error)) => {
+            exit::say(format_args!("{}: {error}", path.display()));
+            Err(Exit::Host)
+        }
+    }
+}
+
+/// The first signal ends it when its builds are made, the second at once.
+fn signals(drain: CancellationToken, stop: CancellationToken) {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        let (drain, stop) = (drain.clone(), stop.clone());
+        match signal(kind) {
+            Ok(mut signals) => {
+                tokio::spawn(async move {
+                    while signals.recv().await.is_some() {
+                        if drain.is_cancelled() {
+                            eprintln!("the builds are stopped and handed back");
+                            stop.cancel();
+                        } else {
+                            eprintln!(
+                                "no more jobs are taken; once more hands back those that are built"
+                            );
+                            drain.cancel();
+                        }
+                    }
+                });
+            }
+            Err(error) => eprintln!("warning: a signal cannot be caught: {error}"),
+        }
+    }
+}

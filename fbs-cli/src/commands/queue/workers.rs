@@ -1,0 +1,87 @@
+//! `fbs workers`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use image_builder::jobs::WorkerEventKind;
+use image_builder::queue::Overview;
+use image_builder::worker::roll_call;
+
+use super::of_args;
+use crate::args::Workers;
+use crate::exit::{self, Exit};
+use crate::output;
+
+/// How long workers are given to say that they are there.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+pub(crate) async fn run(args: &Workers) -> Exit {
+    let queue = match of_args(&args.queue).await {
+        Ok(queue) => queue,
+        Err(exit) => return exit,
+    };
+    let overview = match Overview::read(&*queue).await {
+        Ok((overview, _)) => overview,
+        Err(error) => return exit::error(&error),
+    };
+    let present = match roll_call(&*queue, PATIENCE).await {
+        Ok(present) => present,
+        Err(error) => return exit::error(&error),
+    };
+    let mut seen = BTreeSet::new();
+    for worker in &present {
+        seen.insert(worker.worker.clone());
+        if args.json {
+            let mut value = serde_json::to_value(worker).unwrap_or_default();
+            value["state"] = if worker.draining {
+                "draining"
+            } else {
+                "present"
+            }
+            .into();
+            output::json_line(&value);
+            continue;
+        }
+        let state = match (&worker.cannot, worker.draining) {
+            (_, true) => "takes no more jobs".to_owned(),
+            (Some(reason), _) => format!("takes no jobs: {reason}"),
+            (None, false) => format!("{} of {} slots busy", worker.running.len(), worker.slots),
+        };
+        output::text(&format!(
+            "{}  {}/{}  {state}, {} finished, load {:.2}, version {}, since {}\n",
+            worker.worker,
+            worker.arch,
+            worker.releases.join(","),
+            worker.finished,
+            worker.load,
+            worker.version,
+            worker.since.strftime("%Y-%m-%d %H:%M:%S"),
+        ));
+        for job in &worker.running {
+            output::text(&format!("    {job}\n"));
+        }
+    }
+    let gone = overview.workers.values().filter(|event| {
+        !seen.contains(&event.worker) && matches!(event.kind, WorkerEventKind::WorkerStarted { .. })
+    });
+    let mut count = present.len();
+    for event in gone {
+        count += 1;
+        if args.json {
+            let value = serde_json::json!({
+                "worker": event.worker, "session": event.session, "state": "gone", "since": event.time,
+            });
+            output::json_line(&value);
+        } else {
+            output::text(&format!(
+                "{}  gone: it does not answer; it began at {}\n",
+                event.worker,
+                event.time.strftime("%Y-%m-%d %H:%M:%S")
+            ));
+        }
+    }
+    if !args.json && count == 0 {
+        eprintln!("no workers at {}", queue.name());
+    }
+    Exit::Done
+}

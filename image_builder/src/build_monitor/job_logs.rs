@@ -1,0 +1,300 @@
+//! The logs that a worker keeps, piece by piece for those who ask.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::JobId;
+use crate::queue::{Address, BusMessage, JobQueue};
+
+/// The largest piece, in bytes.
+const PIECE: usize = 128 * 1024;
+
+/// How often a log is looked at for somebody who waits.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A queue that cannot be reached is tried again after this.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// So many may wait at a time.
+const AT_ONCE: usize = 64;
+
+/// The topic on which a worker is asked for logs.
+#[must_use]
+pub fn log_topic(worker: &str) -> String {
+    format!("log.{worker}")
+}
+
+/// Asks for a piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRequest {
+    /// The job.
+    pub job: JobId,
+    /// From which byte on.
+    pub from: u64,
+    /// How long to wait for more, in milliseconds, where there is none yet.
+    pub wait_ms: u64,
+}
+
+/// A piece of a log: whole lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// From which byte on: the sequence number of its first line.
+    pub from: u64,
+    /// Where the next one begins.
+    pub next: u64,
+    /// The lines.
+    pub text: String,
+    /// Nothing more comes.
+    pub ended: bool,
+    /// There is no such log here.
+    pub missing: bool,
+}
+
+/// The logs below a folder, and which of them still grow.
+#[derive(Debug, Clone)]
+pub struct JobLogs {
+    folder: PathBuf,
+    growing: Arc<Mutex<HashSet<JobId>>>,
+}
+
+/// As long as it is there, a log grows.
+#[derive(Debug)]
+pub struct Growing {
+    logs: JobLogs,
+    job: JobId,
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        self.logs.lock().remove(&self.job);
+    }
+}
+
+impl JobLogs {
+    /// Those in `folder`, which is made.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn new(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            growing: Arc::default(),
+        })
+    }
+
+    /// Where the log of a job is.
+    #[must_use]
+    pub fn path(&self, job: &JobId) -> PathBuf {
+        self.folder.join(format!("{job}.log"))
+    }
+
+    /// The log of a job begins to grow. One of a run before is put aside.
+    #[must_use]
+    pub fn begin(&self, job: &JobId) -> Growing {
+        let path = self.path(job);
+        // There may be none.
+        let _ = std::fs::rename(&path, path.with_extension("log.old"));
+        self.lock().insert(job.clone());
+        Growing {
+            logs: self.clone(),
+            job: job.clone(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<JobId>> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A piece of a log, as soon as there is more of it, or when the time is over. It holds as many whole lines as
+    /// fit, or a part of one that is longer.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub async fn piece(&self, request: &LogRequest) -> io::Result<LogPiece> {
+        let until = Instant::now() + Duration::from_millis(request.wait_ms.min(60_000));
+        loop {
+            // First this: what is written before it ends is read then.
+            let ended = !self.lock().contains(&request.job);
+            let piece = match read(&self.path(&request.job), request.from, ended) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => LogPiece {
+                    from: request.from,
+                    next: request.from,
+                    text: String::new(),
+                    ended,
+                    missing: true,
+                },
+                piece => piece?,
+            };
+            if ended || !piece.text.is_empty() || Instant::now() >= until {
+                return Ok(piece);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Answers those who ask a worker for logs, until `cancel`. A queue that cannot be reached is tried again and
+    /// again.
+    pub async fn serve(self, queue: Arc<dyn JobQueue>, worker: &str, cancel: CancellationToken) {
+        let serve = async {
+            let mut inbox = loop {
+                match queue.listen(&[&log_topic(worker)]).await {
+                    Ok(inbox) => break inbox,
+                    Err(error) => tracing::debug!("logs: {error}"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            };
+            let places = Arc::new(Semaphore::new(AT_ONCE));
+            while let Some((_, message)) = inbox.messages.recv().await {
+                let Ok(place) = places.clone().try_acquire_owned() else {
+                    // They ask again.
+                    continue;
+                };
+                let (queue, logs) = (queue.clone(), self.clone());
+                tokio::spawn(async move {
+                    logs.answer(&*queue, message).await;
+                    drop(place);
+                });
+            }
+        };
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = serve => {}
+        }
+    }
+
+    async fn answer(&self, queue: &dyn JobQueue, message: BusMessage) {
+        let Some(inbox) = message.reply_to else {
+            return;
+        };
+        let Ok(request) = serde_json::from_slice::<LogRequest>(&message.body) else {
+            return;
+        };
+        let piece = match self.piece(&request).await {
+            Ok(piece) => piece,
+            Err(error) => {
+                tracing::warn!("the log of {}: {error}", request.job);
+                return;
+            }
+        };
+        let answer = BusMessage {
+            reply_to: None,
+            correlation: message.correlation,
+            body: serde_json::to_vec(&piece).unwrap_or_default(),
+        };
+        if let Err(error) = queue.send(&Address::Inbox(inbox), &answer).await {
+            tracing::debug!("the log of {}: {error}", request.job);
+        }
+    }
+}
+
+fn read(path: &Path, from: u64, ended: bool) -> io::Result<LogPiece> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = vec![0; PIECE];
+    let mut filled = 0;
+    while filled < PIECE {
+        match file.read(&mut bytes[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    // A line that is still being written waits for its end; one that is longer than a piece does not.
+    let lines = bytes.iter().rposition(|&byte| byte == b'\n');
+    match lines {
+        Some(last) => bytes.truncate(last + 1),
+        None if filled < PIECE && !ended => bytes.clear(),
+        None => {}
+    }
+    // A part of a line may end within a character.
+    let whole = match std::str::from_utf8(&bytes) {
+        Err(error) if error.error_len().is_none() && !ended => error.valid_up_to(),
+        _ => bytes.len(),
+    };
+    bytes.truncate(whole);
+    let next = from + bytes.len() as u64;
+    Ok(LogPiece {
+        from,
+        next,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        ended: ended && next >= length,
+        missing: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn request(job: &JobId, from: u64, wait_ms: u64) -> LogRequest {
+        LogRequest {
+            job: job.clone(),
+            from,
+            wait_ms,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_is_read_while_it_grows_and_no_line_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = JobLogs::new(dir.path()).unwrap();
+        let job = JobId::parse("a-1").unwrap();
+        assert!(logs.piece(&request(&job, 0, 0)).await.unwrap().missing);
+        let growing = logs.begin(&job);
+        let mut file = File::create(logs.path(&job)).unwrap();
+        let line = "ü".repeat(40_000);
+        let writer = std::thread::spawn(move || {
+            for number in 0..20 {
+                // In two parts, as a process may write.
+                file.write_all(format!("{number} {line}").as_bytes())
+                    .unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+                file.write_all(b"\n").unwrap();
+            }
+            file.write_all("no end: ü".as_bytes()).unwrap();
+            drop(growing);
+        });
+        let (mut text, mut from) = (String::new(), 0);
+        loop {
+            let piece = logs.piece(&request(&job, from, 1000)).await.unwrap();
+            assert_eq!(piece.from, from);
+            assert!(piece.text.len() <= PIECE);
+            text.push_str(&piece.text);
+            from = piece.next;
+            if piece.ended {
+                break;
+            }
+        }
+        writer.join().unwrap();
+        let expected: String = (0..20)
+            .map(|number| format!("{number} {}\n", "ü".repeat(40_000)))
+            .collect();
+        assert_eq!(text, expected + "no end: ü");
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_answered_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = JobLogs::new(dir.path()).unwrap();
+        let job = JobId::parse("a-1").unwrap();
+        let _growing = logs.begin(&job);
+        std::fs::write(logs.path(&job), "one\nhalf").unwrap();
+        let piece = logs.piece(&request(&job, 4, 100)).await.unwrap();
+        assert_eq!((piece.text.as_str(), piece.ended), ("", false));
+        let piece = logs.piece(&request(&job, 0, 100)).await.unwrap();
+        assert_eq!((piece.text.as_str(), piece.next), ("one\n", 4));
+    }
+}

@@ -1,0 +1,146 @@
+//! SQLite files: one connection that writes, and some that read beside it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Connection, Executor};
+
+use super::{Steps, migrate, reason};
+
+/// All that this program keeps in SQLite files: a file may hold records, a queue, or both.
+const STEPS: Steps = &[
+    (
+        "jobs",
+        include_str!("../../migrations/sqlite/0001_jobs.sql"),
+    ),
+    (
+        "queue",
+        include_str!("../../migrations/sqlite/0002_queue.sql"),
+    ),
+];
+
+/// Whose file it is, in its header: `fbs1`.
+const APPLICATION: i32 = 0x6662_7331;
+
+/// So long one process waits for another that writes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// As many answers are looked for at a time.
+const READERS: u32 = 4;
+
+/// An open file. What one process has written, all others see.
+#[derive(Debug, Clone)]
+pub(crate) struct SqliteFile {
+    /// Of one connection: SQLite has one writer at a time.
+    pub(crate) writer: SqlitePool,
+    /// The same for what may be lost when the power fails, without waiting for the disk.
+    pub(crate) quick: SqlitePool,
+    pub(crate) readers: SqlitePool,
+}
+
+impl SqliteFile {
+    /// Opens a file, and makes it where there is none, with the folder that it is in.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub(crate) async fn open(path: &Path) -> Result<Self, String> {
+        if let Some(folder) = path.parent() {
+            let made = std::fs::create_dir_all(folder);
+            made.map_err(|error| format!("its folder cannot be made: {error}"))?;
+        }
+        let options = options(path);
+        prepare(&options).await?;
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        Ok(Self {
+            writer: pool(1).connect_lazy_with(options.clone()),
+            quick: pool(1)
+                .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal)),
+            readers: pool(READERS).connect_lazy_with(options.read_only(true)),
+        })
+    }
+
+    /// A connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub(crate) async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+        SqliteConnection::connect_with(&options(path).read_only(true)).await
+    }
+
+    /// Closes it; what was written is in the file itself then.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.quick.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        // What was written is on disk, also when the power fails.
+        .synchronous(SqliteSynchronous::Full)
+}
+
+/// Makes a new file ours, and brings an old one up to date. Other processes may do the same now.
+async fn prepare(options: &SqliteConnectOptions) -> Result<(), String> {
+    let told = |error: sqlx::Error| reason(&error);
+    let wal = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let started = Instant::now();
+    let mut connection = loop {
+        // SQLite does not wait for others when a file becomes one with a write-ahead log.
+        match SqliteConnection::connect_with(&wal).await {
+            Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => break other.map_err(told)?,
+        }
+    };
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(told)?;
+    let application: i32 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(told)?;
+    if application != APPLICATION {
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(told)?;
+        if tables > 0 {
+            return Err("it is a database of another program".to_owned());
+        }
+        let ours = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}"));
+        transaction.execute(ours).await.map_err(told)?;
+    }
+    migrate(&mut *transaction, STEPS).await?;
+    transaction.commit().await.map_err(told)?;
+    connection.close().await.map_err(told)
+}
+
+/// Whether somebody else has the file locked.
+fn is_busy(error: &sqlx::Error) -> bool {
+    /// <https://www.sqlite.org/rescode.html#busy>, also with more in its upper bits.
+    const BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == BUSY)
+}

@@ -1,0 +1,59 @@
+//! Records of jobs in PostgreSQL.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection, Postgres};
+
+use super::StoreError;
+use super::sql::SqlStore;
+use crate::database::{Steps, migrate, reason};
+use crate::redact;
+
+const STEPS: Steps = &[(
+    "jobs",
+    include_str!("../../migrations/postgres/0001_jobs.sql"),
+)];
+
+/// As many connections a master needs at most.
+const CONNECTIONS: u32 = 8;
+
+/// So long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Records of jobs in PostgreSQL, which several masters may write into at once.
+pub type PostgresStore = SqlStore<Postgres>;
+
+impl PostgresStore {
+    /// Connects to `postgres://user:password@host:port/database`, and makes the tables where there
+    /// are none. What the address does not say comes from libpq's variables, such as `PGPASSWORD`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Open`]: nobody answers there, the server refuses, or the tables are of a newer version.
+    pub async fn connect(address: &str) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::Open {
+            place: redact::passwords(address).into_owned(),
+            reason,
+        };
+        let told = |error: sqlx::Error| refuse(reason(&error));
+        let options = PgConnectOptions::from_str(address).map_err(told)?;
+        let options = options.application_name("fbs");
+        // One connection by itself: a pool goes on trying, and says only that it took too long.
+        let connected = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
+        let mut connection = connected
+            .map_err(|_| refuse(format!("no answer within {} s", PATIENCE.as_secs())))?
+            .map_err(told)?;
+        migrate(&mut connection, STEPS).await.map_err(refuse)?;
+        connection.close().await.map_err(told)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
+        Ok(Self {
+            writer: pool.clone(),
+            readers: pool,
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! What a store keeps of a job: what an event changes, as rows.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Job, JobEvent, JobId, JobState, JobSummary, StoreError, Transition};
+
+/// Databases limit what can be looked for in an index; PostgreSQL to 2,704 bytes.
+const LONGEST_KEY: usize = 200;
+
+/// How much of an id each level of counting looks at: the hour, the minute, a tenth of a second.
+const LEVELS: [usize; 3] = [11, 13, 16];
+
+/// A job before and after an event that counts.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) job: Job,
+    /// So much of its history is known.
+    known: usize,
+    was_waiting: bool,
+    payload: Option<super::Payload>,
+}
+
+/// The columns of a job.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) job: String,
+    pub(super) state: String,
+    pub(super) arch: String,
+    pub(super) release: String,
+    pub(super) priority: i64,
+    pub(super) requester: String,
+    pub(super) submitted: String,
+    pub(super) since: String,
+    pub(super) worker: Option<String>,
+    pub(super) payload: Option<String>,
+}
+
+/// Which jobs that wait are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Count {
+    pub(super) arch: String,
+    pub(super) release: String,
+    pub(super) level: i64,
+    pub(super) priority: i64,
+    pub(super) prefix: String,
+}
+
+/// The beginnings of an id.
+#[derive(Debug)]
+pub(super) struct Prefixes<'a>(pub(super) [&'a str; 3]);
+
+impl<'a> Prefixes<'a> {
+    pub(super) fn of(id: &'a JobId) -> Self {
+        // An id is ASCII.
+        Self(LEVELS.map(|length| id.as_str().get(..length).unwrap_or(id.as_str())))
+    }
+}
+
+/// What an event makes of a job; `None` if it does not count.
+pub(super) fn change(known: Option<Job>, event: &JobEvent) -> Option<Change> {
+    let Some(mut job) = known else {
+        let mut job = Job::new(event)?;
+        return Some(Change {
+            known: 0,
+            was_waiting: false,
+            payload: job.request.payload.take(),
+            job,
+        });
+    };
+    let known = job.history.len();
+    let was_waiting = job.state == JobState::Queued;
+    job.apply(event).ok()?;
+    Some(Change {
+        job,
+        known,
+        was_waiting,
+        payload: None,
+    })
+}
+
+impl Change {
+    pub(super) fn row(&self) -> Result<Row, StoreError> {
+        let job = &self.job;
+        // The history is in a table of its own.
+        let short = Job {
+            history: Vec::new(),
+            ..job.clone()
+        };
+        let id = job.id.as_str();
+        Ok(Row {
+            job: write(id, &short)?,
+            state: job.state.name().to_owned(),
+            arch: key(&job.request.arch),
+            release: key(&job.request.release),
+            priority: i64::from(job.request.priority.0),
+            requester: key(&job.request.requester),
+            submitted: time(job.request.submitted),
+            since: time(since(job)),
+            worker: job.claim.as_ref().map(|claim| key(&claim.worker)),
+            payload: self
+                .payload
+                .as_ref()
+                .map(|payload| write(id, payload))
+                .transpose()?,
+        })
+    }
+
+    /// What is new in its history, each with its number.
+    pub(super) fn transitions(&self) -> impl Iterator<Item = (i64, &Transition)> {
+        (0..).zip(&self.job.history).skip(self.known)
+    }
+
+    /// What is one more or less than before.
+    pub(super) fn counts(&self) -> Vec<(Count, i64)> {
+        let waits = self.job.state == JobState::Queued;
+        let more = i64::from(waits) - i64::from(self.was_waiting);
+        if more == 0 {
+            return Vec::new();
+        }
+        let Prefixes(prefixes) = Prefixes::of(&self.job.id);
+        let count = |(level, prefix): (i64, &str)| {
+            let count = Count {
+                arch: key(&self.job.request.arch),
+                release: key(&self.job.request.release),
+                level,
+                priority: i64::from(self.job.request.priority.0),
+                prefix: prefix.to_owned(),
+            };
+            (count, more)
+        };
+        (0..)
+            .zip([""].into_iter().chain(prefixes))
+            .map(count)
+            .collect()
+    }
+}
+
+fn since(job: &Job) -> Timestamp {
+    job.history
+        .last()
+        .map_or(job.request.submitted, |last| last.time)
+}
+
+/// The columns of a transition: time, state, cause.
+pub(super) fn transition(transition: &Transition) -> Result<(String, String, String), StoreError> {
+    let state = write("", &transition.state)?;
+    Ok((time(transition.time), state, plain(&transition.cause)))
+}
+
+pub(super) fn history(
+    id: &JobId,
+    rows: Vec<(String, String, String)>,
+) -> Result<Vec<Transition>, StoreError> {
+    let read = |(time, state, cause): (String, String, String)| {
+        Ok(Transition {
+            time: read_time(id.as_str(), &time)?,
+            state: read(id.as_str(), &state)?,
+            cause,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+pub(super) fn summary(id: &str, job: &str, since: &str) -> Result<JobSummary, StoreError> {
+    let job: Job = read(id, job)?;
+    Ok(JobSummary {
+        id: job.id,
+        title: job.request.title,
+        requester: job.request.requester,
+        arch: job.request.arch,
+        release: job.request.release,
+        state: job.state,
+        submitted: job.request.submitted,
+        since: read_time(id, since)?,
+        worker: job.claim.map(|claim| claim.worker),
+    })
+}
+
+/// Times of one length sort as text.
+fn time(time: Timestamp) -> String {
+    format!("{time:.9}")
+}
+
+fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
+    text.parse().map_err(|error| damaged(id, error))
+}
+
+/// A text as PostgreSQL takes it: it knows no NUL.
+fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A text that can be looked for, whoever wrote it.
+pub(super) fn key(text: &str) -> String {
+    plain(text).chars().take(LONGEST_KEY).collect()
+}
+
+fn write(id: &str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| damaged(id, error))
+}
+
+/// What was written of a job.
+pub(super) fn read<T: DeserializeOwned>(id: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| damaged(id, error))
+}
+
+fn damaged(id: &str, error: impl Display) -> StoreError {
+    StoreError::Damaged {
+        job: id.to_owned(),
+        reason: error.to_string(),
+    }
+}

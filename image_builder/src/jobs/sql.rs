@@ -1,0 +1,324 @@
+//! Records of jobs in a database that speaks SQL: the same statements for SQLite and PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::{
+    ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder,
+    Transaction, Type,
+};
+
+use super::record::{self, Prefixes};
+use super::{Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, StoreError, Waiting};
+use crate::database::reason;
+
+/// Says how far a ledger was taken in, and keeps others from taking it in until the transaction ends.
+const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
+    ON CONFLICT (name) DO UPDATE SET place = ledgers.place RETURNING place";
+
+const ADVANCE: &str = "UPDATE ledgers SET place = $2 WHERE name = $1";
+
+const PLACE: &str = "SELECT place FROM ledgers WHERE name = $1";
+
+const JOB: &str = "SELECT job FROM jobs WHERE id = $1";
+
+const PAYLOAD: &str = "SELECT payload FROM payloads WHERE job = $1";
+
+const HISTORY: &str = "SELECT time, state, cause FROM transitions WHERE job = $1 ORDER BY number";
+
+const SAVE: &str = "INSERT INTO jobs
+    (id, job, state, arch, release, priority, requester, submitted, since, worker)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (id) DO UPDATE SET job = excluded.job, state = excluded.state,
+        since = excluded.since, worker = excluded.worker";
+
+const SAVE_PAYLOAD: &str = "INSERT INTO payloads (job, payload) VALUES ($1, $2)";
+
+const SAVE_TRANSITION: &str = "INSERT INTO transitions (job, number, time, state, cause)
+    VALUES ($1, $2, $3, $4, $5)";
+
+const COUNT: &str = "INSERT INTO waiting (arch, release, level, priority, prefix, jobs)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (arch, release, level, priority, prefix)
+    DO UPDATE SET jobs = waiting.jobs + excluded.jobs RETURNING jobs";
+
+const FORGET_COUNT: &str = "DELETE FROM waiting
+    WHERE arch = $1 AND release = $2 AND level = $3 AND priority = $4 AND prefix = $5";
+
+/// Who goes before a job: all of a higher priority, then of its own in ever smaller steps, of which each
+/// counts as far as the prefix of the next one.
+const WAITING: &str = "SELECT own.arch, own.release, CAST(
+        (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
+            AND level = 0 AND priority > own.priority)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
+            AND level = 1 AND priority = own.priority AND prefix < $2)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
+            AND level = 2 AND priority = own.priority AND prefix >= $2 AND prefix < $3)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
+            AND level = 3 AND priority = own.priority AND prefix >= $3 AND prefix < $4)
+        + (SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND arch = own.arch
+            AND release = own.release AND priority = own.priority AND id >= $4 AND id < $1)
+        AS BIGINT)
+    FROM jobs AS own WHERE own.id = $1 AND own.state = 'queued'";
+
+/// A store in such a database.
+#[derive(Debug)]
+pub struct SqlStore<DB: Database> {
+    pub(super) writer: Pool<DB>,
+    pub(super) readers: Pool<DB>,
+}
+
+impl<DB: Database> SqlStore<DB> {
+    /// Closes it. What was taken in is there when it is opened again.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl<DB> JobStore for SqlStore<DB>
+where
+    DB: Database,
+    DB::Arguments: IntoArguments<DB>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
+    for<'q> String: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<String>: Encode<'q, DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    async fn apply_all(
+        &self,
+        ledger: &str,
+        entries: &[(u64, &JobEvent)],
+    ) -> Result<Vec<Job>, StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        let taken: i64 = sqlx::query_scalar(LOCK)
+            .bind(ledger)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let mut work = Work {
+            transaction,
+            waiting: BTreeMap::new(),
+        };
+        let mut last = taken;
+        let mut changed = Vec::new();
+        for &(place, event) in entries {
+            let place = i64::try_from(place)
+                .map_err(|_| StoreError::Database(format!("no ledger has a place {place}")))?;
+            if place > last {
+                changed.extend(work.apply(event).await?);
+                last = place;
+            }
+        }
+        work.count().await?;
+        let mut transaction = work.transaction;
+        if last > taken {
+            sqlx::query(ADVANCE)
+                .bind(ledger)
+                .bind(last)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    async fn place(&self, ledger: &str) -> Result<Option<u64>, StoreError> {
+        let place: Option<i64> = sqlx::query_scalar(PLACE)
+            .bind(ledger)
+            .fetch_optional(&self.readers)
+            .await?;
+        // Less than the first place: somebody has only looked.
+        Ok(place.and_then(|place| u64::try_from(place).ok()))
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let Some(mut job) = load(&mut *connection, id).await? else {
+            return Ok(None);
+        };
+        let payload: Option<String> = sqlx::query_scalar(PAYLOAD)
+            .bind(id.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        if let Some(payload) = payload {
+            job.request.payload = Some(record::read(id.as_str(), &payload)?);
+        }
+        Ok(Some(job))
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobSummary>, StoreError> {
+        let mut query = QueryBuilder::<DB>::new("SELECT id, job, since FROM jobs WHERE 1 = 1");
+        if !filter.states.is_empty() {
+            query.push(" AND state IN (");
+            let mut states = query.separated(", ");
+            for state in &filter.states {
+                states.push_bind(record::key(state));
+            }
+            query.push(")");
+        }
+        for (column, wanted) in [
+            (" AND arch = ", &filter.arch),
+            (" AND release = ", &filter.release),
+            (" AND requester = ", &filter.requester),
+        ] {
+            if let Some(wanted) = wanted {
+                query.push(column).push_bind(record::key(wanted));
+            }
+        }
+        if let Some(before) = &filter.before {
+            query.push(" AND id < ").push_bind(before.to_string());
+        }
+        query.push(" ORDER BY id DESC LIMIT ");
+        query.push_bind(i64::from(filter.limit));
+        let rows: Vec<(String, String, String)> =
+            query.build_query_as().fetch_all(&self.readers).await?;
+        let summary =
+            |(id, job, since): (String, String, String)| record::summary(&id, &job, &since);
+        rows.into_iter().map(summary).collect()
+    }
+
+    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError> {
+        let [hour, minute, tenth] = Prefixes::of(id).0;
+        let row: Option<(String, String, i64)> = sqlx::query_as(WAITING)
+            .bind(id.as_str())
+            .bind(hour)
+            .bind(minute)
+            .bind(tenth)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(|(arch, release, before)| Waiting {
+            line: Line { arch, release },
+            before: usize::try_from(before).unwrap_or_default(),
+        }))
+    }
+}
+
+/// A job with its history, without what it is built from.
+async fn load<DB>(connection: &mut DB::Connection, id: &JobId) -> Result<Option<Job>, StoreError>
+where
+    DB: Database,
+    DB::Arguments: IntoArguments<DB>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> String: Type<DB> + Decode<'q, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    let json: Option<String> = sqlx::query_scalar(JOB)
+        .bind(id.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(json) = json else { return Ok(None) };
+    let history: Vec<(String, String, String)> = sqlx::query_as(HISTORY)
+        .bind(id.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut job: Job = record::read(id.as_str(), &json)?;
+    job.history = record::history(id, history)?;
+    Ok(Some(job))
+}
+
+/// What a transaction has done so far.
+struct Work<DB: Database> {
+    transaction: Transaction<'static, DB>,
+    /// How many more wait, or less: written once, at the end, in one order for all masters.
+    waiting: BTreeMap<record::Count, i64>,
+}
+
+impl<DB> Work<DB>
+where
+    DB: Database,
+    DB::Arguments: IntoArguments<DB>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
+    for<'q> String: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<String>: Encode<'q, DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    /// The job after an event, if that counts.
+    async fn apply(&mut self, event: &JobEvent) -> Result<Option<Job>, StoreError> {
+        let known = load(&mut *self.transaction, &event.job).await?;
+        let Some(change) = record::change(known, event) else {
+            return Ok(None);
+        };
+        for (count, more) in change.counts() {
+            *self.waiting.entry(count).or_default() += more;
+        }
+        self.save(&change).await?;
+        Ok(Some(change.job))
+    }
+
+    async fn save(&mut self, change: &record::Change) -> Result<(), StoreError> {
+        let row = change.row()?;
+        let id = change.job.id.as_str();
+        sqlx::query(SAVE)
+            .bind(id)
+            .bind(row.job)
+            .bind(row.state)
+            .bind(row.arch)
+            .bind(row.release)
+            .bind(row.priority)
+            .bind(row.requester)
+            .bind(row.submitted)
+            .bind(row.since)
+            .bind(row.worker)
+            .execute(&mut *self.transaction)
+            .await?;
+        if let Some(payload) = row.payload {
+            sqlx::query(SAVE_PAYLOAD)
+                .bind(id)
+                .bind(payload)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        for (number, transition) in change.transitions() {
+            let (time, state, cause) = record::transition(transition)?;
+            sqlx::query(SAVE_TRANSITION)
+                .bind(id)
+                .bind(number)
+                .bind(time)
+                .bind(state)
+                .bind(cause)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn count(&mut self) -> Result<(), StoreError> {
+        for (count, more) in std::mem::take(&mut self.waiting) {
+            if more == 0 {
+                continue;
+            }
+            let jobs: i64 = sqlx::query_scalar(COUNT)
+                .bind(count.arch.as_str())
+                .bind(count.release.as_str())
+                .bind(count.level)
+                .bind(count.priority)
+                .bind(count.prefix.as_str())
+                .bind(more)
+                .fetch_one(&mut *self.transaction)
+                .await?;
+            if jobs == 0 {
+                sqlx::query(FORGET_COUNT)
+                    .bind(count.arch)
+                    .bind(count.release)
+                    .bind(count.level)
+                    .bind(count.priority)
+                    .bind(count.prefix)
+                    .execute(&mut *self.transaction)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(reason(&error))
+    }
+}

@@ -1,0 +1,148 @@
+//! Records of jobs that outlive those who watch.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Job, JobEvent, JobId, JobState, Waiting};
+use crate::error::{ErrorKind, StageError};
+
+/// Which jobs are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobFilter {
+    /// The names of the states ([`JobState::name`]); all if empty.
+    pub states: Vec<String>,
+    /// An architecture.
+    pub arch: Option<String>,
+    /// A release.
+    pub release: Option<String>,
+    /// Who asked.
+    pub requester: Option<String>,
+    /// Jobs before this one, which is not among them: the last of the page before.
+    pub before: Option<JobId>,
+    /// At most so many, the newest first.
+    pub limit: u32,
+}
+
+/// A line of a list of jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSummary {
+    /// The job's id.
+    pub id: JobId,
+    /// What is built.
+    pub title: String,
+    /// Who asked.
+    pub requester: String,
+    /// The architecture.
+    pub arch: String,
+    /// The release.
+    pub release: String,
+    /// What becomes of it.
+    #[serde(flatten)]
+    pub state: JobState,
+    /// When it was submitted.
+    pub submitted: Timestamp,
+    /// Since when it is what it is.
+    pub since: Timestamp,
+    /// Who builds it, or built it last.
+    pub worker: Option<String>,
+}
+
+/// Records of jobs: what [`Job::apply`] makes of a ledger, kept.
+///
+/// Several may write into the same store: each entry of a ledger is taken in once, whoever brings it,
+/// and in order.
+#[async_trait]
+pub trait JobStore: Send + Sync + std::fmt::Debug {
+    /// Takes in what stands at these places of the ledger named `ledger`, in their order, unless that was
+    /// done before: all of it or nothing. Gives the jobs as they are after each event that counts,
+    /// with their history and without what they are built from.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is taken in then.
+    async fn apply_all(
+        &self,
+        ledger: &str,
+        entries: &[(u64, &JobEvent)],
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// The same with one place. `None`: that was done before, or the event does not count.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is taken in then.
+    async fn apply(
+        &self,
+        ledger: &str,
+        place: u64,
+        event: &JobEvent,
+    ) -> Result<Option<Job>, StoreError> {
+        Ok(self.apply_all(ledger, &[(place, event)]).await?.pop())
+    }
+
+    /// The last place of a ledger that was taken in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn place(&self, ledger: &str) -> Result<Option<u64>, StoreError>;
+
+    /// A job with all that is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError>;
+
+    /// The jobs that were asked for, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobSummary>, StoreError>;
+
+    /// Where a job stands that waits; `None` if it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError>;
+}
+
+/// Why a store does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("the job store {place} cannot be opened: {reason}")]
+    Open {
+        /// The file or the address, without password.
+        place: String,
+        /// The database's words.
+        reason: String,
+    },
+    /// The database refused something.
+    #[error("the job store: {0}")]
+    Database(String),
+    /// What is stored is not what was stored.
+    #[error("the job store holds what cannot be read, of job {job}: {reason}")]
+    Damaged {
+        /// The job.
+        job: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl StageError for StoreError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Open { .. } | Self::Damaged { .. } => ErrorKind::Host,
+            Self::Database(_) => ErrorKind::Network,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+}

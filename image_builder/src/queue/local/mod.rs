@@ -1,0 +1,181 @@
+//! A queue for the processes of one machine, in a SQLite file: no broker, no network.
+
+mod bus;
+mod hints;
+mod ledger;
+mod wake;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::Connection;
+use tokio::sync::mpsc;
+
+use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
+use crate::database::reason;
+use crate::database::sqlite::SqliteFile;
+use crate::jobs::{Entry, JobEventKind, JobRequest, Line};
+use wake::Wake;
+
+/// Entries that are read ahead.
+const AHEAD: usize = 64;
+
+const APPEND: &str = "INSERT INTO ledger (entry) VALUES ($1) RETURNING place";
+
+const WAKE: &str = "INSERT INTO hints (arch, release, place) VALUES ($1, $2, $3)";
+
+const ENTRY: &str = "SELECT entry FROM ledger WHERE place = $1";
+
+/// A queue in a file. Processes that have it open hear of each other within 50 ms.
+#[derive(Debug, Clone)]
+pub struct Local {
+    file: Arc<LocalFile>,
+}
+
+/// The file, with what those who read it share.
+#[derive(Debug)]
+struct LocalFile {
+    path: PathBuf,
+    sqlite: SqliteFile,
+    wake: wake::Shared,
+    sweep: bus::Sweep,
+}
+
+impl Local {
+    /// The name of the file in the folder of a host's state ([`crate::build_monitor::state_dir`]).
+    pub const FILE: &str = "jobs.sqlite";
+
+    /// Opens the queue in the file at `path`, and makes it where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Database`]: it is no file of ours, or of a newer version, or cannot be written.
+    pub async fn open(path: &Path) -> Result<Self, QueueError> {
+        let refuse = |reason: String| QueueError::Database {
+            place: path.display().to_string(),
+            reason,
+        };
+        let sqlite = SqliteFile::open(path).await.map_err(refuse)?;
+        // Equal files have equal names.
+        let path = path
+            .canonicalize()
+            .map_err(|error| refuse(error.to_string()))?;
+        let file = LocalFile {
+            path,
+            sqlite,
+            wake: wake::Shared::default(),
+            sweep: bus::Sweep::default(),
+        };
+        Ok(Self {
+            file: Arc::new(file),
+        })
+    }
+
+    /// Closes it: what is read from it ends.
+    pub async fn close(&self) {
+        self.file.sqlite.close().await;
+    }
+}
+
+impl LocalFile {
+    fn failure(&self, error: &sqlx::Error) -> QueueError {
+        QueueError::Database {
+            place: self.path.display().to_string(),
+            reason: reason(error),
+        }
+    }
+
+    /// What tells of changes, for as long as it is held.
+    fn wake(&self) -> Arc<Wake> {
+        self.wake.get(&self.path)
+    }
+
+    async fn append(&self, entries: &[(Vec<u8>, Option<Line>)]) -> Result<(), sqlx::Error> {
+        let mut connection = self.sqlite.writer.acquire().await?;
+        // What is read first in a transaction may be old when it writes.
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for (entry, wakes) in entries {
+            let place: i64 = sqlx::query_scalar(APPEND)
+                .bind(entry.as_slice())
+                .fetch_one(&mut *transaction)
+                .await?;
+            if let Some(line) = wakes {
+                sqlx::query(WAKE)
+                    .bind(line.arch.as_str())
+                    .bind(line.release.as_str())
+                    .bind(place)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+        transaction.commit().await
+    }
+
+    async fn entry(&self, place: u64) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        sqlx::query_scalar(ENTRY)
+            .bind(i64::try_from(place).unwrap_or(i64::MAX))
+            .fetch_optional(&self.sqlite.readers)
+            .await
+    }
+}
+
+#[async_trait]
+impl JobQueue for Local {
+    fn name(&self) -> String {
+        format!("sqlite://{}", self.file.path.display())
+    }
+
+    async fn append(&self, entries: &[NewEntry]) -> Result<(), QueueError> {
+        let row = |new: &NewEntry| Ok((encode(&new.entry)?, new.wakes.clone()));
+        let rows: Result<Vec<_>, QueueError> = entries.iter().map(row).collect();
+        let done = self.file.append(&rows?).await;
+        done.map_err(|error| self.file.failure(&error))?;
+        self.file.wake.now();
+        Ok(())
+    }
+
+    fn ledger(&self, after: Option<u64>) -> mpsc::Receiver<LedgerItem> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(ledger::read(Arc::clone(&self.file), after, sender));
+        receiver
+    }
+
+    async fn request(&self, place: u64) -> Result<JobRequest, QueueError> {
+        let entry = self.file.entry(place).await;
+        let entry = entry.map_err(|error| self.file.failure(&error))?;
+        match super::decode(&entry.ok_or(QueueError::Forgotten)?)? {
+            Entry::Job(event) => match event.kind {
+                JobEventKind::Queued { request } => Ok(*request),
+                _ => Err(QueueError::Forgotten),
+            },
+            _ => Err(QueueError::Forgotten),
+        }
+    }
+
+    fn hints(&self, lines: &[Line], limit: u16) -> mpsc::Receiver<Hint> {
+        let (sender, receiver) = mpsc::channel(usize::from(limit.max(1)));
+        let lines = lines.to_vec();
+        let limit = usize::from(limit.max(1));
+        tokio::spawn(hints::hand_out(
+            Arc::clone(&self.file),
+            lines,
+            limit,
+            sender,
+        ));
+        receiver
+    }
+
+    async fn send(&self, to: &Address, message: &BusMessage) -> Result<(), QueueError> {
+        let sent = bus::send(&self.file, to, message).await;
+        sent.map_err(|error| self.file.failure(&error))?;
+        self.file.wake.now();
+        Ok(())
+    }
+
+    async fn listen(&self, topics: &[&str]) -> Result<Inbox, QueueError> {
+        let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+        let inbox = bus::listen(Arc::clone(&self.file), topics).await;
+        inbox.map_err(|error| self.file.failure(&error))
+    }
+}

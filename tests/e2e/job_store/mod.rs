@@ -1,0 +1,18 @@
+//! Records of jobs: one contract, kept by a SQLite file and by a real PostgreSQL.
+
+mod contract;
+mod postgres;
+mod sqlite;
+mod story;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use image_builder::jobs::{JobStore, StoreError};
+
+/// A place for records that is empty at first.
+#[async_trait]
+trait Home: Send + Sync {
+    /// Opens it, as a program does that starts. Several may have it open.
+    async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError>;
+}
