@@ -72,13 +72,15 @@ pub(super) struct Layer {
     key: Key,
     note: RootNote,
     keeping: Keeping,
+    /// Held as long as it is in use; none for one that is this build's own.
+    _held: Option<Entry<RootNote>>,
 }
 
 /// Whether a layer is there for other builds.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeping {
-    /// It is, and held as long as it is in use.
-    Kept { _held: Entry<RootNote> },
+    /// It is.
+    Kept,
     /// It is this build's own, to be copied while programs run: [`Job::keep_layers`].
     Later,
     /// It is this build's own.
@@ -98,7 +100,8 @@ impl From<Entry<RootNote>> for Layer {
             path: entry.data(),
             key: entry.key.clone(),
             note: entry.note.clone(),
-            keeping: Keeping::Kept { _held: entry },
+            keeping: Keeping::Kept,
+            _held: Some(entry),
         }
     }
 }
@@ -398,6 +401,7 @@ impl Job<'_> {
                 key: key.clone(),
                 note,
                 keeping: Keeping::Later,
+                _held: None,
             },
             None => self.keep_layer(ctx, &key, changes, note).await?,
         };
@@ -583,6 +587,7 @@ impl Job<'_> {
                             key: key.clone(),
                             note,
                             keeping: Keeping::Never,
+                            _held: None,
                         });
                     }
                 }
@@ -624,19 +629,16 @@ impl Job<'_> {
             base: Some(base.key.clone()),
             kickstart: Some(kickstart),
         };
-        let own = |keeping| Layer {
-            path: changes.clone(),
-            key: key.clone(),
-            note: note.clone(),
-            keeping,
-        };
         let layer = match base.keeping {
-            Keeping::Kept { .. } => {
-                self.keep_layer(ctx, key, changes.clone(), note.clone())
-                    .await?
-            }
-            Keeping::Later => own(Keeping::Later),
-            Keeping::Never => own(Keeping::Never),
+            Keeping::Kept => self.keep_layer(ctx, key, changes, note).await?,
+            // As the one below it.
+            keeping @ (Keeping::Later | Keeping::Never) => Layer {
+                path: changes,
+                key: key.clone(),
+                note,
+                keeping,
+                _held: None,
+            },
         };
         layers.insert(0, layer);
         self.open(layers, key)
@@ -646,7 +648,7 @@ impl Job<'_> {
     /// its own, so one that cannot be kept is no more than a warning.
     pub(super) async fn keep_layers(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
         let layers = self.root.iter().flat_map(|root| root.layers.iter().rev());
-        for layer in layers.filter(|layer| matches!(layer.keeping, Keeping::Later)) {
+        for layer in layers.filter(|layer| layer.keeping == Keeping::Later) {
             let store = self.store(Kind::Root);
             let fresh = store.fresh().map_err(self.cache_error())?;
             match ctx.run(&copy(&layer.path, &fresh.data())).await {
