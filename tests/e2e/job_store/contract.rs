@@ -352,14 +352,15 @@ async fn stops(home: &dyn Home) {
     let events = many(60);
     let entries = placed(&events);
     let mut stopped = 0;
-    for patience in (0..).step_by(30) {
+    // From what only begins to what comes to its end.
+    for patience in (0..).map(|step| (1 << step) - 1) {
         let store = home.open().await.unwrap();
         let place = store.place(LEDGER).await.unwrap().unwrap_or_default();
         let rest = &entries[usize::try_from(place).unwrap()..];
         if rest.is_empty() {
             break;
         }
-        let batch = &rest[..rest.len().min(30)];
+        let batch = &rest[..rest.len().min(60)];
         let work = store.apply_all(LEDGER, batch);
         let limit = Duration::from_millis(patience);
         match tokio::time::timeout(limit, work).await {
