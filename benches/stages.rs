@@ -1,15 +1,24 @@
 //! Times the stages of a build of the demo image, with zstd and with xz in turn, each from an empty cache,
 //! then again with nothing changed and with one package newer; and prints the
 //! medians with the memory that was used and the share of time that is our own: everything but
-//! waiting for a program that the build started.
+//! waiting for a program that the build started. Beside them stands the floor, below which no build can
+//! be: reading the packages once and writing the ISO once.
 //!
 //! Each build is a process of its own, as users start it: `fbs build`, optimised. `make bench` runs
 //! this. `FBS_BENCH_RUNS` sets how many builds of each are timed (default 5).
 
-use fbs_suite::{Folders, binaries, release};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use fbs_suite::{Delivery, Folders, binaries, release};
+use figures::{ratios, row};
 use image_builder::events::Stage;
 use image_builder::host::Host;
 use image_builder::report::BuildReport;
+
+#[path = "support/figures.rs"]
+mod figures;
 
 const COMPRESSIONS: [&str; 2] = ["zstd:3", "xz"];
 
@@ -47,7 +56,7 @@ fn main() {
     for round in 0..=runs {
         let mut results = results.iter_mut();
         for compression in COMPRESSIONS {
-            std::fs::remove_dir_all(folders.cache()).unwrap_or_else(|error| panic!("{error}"));
+            fs::remove_dir_all(folders.cache()).unwrap_or_else(|error| panic!("{error}"));
             for case in CASES {
                 let run = Run::measure(&folders, compression, case == CASES[2]);
                 if let Some((_, runs)) = results.next().filter(|_| round > 0) {
@@ -66,6 +75,49 @@ struct Run {
     report: BuildReport,
     /// From the start of the process to its end.
     seconds: f64,
+    floor: Floor,
+}
+
+/// What no way of building can do without, in seconds.
+struct Floor {
+    /// The image's packages, read once; they are in the page cache, as they are for the build.
+    reading: f64,
+    /// A file of the ISO's bytes, written once.
+    writing: f64,
+}
+
+impl Floor {
+    fn measure(folders: &Folders, delivery: &Delivery) -> Self {
+        let packages: Vec<PathBuf> = delivery.packages().iter().map(|name| file(name)).collect();
+        let started = Instant::now();
+        for package in &packages {
+            fs::read(package).unwrap_or_else(|error| panic!("{}: {error}", package.display()));
+        }
+        let reading = started.elapsed().as_secs_f64();
+        let iso = fs::read(delivery.iso().expect("it was built")).expect("it is ours");
+        let started = Instant::now();
+        let written = folders.file("written.iso", iso);
+        let writing = started.elapsed().as_secs_f64();
+        fs::remove_file(written).expect("it is ours");
+        Self { reading, writing }
+    }
+}
+
+/// The file of a package, `name-[epoch:]version-release.arch`, in the mini release.
+fn file(package: &str) -> PathBuf {
+    let name: String = match package.split_once(':') {
+        Some((front, version)) => {
+            let name = front.rsplit_once('-').map_or(front, |(name, _epoch)| name);
+            format!("{name}-{version}")
+        }
+        None => package.to_owned(),
+    };
+    let folder = |url: String| PathBuf::from(url.trim_start_matches("file://")).join("Packages");
+    let file = folder(release::packages()).join(format!("{name}.rpm"));
+    match file.is_file() {
+        true => file,
+        false => folder(release::updates()).join(format!("{name}.rpm")),
+    }
 }
 
 impl Run {
@@ -85,13 +137,15 @@ impl Run {
         let done = build.run();
         done.assert_exit(0);
         let delivery = folders.delivery();
+        let floor = Floor::measure(folders, &delivery);
         let report = serde_json::from_value(delivery.report)
             .unwrap_or_else(|error| panic!("the report: {error}"));
-        std::fs::remove_dir_all(&delivery.folder)
+        fs::remove_dir_all(&delivery.folder)
             .unwrap_or_else(|error| panic!("{}: {error}", delivery.folder.display()));
         Self {
             report,
             seconds: done.seconds,
+            floor,
         }
     }
 
@@ -109,34 +163,34 @@ impl Run {
     }
 }
 
-fn print(compression: &str, runs: &[Run]) {
+fn print(title: &str, runs: &[Run]) {
     let size = runs.first().map_or(0, |run| run.report.files[0].size);
-    println!("\n{compression}: {:.1} MB ISO", size as f64 / 1e6);
-    println!("{:<34}{:>9}{:>9}{:>9}", "", "median", "min", "max");
+    println!("\n{title}: {:.1} MB ISO", size as f64 / 1e6);
+    println!("{:<36}{:>9}{:>9}{:>9}", "", "median", "min", "max");
+    let show = |name: &str, figure: &dyn Fn(&Run) -> f64| {
+        let figures: Vec<f64> = runs.iter().map(figure).collect();
+        row(name, &figures);
+    };
     for stage in STAGES {
-        row(&format!("{} s", stage.title()), runs, |run| {
-            run.stage(stage)
-        });
+        show(&format!("{} s", stage.title()), &|run| run.stage(stage));
     }
-    row("whole build s", runs, |run| run.seconds);
-    row("outside the programs s", runs, Run::own_seconds);
-    row("outside the programs % of build", runs, |run| {
+    show("whole build s", &|run| run.seconds);
+    show("floor: reading the packages s", &|run| run.floor.reading);
+    show("floor: writing the ISO s", &|run| run.floor.writing);
+    let of = |figure: fn(&Run) -> f64| -> Vec<f64> { runs.iter().map(figure).collect() };
+    let floor = of(|run| run.floor.reading + run.floor.writing);
+    row(
+        "whole build / floor",
+        &ratios(&of(|run| run.seconds), &floor),
+    );
+    show("outside the programs s", &Run::own_seconds);
+    show("outside the programs % of build", &|run| {
         100.0 * run.own_seconds() / run.seconds
     });
-    row("peak memory of ours MiB", runs, |run| {
+    show("peak memory of ours MiB", &|run| {
         run.report.memory.own_kib as f64 / 1024.0
     });
-    row("peak memory of a program MiB", runs, |run| {
+    show("peak memory of a program MiB", &|run| {
         run.report.memory.command_kib as f64 / 1024.0
     });
-}
-
-fn row(name: &str, runs: &[Run], figure: impl Fn(&Run) -> f64) {
-    let mut figures: Vec<f64> = runs.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    let (Some(min), Some(max)) = (figures.first(), figures.last()) else {
-        return;
-    };
-    let median = figures[figures.len() / 2];
-    println!("{name:<34}{median:>9.2}{min:>9.2}{max:>9.2}");
 }

@@ -67,6 +67,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// What these may hold at most, in bytes.
     pub cache_max_bytes: u64,
+    /// Whether a new root may be made in memory, where it fits.
+    pub in_memory: bool,
     /// Where the tree is left; no tree is kept when absent.
     pub tree: Option<PathBuf>,
     /// Where the image is delivered; to each of them.
@@ -316,6 +318,7 @@ impl BuildPlan {
                     None => options.current_dir.join(&options.cache_dir),
                 },
                 cache_max_bytes: options.cache_max_bytes,
+                in_memory: options.in_memory,
                 tree: named.tree.as_deref().map(here),
                 staging: staging(spec, &options.current_dir),
             },

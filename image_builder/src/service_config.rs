@@ -62,6 +62,8 @@ pub struct ServiceConfig {
     pub bodhi: BodhiSection,
     /// `[cache]`
     pub cache: CacheSection,
+    /// `[work]`
+    pub work: WorkSection,
     /// `[broker]`
     pub broker: BrokerSection,
     /// `[worker]`
@@ -110,6 +112,20 @@ pub struct CacheSection {
     pub dir: Option<PathBuf>,
     /// What it may hold at most; what was not used for longest goes first.
     pub max_size: Option<ByteSize>,
+}
+
+/// Where builds work.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkSection {
+    /// Whether a new root may be made in memory, where it fits.
+    pub in_memory: bool,
+}
+
+impl Default for WorkSection {
+    fn default() -> Self {
+        Self { in_memory: true }
+    }
 }
 
 /// Why the configuration cannot be used.
@@ -279,10 +295,11 @@ mod tests {
         let config = ServiceConfig::parse(
             "[koji]\nhub = \"http://h/kojihub\"\nfiles = \"http://f/\"\n\
              [bodhi]\nurl = \"http://b/\"\n[cache]\ndir = \"/srv/c\"\n\
-             max_size = \"5G\"\n",
+             max_size = \"5G\"\n[work]\nin_memory = false\n",
         )
         .unwrap();
         assert_eq!(config.cache.max_size, Some(ByteSize(5 << 30)));
+        assert!(!config.work.in_memory && ServiceConfig::default().work.in_memory);
         assert_eq!(config.koji.hub.as_deref(), Some("http://h/kojihub"));
         assert_eq!(config.koji.files.as_deref(), Some("http://f/"));
         assert_eq!(config.bodhi.url.as_deref(), Some("http://b/"));

@@ -219,7 +219,10 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
                 .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         };
         let words: Vec<&str> = words.split(' ').skip_while(is_variable).collect();
-        ran.push(words.join(" "));
+        // A root that was made in memory is copied for other builds; the plan knows of no memory.
+        if !words.starts_with(&["cp", "--archive"]) {
+            ran.push(words.join(" "));
+        }
     }
     assert_eq!(ran, planned);
 }
@@ -406,7 +409,7 @@ fn a_root_of_erofs_boots() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     folders.build().set("rootfs", "erofs").run().assert_exit(0);
     let delivery = folders.delivery();
     delivery.assert_outcome("succeeded").assert_files();

@@ -48,7 +48,7 @@ fn what_differs_is_told_with_the_package_first() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let old = build(&folders, false);
 
     // A copy is the same, in no time.

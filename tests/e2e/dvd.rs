@@ -231,7 +231,7 @@ fn each_stage_goes_on_where_the_one_before_ended() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let (destdir, in_spec) = destdir(&folders);
     let os = tree(&destdir).join("os");
     let stage = |stages: &str, more: &[(&str, &str)]| {
@@ -374,7 +374,7 @@ fn sources_and_koji_builds_lie_on_it() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let mirror = with_source(&folders);
     let server = Server::start(&mirror).unwrap();
     let hub = Hub::empty().unwrap();
@@ -459,7 +459,7 @@ fn what_no_repository_has_is_named_at_once() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let wrong = "nosuch;@no-group;@^no-environment;no-such-*";
     let kickstart = folders.file("wrong.ks", "%packages\n@none --optional\n%end\n");
     let keys = [("packages", wrong), ("config", kickstart.to_str().unwrap())];

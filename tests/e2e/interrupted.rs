@@ -43,6 +43,12 @@ fn fake_build(folders: &Folders) -> Program {
     folders.build().env("PATH", stubs.path())
 }
 
+/// A build whose root may be there already, and whose initramfs is not: no build but such that are stopped
+/// asks for this one.
+fn initramfs_build(folders: &Folders) -> Program {
+    folders.build().set("compression", "zstd:7")
+}
+
 /// A build with a fake root that takes half a minute to pack.
 fn long_packing(folders: &Folders) -> Program {
     fake_build(folders)
@@ -187,8 +193,8 @@ fn stopped_while_dracut_runs() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
-    let build = folders.build();
+    let folders = Folders::warm();
+    let build = initramfs_build(&folders);
     let signal = Signal::SIGTERM;
     stop(&folders, build, "initramfs", "dracut", "dracut", signal);
 }
@@ -341,9 +347,10 @@ fn a_program_that_is_killed_is_named_with_its_signal() {
     }
     let _turn = turn::take();
     // In a sandbox the program's parent tells, by a status above 128.
-    let folders = Folders::new();
+    let folders = Folders::warm();
+    let build = initramfs_build(&folders);
     let words = ["bwrap ... -- dracut", "signal 9 (SIGKILL)"];
-    kill_from_outside(&folders, folders.build(), "initramfs", "dracut", &words);
+    kill_from_outside(&folders, build, "initramfs", "dracut", &words);
 
     let folders = Folders::new();
     let build = long_packing(&folders);

@@ -43,7 +43,7 @@ fn a_newer_build_lands_and_what_did_not_says_why() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let hub = hub_with(
         &folders,
         Repository::Updates,
@@ -112,7 +112,7 @@ fn an_older_build_is_honoured_and_says_so() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let hub = hub_with(
         &folders,
         Repository::Release,

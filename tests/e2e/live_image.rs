@@ -59,7 +59,7 @@ fn the_example_boots_and_its_script_greets() {
     }
     let _turn = turn::take();
     release::mini();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let built = folders
         .fbs("build")
         .arg(binaries::workspace().join("examples/live.conf"))
@@ -110,7 +110,7 @@ fn what_the_kickstart_asks_for_is_in_the_image_or_told() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     folders.file(
         "packages.ks",
         "%packages --excludedocs\n@standard --nodefaults\n-nano\n%end\n",
@@ -246,7 +246,7 @@ fn a_script_that_goes_wrong_is_named_and_the_host_is_not_touched() {
             &["live.ks:1: user:"],
         ),
     ] {
-        let folders = Folders::new();
+        let folders = Folders::warm();
         let kickstart = format!("{script}%packages\n@core\n%end\n");
         let precious = folders.file("precious", "precious");
         let limit = if script.contains("while") { "2" } else { "60" };
@@ -272,7 +272,7 @@ fn a_script_that_may_fail_and_one_that_leaves_a_daemon_end_well() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let logfile = folders.top().join("live.log");
     let built = build(
         &folders,
@@ -303,7 +303,7 @@ fn a_script_that_fills_the_disk_is_ended() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let built = build(
         &folders,
         "%packages\n@core\n%end\n%post\nwhile :; do cat /usr/bin/* >>/full; done\n%end\n",
@@ -324,7 +324,7 @@ fn a_kickstart_that_cannot_be_used() {
     if !need::met(&[need::BUILD]) {
         return;
     }
-    let folders = Folders::new();
+    let folders = Folders::warm();
     let huge = folders.file("huge.ks", "");
     fs::File::options()
         .write(true)

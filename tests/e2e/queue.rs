@@ -505,7 +505,8 @@ fn an_image_is_built_on_another_host_cancelled_once_and_done_the_second_time() {
     let id = &second.stdout[0];
     let log = fs::read_to_string(site.folders.top().join("imagebuilder.log")).unwrap();
     assert!(log.contains(&format!("Job {id}: boot image")), "{log}");
-    assert!(log.trim_end().ends_with("succeeded"), "{log}");
+    let last = log.lines().next_back().unwrap();
+    assert!(last.contains("Image build succeeded"), "{log}");
     // No line twice and none missing: it is the worker's own file.
     let kept = site.folders.work().join("logs").join(format!("{id}.log"));
     assert_eq!(log, fs::read_to_string(kept).unwrap());
@@ -530,4 +531,58 @@ fn an_image_is_built_on_another_host_cancelled_once_and_done_the_second_time() {
     worker.finish().assert_exit(0).assert_says(&["2 finished"]);
     let left = fs::read_dir(site.folders.work().join("jobs")).unwrap();
     assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
+    let folders = Folders::new();
+    let text = "[DEFAULT]\ntype=boot\nrelease=99\narch=x86_64\n99_url=http://127.0.0.1:1/\nboot_test=none\n";
+    let spec = folders.file("a.conf", text);
+    let local = |command: &str| folders.fbs(command).arg("--local");
+    let done = local("submit").arg(&spec).run();
+    let id = done.assert_exit(0).stdout[0].clone();
+    let status = local("status").arg(&id).run();
+    let reason = "queued: no worker serves x86_64/99; it is the next";
+    assert!(
+        status
+            .assert_exit(0)
+            .stdout
+            .iter()
+            .any(|line| line == reason),
+        "{status}"
+    );
+    local("cancel").arg(&id).run().assert_exit(0);
+    let worker = local("worker")
+        .args(["--release", "99", "--workdir"])
+        .arg(folders.work())
+        .start();
+    // It ends as `fbs build` would: the repository cannot be reached.
+    let failed = local("submit").arg(&spec).arg("--wait").run();
+    failed.assert_exit(4).assert_says(&["127.0.0.1:1"]);
+    let log = fs::read_to_string(folders.top().join("imagebuilder.log")).unwrap();
+    assert!(log.contains("127.0.0.1:1"), "{log}");
+    let jobs = local("jobs").run();
+    assert_eq!(jobs.assert_exit(0).stdout.len(), 2, "{jobs}");
+    let workers = local("workers").run();
+    let line = &workers.assert_exit(0).stdout[0];
+    assert!(line.contains("0 of 1 slots busy, 1 finished"), "{workers}");
+    // One worker a folder.
+    let other = local("worker")
+        .args(["--release", "99", "--workdir"])
+        .arg(folders.work())
+        .run();
+    other
+        .assert_exit(3)
+        .assert_one_error()
+        .assert_says(&["another worker builds in"]);
+    worker.signal(Signal::SIGTERM);
+    worker
+        .finish()
+        .assert_exit(0)
+        .assert_says(&["1 finished, 0 handed back"]);
+    let nowhere = folders.fbs("submit").arg(&spec).run();
+    nowhere
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&["no broker is named for x86_64", "--broker"]);
 }

@@ -23,7 +23,7 @@ fn image() -> &'static Path {
     IMAGE.get_or_init(|| {
         let _turn = turn::take();
         release::mini();
-        let folders = Folders::new();
+        let folders = Folders::warm();
         folders.build().run().assert_exit(0);
         let kept = binaries::profile_folder().join("e2e/respin.iso");
         let _ = fs::remove_file(&kept);

@@ -2,19 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
 use crate::command::{Program, eventually};
 use crate::delivery::Delivery;
-use crate::{binaries, processes, release};
+use crate::{binaries, processes, release, turn};
 
 /// A spec of the mini release, a work, a staging and a cache folder, and a place for the tree.
 /// All of it goes when this is dropped.
 #[derive(Debug)]
 pub struct Folders {
     dir: TempDir,
+    cache: PathBuf,
 }
 
 impl Folders {
@@ -26,11 +28,21 @@ impl Folders {
             .prefix("fbs-")
             .tempdir_in(parent)
             .expect("target/ is ours");
-        let folders = Self { dir };
+        let cache = dir.path().join("cache");
+        let folders = Self { dir, cache };
         for folder in [folders.work(), folders.staging(), folders.cache()] {
             fs::create_dir(folder).expect("it is new");
         }
         folders
+    }
+
+    /// As [`new`](Self::new), with a cache that all tests of this `fbs` share: for those to which it makes
+    /// no difference whether a part was made by them.
+    pub fn warm() -> Self {
+        Self {
+            cache: warm_cache(),
+            ..Self::new()
+        }
     }
 
     /// The folder that holds them all.
@@ -55,7 +67,7 @@ impl Folders {
 
     /// `FBS_CACHE_DIR`.
     pub fn cache(&self) -> PathBuf {
-        self.top().join("cache")
+        self.cache.clone()
     }
 
     /// `FBS_STATE_DIR`, which is not there yet.
@@ -168,6 +180,25 @@ impl Default for Folders {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The shared cache. What another `fbs` made would not be a test of this one, so it goes.
+fn warm_cache() -> PathBuf {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        let _finding = turn::lock("e2e-warm.lock");
+        let fbs = binaries::fbs().metadata().and_then(|file| file.modified());
+        let made = fbs.expect("it was built").duration_since(UNIX_EPOCH);
+        let parent = binaries::profile_folder().join("e2e-warm");
+        let cache = parent.join(made.unwrap_or_default().as_nanos().to_string());
+        for other in entries(&parent).into_iter().filter(|path| *path != cache) {
+            // A test of another run may still use it.
+            let _ = fs::remove_dir_all(other);
+        }
+        fs::create_dir_all(&cache).expect("target/ is ours");
+        cache
+    };
+    CACHE.get_or_init(find).clone()
 }
 
 /// The paths in a folder; none where there is no folder.

@@ -17,7 +17,7 @@ mod tests;
 pub use follower::Follower;
 pub use job_logs::{Growing, JobLogs, LogPiece, LogRequest, log_topic};
 pub use registry::{Job, JobState, Registration, Registry, log_left, state_dir};
-pub use remote::RemoteLog;
+pub use remote::{FOLLOWED, RemoteLog};
 
 use std::io;
 use std::path::PathBuf;

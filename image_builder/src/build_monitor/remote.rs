@@ -6,8 +6,8 @@ use super::{LogPiece, LogRequest, log_topic};
 use crate::jobs::JobId;
 use crate::queue::{Address, BusMessage, Inbox, JobQueue, QueueError};
 
-/// How long a worker waits with an answer for more of a log.
-const WAIT: Duration = Duration::from_secs(2);
+/// How long a worker waits with an answer for more of a log that is followed.
+pub const FOLLOWED: Duration = Duration::from_secs(2);
 
 /// How long an answer is waited for: a worker that is gone sends none.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,7 +36,8 @@ impl RemoteLog {
         })
     }
 
-    /// The next piece; `None` if the worker does not answer. What was read stays read, however often it does not.
+    /// The next piece, as soon as there is one, and an empty one after `wait` at most; `None` if the worker does not
+    /// answer. What was read stays read, however often it does not.
     ///
     /// # Errors
     ///
@@ -45,12 +46,13 @@ impl RemoteLog {
         &mut self,
         queue: &dyn JobQueue,
         worker: &str,
+        wait: Duration,
     ) -> Result<Option<LogPiece>, QueueError> {
         self.asked += 1;
         let request = LogRequest {
             job: self.job.clone(),
             from: self.from,
-            wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or_default(),
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or_default(),
         };
         let correlation = self.asked.to_string();
         let message = BusMessage {
@@ -61,7 +63,7 @@ impl RemoteLog {
         queue
             .send(&Address::Topic(log_topic(worker)), &message)
             .await?;
-        let answer = tokio::time::timeout(PATIENCE, async {
+        let answer = tokio::time::timeout(PATIENCE + wait, async {
             while let Some((_, message)) = self.inbox.messages.recv().await {
                 // An answer that comes late says nothing new.
                 if message.correlation.as_ref() == Some(&correlation)

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::ComposeError;
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
+/// What an error of the operating system at `path` means.
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ComposeError {
     let path = path.to_owned();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull => ComposeError::NoSpace { path },
@@ -46,6 +47,12 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), ComposeError>
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(at(path))
+}
+
+/// Writes a program that everybody may run, and makes the folders above it.
+pub(crate) fn write_program(path: &Path, text: &str) -> Result<(), ComposeError> {
+    write(path, text)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(at(path))
 }
 
 /// Puts a file into another place: as a second name where the file system allows it.

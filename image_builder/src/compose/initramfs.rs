@@ -45,9 +45,33 @@ pub fn invocation(
         .arg(compressor(compression))
         .args(["--kver", KERNEL_VERSION])
         .arg(format!("{}/initrd.img", sandbox::SHARED))
+        .env("DRACUT_LDD", format!("{}/{LDD}", sandbox::SHARED))
         .env(VARIABLE, KERNEL_DATE)
         .env("TZ", "UTC");
     sandbox::inside_unchanged(&layout.root(), &layout.parts(), dracut)
+}
+
+/// What dracut asks which libraries a program needs, in [`layout::Layout::parts`].
+pub(crate) const LDD: &str = "ldd";
+
+/// The text of [`LDD`]: the loader's own answer, and `ldd` where that has none.
+///
+/// `ldd` is a script for bash that starts the loader three times, and up to version 102 dracut asks for
+/// each of some hundred programs; the answers are the same
+/// ([ld.so(8)](https://man7.org/linux/man-pages/man8/ld.so.8.html), `--list`).
+#[must_use]
+pub(crate) fn ldd(arch: Arch) -> String {
+    let loader = match arch {
+        Arch::X86_64 => "/lib64/ld-linux-x86-64.so.2",
+        Arch::I686 => "/lib/ld-linux.so.2",
+        Arch::Aarch64 => "/lib/ld-linux-aarch64.so.1",
+        Arch::Ppc64le => "/lib64/ld64.so.2",
+        Arch::S390x => "/lib/ld64.so.1",
+    };
+    format!(
+        "#!/bin/sh\nif needed=$({loader} --list \"$@\" 2>/dev/null); then\n  \
+           printf '%s\\n' \"$needed\"\nelse\n  exec ldd \"$@\"\nfi\n"
+    )
 }
 
 /// The drivers that reach a CD drive or a USB stick and read what is on it.
@@ -230,6 +254,32 @@ mod tests {
              --add-drivers 'isofs squashfs overlay sr_mod cdrom loop virtio_pci virtio_blk \
              virtio_scsi ata_piix' --compress 'zstd -3 -T0 -q' --kver 6.1.0 /run/fbs/initrd.img"
         );
+    }
+
+    #[tokio::test]
+    async fn libraries_are_listed_as_ldd_does() {
+        if std::env::consts::ARCH != "x86_64" {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join(LDD);
+        std::fs::write(&script, ldd(Arch::X86_64)).unwrap();
+        let ctx = crate::context::BuildContext::default();
+        // A program with libraries, and one for which the loader has no answer.
+        for program in ["/bin/sh", script.to_str().unwrap()] {
+            let names = |lines: Vec<String>| -> Vec<String> {
+                // Without the addresses, which are others each time.
+                let names = lines.iter().filter_map(|line| line.split(" (").next());
+                names.map(|name| name.trim().to_owned()).collect()
+            };
+            let ask = |invocation: Invocation| {
+                let ctx = ctx.clone();
+                async move { ctx.query(&invocation.arg(program)).await.map(names).ok() }
+            };
+            let ours = ask(Invocation::new("sh").path(&script)).await;
+            assert_eq!(ours, ask(Invocation::new("ldd")).await, "{program}");
+            assert_eq!(ours.is_some(), program == "/bin/sh");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) fn xorriso() -> Invocation {
     Invocation::new("xorriso").args(["-no_rc", "-pacifier", "interval=0.1"])
 }
 
-/// xorriso, making [`Layout::iso`] of [`Layout::iso_tree`].
+/// xorriso, writing the image of [`Layout::iso_tree`] to [`Layout::iso_pipe`].
 #[must_use]
 pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invocation {
     let esp = BootFiles::of(layout, platform).esp;
@@ -64,14 +64,8 @@ pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invoc
             "-no-emul-boot",
         ])
         .arg("-o")
-        .path(&layout.iso())
+        .path(&layout.iso_pipe())
         .path(&layout.iso_tree())
-}
-
-/// Puts the checksum that `rd.live.check` and `checkisomd5` read into the ISO.
-#[must_use]
-pub fn implant_checksum(iso: &Path) -> Invocation {
-    Invocation::new("implantisomd5").path(iso)
 }
 
 /// How far xorriso is, in per cent:
@@ -106,8 +100,7 @@ mod tests {
              -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
              -eltorito-alt-boot -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B \
              /w/boot/efiboot.img -appended_part_as_gpt -partition_offset 16 \
-             -e --interval:appended_partition_2:all:: -no-emul-boot -o /w/tree/images/boot.iso \
-             /w/iso"
+             -e --interval:appended_partition_2:all:: -no-emul-boot -o /w/iso.pipe /w/iso"
         );
     }
 

@@ -77,6 +77,12 @@ impl Layout {
         self.iso_tree().join(ROOT_IMAGE)
     }
 
+    /// The pipe through which the ISO comes.
+    #[must_use]
+    pub fn iso_pipe(&self) -> PathBuf {
+        self.job.join("iso.pipe")
+    }
+
     /// The boot ISO.
     #[must_use]
     pub fn iso(&self) -> PathBuf {

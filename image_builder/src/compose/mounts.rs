@@ -1,4 +1,5 @@
-//! Mounts that nobody else sees: a thread with a mount namespace of its own, and overlays in it.
+//! Mounts that nobody else sees: a thread with a mount namespace of its own, and overlays and folders in
+//! memory in it.
 //!
 //! A namespace belongs to a thread ([mount_namespaces(7)]). What the thread mounts is seen by it, by the
 //! threads and programs that it starts, and by nobody else; when the last of them is gone, however it
@@ -131,6 +132,46 @@ impl Drop for Overlay {
     }
 }
 
+/// A folder in memory ([tmpfs]); unmounted when dropped, with all that is in it.
+///
+/// [tmpfs]: https://docs.kernel.org/filesystems/tmpfs.html
+#[derive(Debug)]
+pub(crate) struct Memory {
+    at: PathBuf,
+}
+
+impl Memory {
+    /// Shows an empty folder at `at`, which is made, for `bytes` at most.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub(crate) fn mount(at: &Path, bytes: u64) -> io::Result<Self> {
+        std::fs::create_dir_all(at)?;
+        let options = format!("size={bytes},mode=0755");
+        mount(
+            Some("fbs-root"),
+            at,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )?;
+        Ok(Self { at: at.to_owned() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.at
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Err(error) = umount2(&self.at, MntFlags::MNT_DETACH) {
+            tracing::warn!("{}: {error}", self.at.display());
+        }
+    }
+}
+
 /// A path as it stands in the options of a mount.
 fn escaped(path: &Path) -> String {
     path.to_string_lossy()
@@ -196,6 +237,25 @@ mod tests {
         assert!(!is_mounted("/proc/self/mountinfo", &there));
         assert_eq!(std::fs::read_to_string(path("upper/b")).unwrap(), "changed");
         assert_eq!(std::fs::read_to_string(path("lower/b")).unwrap(), "lower");
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_memory_has_its_limit_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("memory");
+        let there = at.clone();
+        let full = apart(move || async move {
+            let memory = Memory::mount(&at, 1 << 20).unwrap();
+            std::fs::write(memory.path().join("a"), vec![1; 1 << 19]).unwrap();
+            let full = std::fs::write(memory.path().join("b"), vec![1; 1 << 20]).unwrap_err();
+            drop(memory);
+            assert!(!is_mounted("/proc/thread-self/mountinfo", &at));
+            std::mem::forget(Memory::mount(&at, 1 << 20).unwrap());
+            full.kind()
+        });
+        assert_eq!(full.await.unwrap(), io::ErrorKind::StorageFull);
+        assert!(!is_mounted("/proc/self/mountinfo", &there));
+        assert_eq!(std::fs::read_dir(there).unwrap().count(), 0);
     }
 
     fn path_of(lowers: &[PathBuf]) -> PathBuf {

@@ -8,6 +8,7 @@
 
 mod event;
 mod job;
+mod kickstart;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod prepare;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, WorkerEventKind};
 pub use job::{Job, JobState, Misfit, Transition};
+pub use kickstart::untrusted;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use prepare::PrepareError;

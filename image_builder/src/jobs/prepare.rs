@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{JobRequest, Payload, Priority};
+use super::{JobRequest, Payload, Priority, untrusted};
 use crate::error::{ErrorKind, StageError};
 use crate::kickstart::{KickstartError, Reader, flattened_config};
 use crate::plan::title;
@@ -17,6 +17,9 @@ pub enum PrepareError {
     /// Its kickstart cannot be read.
     #[error(transparent)]
     Kickstart(#[from] KickstartError),
+    /// Its kickstart says what a worker does not do for others.
+    #[error("the kickstart cannot be sent to a worker:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Untrusted(Vec<String>),
 }
 
 impl StageError for PrepareError {
@@ -24,6 +27,7 @@ impl StageError for PrepareError {
         match self {
             Self::Spec(error) => error.kind(),
             Self::Kickstart(error) => error.kind(),
+            Self::Untrusted(_) => ErrorKind::Usage,
         }
     }
 
@@ -31,6 +35,7 @@ impl StageError for PrepareError {
         match self {
             Self::Spec(error) => error.hint(),
             Self::Kickstart(error) => error.hint(),
+            Self::Untrusted(_) => None,
         }
     }
 }
@@ -48,6 +53,10 @@ impl JobRequest {
         requester: &str,
     ) -> Result<Self, PrepareError> {
         let kickstart = flattened_config(spec, reader).await?;
+        let untrusted = kickstart.as_ref().map(untrusted).unwrap_or_default();
+        if !untrusted.is_empty() {
+            return Err(PrepareError::Untrusted(untrusted));
+        }
         let mut sent = spec.clone();
         // It travels as text.
         if let Some(live) = &mut sent.live {

@@ -21,6 +21,8 @@ pub struct PlanOptions {
     pub cache_dir: PathBuf,
     /// What they may hold at most, in bytes.
     pub cache_max_bytes: u64,
+    /// Whether a new root may be made in memory, where it fits.
+    pub in_memory: bool,
     /// The Koji hub for specs that name none; Fedora's if absent.
     pub koji_hub: Option<String>,
     /// The folder above `packages/` that belongs to it.
@@ -45,6 +47,7 @@ impl PlanOptions {
             current_dir: current_dir.into(),
             cache_dir: cache_dir.into(),
             cache_max_bytes: CACHE_MAX_BYTES,
+            in_memory: true,
             koji_hub: None,
             koji_files: None,
             bodhi: None,
@@ -82,6 +85,7 @@ impl PlanOptions {
             koji_files,
             source_date_epoch: address(source_date::VARIABLE),
             cache_max_bytes: (config.cache.max_size).map_or(CACHE_MAX_BYTES, |size| size.0),
+            in_memory: config.work.in_memory,
             bodhi: address("FBS_BODHI").or_else(|| config.bodhi.url.clone()),
             ..Self::new(Timestamp::now(), current_dir, cache_dir)
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::compose::iso_stream::StreamError;
 use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::process::CommandError;
@@ -156,6 +157,19 @@ impl RespinError {
                 path: path.to_owned(),
                 source,
             },
+        }
+    }
+}
+
+impl From<StreamError> for RespinError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Command(error) => error.into(),
+            StreamError::Result(problem) => Self::Result {
+                program: "xorriso",
+                problem,
+            },
+            StreamError::Io { path, source } => Self::io(&path)(source),
         }
     }
 }

@@ -28,7 +28,6 @@ mod cpio;
 mod error;
 mod esp;
 mod loader;
-mod media_checksum;
 mod medium;
 mod menus;
 mod plan;
@@ -36,7 +35,6 @@ mod rebuild;
 mod report;
 mod request;
 mod run;
-mod stream;
 mod treeinfo;
 mod updates;
 

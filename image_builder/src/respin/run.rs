@@ -16,9 +16,9 @@ use super::plan::{Map, RespinPlan};
 use super::rebuild;
 use super::report::{Change, ChangeKind, RespinReport, VERSION};
 use super::request::{KICKSTART, REPOSITORY, RespinRequest};
-use super::stream;
 use super::treeinfo;
 use super::updates::{self, UPDATES_IMAGE};
+use crate::compose::iso_stream::{self, Written};
 use crate::context::BuildContext;
 use crate::digest::sha256_file;
 use crate::error::{ErrorKind, StageError};
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
     async fn write(
         &mut self,
         side: Option<&SideRepository>,
-    ) -> Result<(stream::Written, PathBuf), RespinError> {
+    ) -> Result<(Written, PathBuf), RespinError> {
         let time = self
             .request
             .epoch
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         self.keep_treeinfo_true(&mut plan).await?;
 
         let image = self.work.path().join("image.iso");
-        let written = stream::write(self.ctx, &plan.invocation(), &plan.pipe, &image).await?;
+        let written = iso_stream::write(self.ctx, &plan.invocation(), &plan.pipe, &image).await?;
         // Deleted when dropped, and never put over a file that came in the meantime.
         let image = TempPath::try_from_path(&image).map_err(RespinError::io(&image))?;
         self.boots_as_before(&image).await?;

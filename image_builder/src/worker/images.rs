@@ -15,7 +15,8 @@ use crate::events::{BuildEvent, EventKind, Events, Outcome};
 use crate::host::free_bytes;
 use crate::imagebuilder::{BuildFailure, Gate, ImageBuilder, ImageBuilderError};
 use crate::job_log::JobLog;
-use crate::jobs::{JobEnding, Payload};
+use crate::jobs::{JobEnding, Payload, PrepareError, untrusted};
+use crate::kickstart::Kickstart;
 use crate::notification::Notifier;
 use crate::plan::PlanOptions;
 use crate::preflight::PreflightError;
@@ -103,6 +104,12 @@ impl ImageRunner {
         let own = OwnFolder::new(&folder).map_err(|error| here_only(&folder, &error))?;
         let payload = job.request.payload.clone().unwrap_or_default();
         if let Some(kickstart) = &payload.kickstart {
+            let parsed = Kickstart::parse(kickstart, KICKSTART);
+            let parsed = parsed.map_err(|error| ended(&error, Outcome::Failed))?;
+            let untrusted = untrusted(&parsed);
+            if !untrusted.is_empty() {
+                return Err(ended(&PrepareError::Untrusted(untrusted), Outcome::Failed));
+            }
             let file = own.path().join(KICKSTART);
             fs::write(&file, kickstart).map_err(|error| here_only(&file, &error))?;
         }

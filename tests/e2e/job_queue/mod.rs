@@ -1,5 +1,6 @@
-//! Queues of jobs: one contract, kept by a SQLite file for one machine.
+//! Queues of jobs: one contract, kept by RabbitMQ for many machines and by a SQLite file for one.
 
+mod amqp;
 pub(crate) mod contract;
 mod local;
 

@@ -220,7 +220,7 @@ async fn lists(home: &dyn Home) {
         arch: Some("aarch64".to_owned()),
         ..everything.clone()
     };
-    assert_eq!(list(filter).await, vec![arm.clone()]);
+    assert_eq!(list(filter).await, std::slice::from_ref(&arm));
     let filter = JobFilter {
         requester: Some("root@builder".to_owned()),
         ..everything.clone()

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use image_builder::build_monitor::RemoteLog;
+use image_builder::build_monitor::{FOLLOWED, RemoteLog};
 use image_builder::jobs::{Claim, Job, JobId, JobState};
 use image_builder::queue::{JobQueue, LedgerItem, Overview, QueueError};
 use tokio::sync::watch;
@@ -120,7 +120,7 @@ pub(super) async fn follow(
             of = Some(claim.clone());
             silent = 0;
         }
-        match log.next(&*queue, &claim.worker).await {
+        match log.next(&*queue, &claim.worker, FOLLOWED).await {
             Ok(Some(piece)) => {
                 silent = 0;
                 let written = out

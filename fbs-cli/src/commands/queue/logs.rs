@@ -1,6 +1,7 @@
 //! `fbs logs` of a job that is built elsewhere.
 
 use std::io::Write;
+use std::time::Duration;
 
 use image_builder::build_monitor::RemoteLog;
 use image_builder::jobs::JobId;
@@ -63,7 +64,7 @@ async fn so_far(
 ) -> Result<bool, QueueError> {
     let mut log = RemoteLog::new(queue, job).await?;
     loop {
-        let Some(piece) = log.next(queue, worker).await? else {
+        let Some(piece) = log.next(queue, worker, Duration::ZERO).await? else {
             return Ok(false);
         };
         // A reader that has gone is no error.

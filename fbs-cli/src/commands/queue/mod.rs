@@ -25,9 +25,6 @@ use jiff::Timestamp;
 use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
 
-/// Where jobs wait without a broker, below the folder of this host's state.
-const LOCAL: &str = "jobs.sqlite";
-
 /// The queue of an architecture. A broker is not connected yet.
 async fn open(
     place: &PlaceArgs,
@@ -35,7 +32,7 @@ async fn open(
     config: &ServiceConfig,
 ) -> Result<Arc<dyn JobQueue>, Exit> {
     if place.local {
-        return match Local::open(&state_dir().join(LOCAL)).await {
+        return match Local::open(&state_dir().join(Local::FILE)).await {
             Ok(queue) => Ok(Arc::new(queue)),
             Err(error) => Err(exit::error(&error)),
         };

@@ -12,12 +12,12 @@ use crate::builders::{BuildError, Built, explain};
 use crate::cache::{Entry, Key, Kind};
 use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
 use crate::compose::files::{make_folder, place, require, write};
+use crate::compose::iso_stream::{self, StreamError};
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::TreeFile;
 use crate::compose::{ComposeError, initramfs, iso, root_image};
 use crate::context::{BuildContext, Line, side_by_side};
-use crate::digest::sha256_file;
 use crate::events::{Stage, Unit};
 
 /// What a packed root depends on.
@@ -63,8 +63,15 @@ impl Job<'_> {
             let initramfs = async move {
                 stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await
             };
-            let image =
-                async move { stage(&second, Stage::RootImage, job.pack_root(&second)).await };
+            let image = async move {
+                stage(&second, Stage::RootImage, async {
+                    let packed = job.pack_root(&second).await?;
+                    // dracut, which takes longer, leaves a processor free.
+                    job.keep_layers(&second).await?;
+                    Ok(packed)
+                })
+                .await
+            };
             (initramfs, image)
         });
         let (initramfs, image) = made.await?;
@@ -130,10 +137,7 @@ impl Job<'_> {
         let sha256 = match kept {
             Some(sha256) => sha256,
             None => {
-                self.run_iso_commands(ctx).await?;
-                let iso = self.layout.iso();
-                let hashed = sha256_file(&iso).await;
-                let sha256 = hashed.map_err(|source| ComposeError::Io { path: iso, source })?;
+                let sha256 = self.run_iso_commands(ctx).await?;
                 if let Some(key) = key {
                     self.keep_iso(ctx, &key, &sha256)?;
                 }
@@ -236,33 +240,34 @@ impl Job<'_> {
         keep().map(drop).map_err(self.cache_error())
     }
 
-    async fn run_iso_commands(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        let commands = self.iso_commands();
-        // The loader for BIOS is on the ISO itself, so it has to be in place before xorriso runs.
-        let loaders = commands.len() - 2;
-        for (number, command) in commands.iter().enumerate() {
-            if number == loaders {
-                self.place_loaders()?;
-            }
-            let events = ctx.events.clone();
-            let result = ctx
-                .run_watched(command, move |line| match iso::progress(line) {
-                    Some(percent) => {
-                        events.progress(Stage::Iso, percent, 100, Unit::Percent);
-                        Line::Drop
-                    }
-                    None => Line::Keep,
-                })
-                .await;
-            no_space(result, self.layout.job())
-                .map_err(|error| explain(error, self.layout.job()))?;
-            // grub-mkimage and xorriso are told what to make.
+    /// Makes boot loaders and the ISO. Gives the ISO's SHA-256.
+    async fn run_iso_commands(&self, ctx: &BuildContext) -> Result<String, ComposeError> {
+        let mut loaders = self.iso_commands();
+        let xorriso = loaders.pop();
+        let job = self.layout.job();
+        for command in &loaders {
+            let result = ctx.run(command).await;
+            no_space(result, job).map_err(|error| explain(error, job))?;
+            // grub-mkimage is told what to make.
             let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
             if let Some(made) = args.nth(1) {
                 require(Path::new(made))?;
             }
         }
-        Ok(())
+        // The loader for BIOS is on the ISO itself.
+        self.place_loaders()?;
+        let iso = self.layout.iso();
+        let Some(xorriso) = xorriso else {
+            return Err(ComposeError::MissingArtifact { path: iso });
+        };
+        match iso_stream::write(ctx, &xorriso, &self.layout.iso_pipe(), &iso).await {
+            Ok(written) => Ok(written.sha256),
+            Err(StreamError::Command(error)) => {
+                no_space(Err(error), job).map_err(|error| explain(error, job))?;
+                Err(ComposeError::MissingArtifact { path: iso })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn place_loaders(&self) -> Result<(), ComposeError> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Job, lock, no_space};
 use crate::cache::{Key, Kind};
-use crate::compose::files::{make_folder, make_readable};
+use crate::compose::files::{make_folder, make_readable, write_program};
 use crate::compose::root::Kernel;
 use crate::compose::{ComposeError, initramfs, initramfs_inputs};
 use crate::context::{BuildContext, Line};
@@ -185,6 +185,8 @@ impl Job<'_> {
         ctx: &BuildContext,
         dracut: &Invocation,
     ) -> Result<(), ComposeError> {
+        let ldd = self.layout.parts().join(initramfs::LDD);
+        write_program(&ldd, &initramfs::ldd(self.plan.arch))?;
         let watch = Arc::new(Mutex::new(initramfs::Watch::default()));
         let result = {
             let watch = Arc::clone(&watch);

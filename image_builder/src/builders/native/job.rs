@@ -11,6 +11,7 @@ use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::files::{make_folder, place, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
+use crate::compose::mounts::Memory;
 use crate::compose::repository_state::State;
 use crate::compose::root::{self, Kernel};
 use crate::compose::solution::{Located, Package};
@@ -53,6 +54,8 @@ pub(super) struct Job<'a> {
     pub(super) located: Option<Vec<Located>>,
     /// The root in its place, unless it is a plain folder.
     pub(super) root: Option<Root>,
+    /// Where a part of it is, unless that is on the disk. Dropped behind the root.
+    pub(super) memory: Option<Memory>,
     /// The root's key, where it is one that is kept.
     pub(super) root_key: Option<Key>,
     /// Those of what was made of it.
@@ -88,6 +91,7 @@ impl<'a> Job<'a> {
             downloaded: false,
             located: None,
             root: None,
+            memory: None,
             root_key: None,
             initramfs_key: None,
             image_key: None,
@@ -175,7 +179,6 @@ impl<'a> Job<'a> {
             self.platform,
             &self.plan.volume_id,
         ));
-        commands.push(iso::implant_checksum(&self.layout.iso()));
         commands
     }
 

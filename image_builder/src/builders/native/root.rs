@@ -12,12 +12,12 @@ use crate::builders::explain;
 use crate::cache::{Entry, Key, Kind, Store};
 use crate::compose::dnf;
 use crate::compose::files::{empty_folder, make_folder};
-use crate::compose::mounts::Overlay;
-use crate::compose::solution::{Difference, Package};
-use crate::compose::{ComposeError, root, rpm_database, rpm_tool};
+use crate::compose::mounts::{Memory, Overlay};
+use crate::compose::solution::{Difference, Located, Package};
+use crate::compose::{ComposeError, memory, root, rpm_database, rpm_tool};
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
-use crate::host::DnfVersion;
+use crate::host::{DnfVersion, free_bytes};
 use crate::process::{CommandError, Invocation};
 use crate::report::KickstartRecord;
 use crate::workdir;
@@ -69,21 +69,28 @@ pub(super) struct Root {
 #[derive(Debug)]
 pub(super) struct Layer {
     path: PathBuf,
+    key: Key,
+    note: RootNote,
+    keeping: Keeping,
     /// Held as long as it is in use; none for one that is this build's own.
-    kept: Option<Entry<RootNote>>,
+    _held: Option<Entry<RootNote>>,
+}
+
+/// Whether a layer is there for other builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// It is.
+    Kept,
+    /// It is this build's own, to be copied while programs run: [`Job::keep_layers`].
+    Later,
+    /// It is this build's own.
+    Never,
 }
 
 impl Layer {
     /// What became of the kickstart that made it.
     pub(super) fn kickstart(&self) -> Option<&KickstartRecord> {
-        self.kept.as_ref()?.note.kickstart.as_ref()
-    }
-}
-
-impl Layer {
-    /// Its key, if it is kept; it is not held any more.
-    fn key(self) -> Option<Key> {
-        self.kept.map(|entry| entry.key.clone())
+        self.note.kickstart.as_ref()
     }
 }
 
@@ -91,10 +98,19 @@ impl From<Entry<RootNote>> for Layer {
     fn from(entry: Entry<RootNote>) -> Self {
         Self {
             path: entry.data(),
-            kept: Some(entry),
+            key: entry.key.clone(),
+            note: entry.note.clone(),
+            keeping: Keeping::Kept,
+            _held: Some(entry),
         }
     }
 }
+
+/// A root takes so many times the bytes of its packages at most, in general.
+const UNPACKED: u64 = 4;
+
+/// What is free in memory when a root is given up that did not fit: less than any file of some size.
+const FULL: u64 = 64 << 20;
 
 /// Of so many packages one may differ for the nearest root to be used: installing afresh is as fast
 /// otherwise.
@@ -224,7 +240,7 @@ impl Job<'_> {
             difference.removed.len()
         ));
         let files = self.files_of(ctx, &difference.installed).await?;
-        let (overlay, changes) = self.mount(&[base.data()])?;
+        let (overlay, changes) = self.mount(&self.layers(), &[base.data()])?;
         let (root, home) = (&self.places.root, &self.places.home);
         let removed: Vec<String> = (difference.removed.iter())
             .map(|package| package.nevra.clone())
@@ -280,7 +296,7 @@ impl Job<'_> {
         Ok(true)
     }
 
-    /// Installs everything into an empty root, and keeps that.
+    /// Installs everything into an empty root, in memory where it fits, and keeps that.
     async fn install_fresh(
         &mut self,
         ctx: &BuildContext,
@@ -289,10 +305,67 @@ impl Job<'_> {
         packages: Vec<Package>,
     ) -> Result<(), ComposeError> {
         // A solution that was kept says nothing of what is downloaded.
-        self.locate(ctx).await?;
+        let located = self.locate(ctx).await?;
+        self.memory = self.root_memory(ctx, &located);
+        let filled = self.fill(ctx, key, &family, &packages).await;
+        let Some(memory) = &self.memory else {
+            return filled;
+        };
+        let full = free_bytes(memory.path()).is_ok_and(|free| free < FULL);
+        match filled {
+            Err(ComposeError::Command(error @ CommandError::Cancelled { .. })) => Err(error.into()),
+            Err(error) if full || matches!(error, ComposeError::NoSpace { .. }) => {
+                ctx.events
+                    .info("Install root:: it does not fit memory: once more, on the disk");
+                self.memory = None;
+                empty_folder(&self.places.root)?;
+                self.fill(ctx, key, &family, &packages).await
+            }
+            filled => filled,
+        }
+    }
+
+    /// A folder in memory for a root with these packages, where it leaves as much again to programs.
+    fn root_memory(&self, ctx: &BuildContext, located: &[Located]) -> Option<Memory> {
+        if !self.plan.paths.in_memory {
+            return None;
+        }
+        let sizes = located.iter().filter_map(|one| one.path.metadata().ok());
+        let bytes: u64 = sizes.map(|file| file.len()).sum();
+        let (wanted, limit) = (bytes * UNPACKED, memory::available()? / 2);
+        if wanted == 0 || wanted + FULL > limit {
+            return None;
+        }
+        match Memory::mount(&self.layout.job().join("memory"), limit) {
+            Ok(memory) => {
+                let mib = limit >> 20;
+                ctx.events
+                    .info(format!("Install root:: in memory, {mib} MiB at most"));
+                Some(memory)
+            }
+            // On the disk, then; where overlays cannot be mounted either, that is told.
+            Err(error) => {
+                tracing::debug!("no tmpfs: {error}");
+                None
+            }
+        }
+    }
+
+    /// Installs everything into an empty root.
+    async fn fill(
+        &mut self,
+        ctx: &BuildContext,
+        key: &Key,
+        family: &Key,
+        packages: &[Package],
+    ) -> Result<(), ComposeError> {
         let nothing = self.layout.job().join("nothing");
         make_folder(&nothing)?;
-        let (overlay, changes) = match self.mount(&[nothing]) {
+        let place = match &self.memory {
+            Some(memory) => memory.path().to_owned(),
+            None => self.layers(),
+        };
+        let (overlay, changes) = match self.mount(&place, &[nothing]) {
             Ok(mounted) => mounted,
             Err(error) => {
                 ctx.events.info(format!(
@@ -302,7 +375,7 @@ impl Job<'_> {
             }
         };
         self.transact(ctx).await?;
-        let as_chosen = self.has_exactly(ctx, &packages).await?;
+        let as_chosen = self.has_exactly(ctx, packages).await?;
         root::tidy(&self.places.root)?;
         self.forget_history(ctx).await?;
         overlay.unmount().map_err(self.cache_error())?;
@@ -317,12 +390,21 @@ impl Job<'_> {
         };
         let note = RootNote {
             source_date_epoch: self.source_date.seconds,
-            family,
-            packages,
+            family: family.clone(),
+            packages: packages.to_vec(),
             base: None,
             kickstart: None,
         };
-        let layer = self.keep_layer(ctx, &key, changes, note).await?;
+        let layer = match self.memory {
+            Some(_) => Layer {
+                path: changes,
+                key: key.clone(),
+                note,
+                keeping: Keeping::Later,
+                _held: None,
+            },
+            None => self.keep_layer(ctx, &key, changes, note).await?,
+        };
         self.open(vec![layer], &key)
     }
 
@@ -450,7 +532,7 @@ impl Job<'_> {
     /// Shows `layers` in the root's place; what is changed there is for this build alone.
     pub(super) fn open(&mut self, layers: Vec<Layer>, key: &Key) -> Result<(), ComposeError> {
         let lowers: Vec<PathBuf> = layers.iter().map(|layer| layer.path.clone()).collect();
-        let (overlay, changes) = self.mount(&lowers)?;
+        let (overlay, changes) = self.mount(&self.layers(), &lowers)?;
         self.root_key = Some(key.clone());
         self.root = Some(Root {
             overlay,
@@ -460,20 +542,21 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Shows `lowers` in the root's place. Gives the folder that changes go to: in the work folder, whose
-    /// disk is the one that a build may fill.
-    fn mount(&self, lowers: &[PathBuf]) -> Result<(Overlay, PathBuf), ComposeError> {
+    /// Where changes go: in the work folder, whose disk is the one that a build may fill.
+    fn layers(&self) -> PathBuf {
+        self.layout.job().join("layers")
+    }
+
+    /// Shows `lowers` in the root's place. Gives the folder that changes go to, below `layers`.
+    fn mount(&self, layers: &Path, lowers: &[PathBuf]) -> Result<(Overlay, PathBuf), ComposeError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| ComposeError::Io { path, source }
         };
         let root = &self.places.root;
-        let layers = self.layout.job().join("layers");
-        make_folder(&layers)?;
-        let layer = tempfile::Builder::new()
-            .prefix("layer-")
-            .tempdir_in(&layers);
-        let layer = layer.map_err(at(&layers))?.keep();
+        make_folder(layers)?;
+        let layer = tempfile::Builder::new().prefix("layer-").tempdir_in(layers);
+        let layer = layer.map_err(at(layers))?.keep();
         let changes = layer.join("changes");
         let overlay = Overlay::mount(lowers, &changes, &layer.join("scratch"), root);
         Ok((overlay.map_err(at(root))?, changes))
@@ -494,18 +577,17 @@ impl Job<'_> {
             Ok(()) => {}
             // The cache is on another disk.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                let copy = Invocation::new("cp")
-                    .args(["--archive", "--reflink=auto", "--"])
-                    .path(&changes)
-                    .path(&fresh.data());
-                match ctx.run(&copy).await {
+                match ctx.run(&copy(&changes, &fresh.data())).await {
                     Ok(_) => {}
                     Err(error @ CommandError::Cancelled { .. }) => return Err(error.into()),
                     Err(error) => {
                         ctx.events.warn(format!("Install root:: not kept: {error}"));
                         return Ok(Layer {
                             path: changes,
-                            kept: None,
+                            key: key.clone(),
+                            note,
+                            keeping: Keeping::Never,
+                            _held: None,
                         });
                     }
                 }
@@ -537,25 +619,50 @@ impl Job<'_> {
             return Ok(());
         };
         overlay.unmount().map_err(self.cache_error())?;
-        let base = layers.first().and_then(|layer| layer.kept.as_ref());
-        let layer = match base {
-            Some(base) => {
-                let note = RootNote {
-                    source_date_epoch: self.source_date.seconds,
-                    family: base.note.family.clone(),
-                    packages: base.note.packages.clone(),
-                    base: Some(base.key.clone()),
-                    kickstart: Some(kickstart),
-                };
-                self.keep_layer(ctx, key, changes, note).await?
-            }
-            None => Layer {
+        let Some(base) = layers.first() else {
+            return Ok(());
+        };
+        let note = RootNote {
+            source_date_epoch: self.source_date.seconds,
+            family: base.note.family.clone(),
+            packages: base.note.packages.clone(),
+            base: Some(base.key.clone()),
+            kickstart: Some(kickstart),
+        };
+        let layer = match base.keeping {
+            Keeping::Kept => self.keep_layer(ctx, key, changes, note).await?,
+            // As the one below it.
+            keeping @ (Keeping::Later | Keeping::Never) => Layer {
                 path: changes,
-                kept: None,
+                key: key.clone(),
+                note,
+                keeping,
+                _held: None,
             },
         };
         layers.insert(0, layer);
         self.open(layers, key)
+    }
+
+    /// Keeps the layers that are still this build's own, each after the one below it. The build goes on with
+    /// its own, so one that cannot be kept is no more than a warning.
+    pub(super) async fn keep_layers(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let layers = self.root.iter().flat_map(|root| root.layers.iter().rev());
+        for layer in layers.filter(|layer| layer.keeping == Keeping::Later) {
+            let store = self.store(Kind::Root);
+            let fresh = store.fresh().map_err(self.cache_error())?;
+            match ctx.run(&copy(&layer.path, &fresh.data())).await {
+                Ok(_) => {}
+                Err(error @ CommandError::Cancelled { .. }) => return Err(error.into()),
+                Err(error) => {
+                    ctx.events.warn(format!("Install root:: not kept: {error}"));
+                    return Ok(());
+                }
+            }
+            let kept = store.put(&layer.key, fresh, layer.note.clone());
+            kept.map_err(self.cache_error())?;
+        }
+        Ok(())
     }
 
     /// The layers of the root `key`, if it is kept.
@@ -565,11 +672,12 @@ impl Job<'_> {
 
     /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
     pub(super) fn clear_root(&mut self) -> tokio::task::JoinHandle<io::Result<()>> {
-        let shown = self.root.take();
+        let (shown, memory) = (self.root.take(), self.memory.take());
         let (root, layers) = (self.places.root.clone(), self.layout.job().join("layers"));
         tokio::task::spawn_blocking(move || {
             // Unmounted first, here where it is mounted.
             drop(shown);
+            drop(memory);
             workdir::remove(&root)?;
             if layers.exists() {
                 workdir::remove(&layers)?;
@@ -579,6 +687,12 @@ impl Job<'_> {
     }
 }
 
+/// Copies a folder as it is, to where nothing is yet.
+fn copy(from: &Path, to: &Path) -> Invocation {
+    let cp = Invocation::new("cp").args(["--archive", "--reflink=auto", "--"]);
+    cp.path(from).path(to)
+}
+
 /// The layers of the root `key`, the uppermost first; `None` if one of them is not there. Those above one
 /// that is gone mean nothing any more, and go as well.
 fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Layer>>> {
@@ -586,10 +700,11 @@ fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Layer>>> {
     let mut next = Some(key.clone());
     while let Some(key) = next.take() {
         let Some(entry) = store.get::<RootNote>(&key)? else {
-            for key in std::mem::take(&mut layers)
+            // What is held cannot be removed.
+            let above = std::mem::take(&mut layers)
                 .into_iter()
-                .filter_map(Layer::key)
-            {
+                .map(|layer| layer.key);
+            for key in above {
                 store.remove(&key)?;
             }
             return Ok(None);

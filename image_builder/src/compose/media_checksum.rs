@@ -15,10 +15,10 @@ use crate::digest::hex;
 const SECTOR: u64 = 2048;
 
 /// Where the primary volume descriptor begins.
-pub(super) const DESCRIPTOR: usize = 16 * 2048;
+pub(crate) const DESCRIPTOR: usize = 16 * 2048;
 
 /// Where the result is kept: the descriptor's field for the application (ECMA-119, 8.4.32).
-pub(super) const AREA: std::ops::Range<usize> = DESCRIPTOR + 883..DESCRIPTOR + 883 + 512;
+pub(crate) const AREA: std::ops::Range<usize> = DESCRIPTOR + 883..DESCRIPTOR + 883 + 512;
 
 /// Sectors at the end that no check reads: drives do not read the last ones of a burnt disc well.
 const SKIPPED: u64 = 15;
@@ -32,7 +32,7 @@ const STEP: u64 = 32 * 1024;
 
 /// The checksum of an image of a known size, of which the bytes come one after the other.
 #[derive(Debug, Clone)]
-pub(super) struct MediaChecksum {
+pub(crate) struct MediaChecksum {
     hash: Md5,
     /// Bytes that count.
     total: u64,
@@ -44,7 +44,7 @@ pub(super) struct MediaChecksum {
 
 impl MediaChecksum {
     /// For an image of `size` bytes.
-    pub(super) fn new(size: u64) -> Self {
+    pub(crate) fn new(size: u64) -> Self {
         let total = size.saturating_sub(SKIPPED * SECTOR);
         Self {
             hash: Md5::new(),
@@ -57,7 +57,7 @@ impl MediaChecksum {
     }
 
     /// The next bytes. Those of [`AREA`] are to be spaces.
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.done < self.total {
             let step = self.done / STEP * STEP;
             let end = (step + STEP).min(self.total);
@@ -81,7 +81,7 @@ impl MediaChecksum {
     }
 
     /// The MD5 as hex, and what goes into [`AREA`].
-    pub(super) fn finish(self) -> (String, Vec<u8>) {
+    pub(crate) fn finish(self) -> (String, Vec<u8>) {
         let md5 = hex(&self.hash.finalize());
         let mut text = format!("ISO MD5SUM = {md5};SKIPSECTORS = {SKIPPED};RHLISOSTATUS=0;");
         // Writing to a String cannot fail.

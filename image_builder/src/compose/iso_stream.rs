@@ -1,4 +1,4 @@
-//! The new image, received from xorriso through a pipe: written and checksummed in one pass.
+//! A new image, received from xorriso through a pipe: written and checksummed in one pass.
 //!
 //! A pipe has two more advantages over a file: xorriso lays the image out from its first sector
 //! (into a file it writes a second session behind a copy of the first one's head), and does not
@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::stat::Mode;
@@ -17,7 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use super::error::RespinError;
+use super::ComposeError;
 use super::media_checksum::{AREA, DESCRIPTOR, MediaChecksum};
 use crate::context::{BuildContext, CancellationToken};
 use crate::digest::hex;
@@ -32,27 +32,66 @@ const HEAD: usize = DESCRIPTOR + 2048;
 
 /// An image that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Written {
-    pub(super) size: u64,
+pub(crate) struct Written {
+    pub(crate) size: u64,
     /// The implanted checksum.
-    pub(super) md5: String,
-    pub(super) sha256: String,
+    pub(crate) md5: String,
+    pub(crate) sha256: String,
+}
+
+/// Why there is no new image.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    /// xorriso failed, was ended, or could not be started.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// What it wrote is no image, or not all of one, whatever it says.
+    #[error("xorriso did not do what it was told: {0}")]
+    Result(String),
+    /// A file could not be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+}
+
+impl From<StreamError> for ComposeError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Command(error) => error.into(),
+            StreamError::Result(problem) => Self::Tool {
+                tool: "xorriso",
+                lines: vec![problem],
+            },
+            StreamError::Io { path, source } => super::files::at(&path)(source),
+        }
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StreamError + '_ {
+    move |source| StreamError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Runs `xorriso`, which writes to `pipe`, and puts what comes into the new file `out`.
-pub(super) async fn write(
+pub(crate) async fn write(
     ctx: &BuildContext,
     xorriso: &Invocation,
     pipe: &Path,
     out: &Path,
-) -> Result<Written, RespinError> {
+) -> Result<Written, StreamError> {
     nix::unistd::mkfifo(pipe, Mode::S_IRUSR | Mode::S_IWUSR)
-        .map_err(|error| RespinError::io(pipe)(error.into()))?;
+        .map_err(|error| at(pipe)(error.into()))?;
     // Open for writing, too: else the pipe would be at its end before xorriso opens it.
     let receiver = pipe::OpenOptions::new()
         .read_write(true)
         .open_receiver(pipe)
-        .map_err(RespinError::io(pipe))?;
+        .map_err(at(pipe))?;
     // A small pipe works as well, if slower.
     let size = nix::fcntl::FcntlArg::F_SETPIPE_SZ(i32::try_from(CHUNK).unwrap_or(i32::MAX));
     let _ = nix::fcntl::fcntl(&receiver, size);
@@ -61,7 +100,7 @@ pub(super) async fn write(
         .write(true)
         .create_new(true)
         .open(out);
-    let file = file.map_err(RespinError::io(out))?;
+    let file = file.map_err(at(out))?;
 
     let ended = CancellationToken::new();
     let stop = ctx.cancel.child_token();
@@ -90,25 +129,22 @@ pub(super) async fn write(
         ran
     };
     let (ran, received) = tokio::join!(run, receive);
-    if ctx.cancel.is_cancelled() {
-        return Err(RespinError::Cancelled);
-    }
     match (ran, received) {
         (Ok(_), Ok(written)) => Ok(written),
+        (Err(error @ CommandError::Cancelled { .. }), _) if ctx.cancel.is_cancelled() => {
+            Err(error.into())
+        }
         // It was stopped since what came was wrong, or could not be written.
         (Ok(_) | Err(CommandError::Cancelled { .. }), Err(error)) => Err(match error.kind() {
-            io::ErrorKind::UnexpectedEof => RespinError::Result {
-                program: "xorriso",
-                problem: error.to_string(),
-            },
-            _ => RespinError::io(out)(error),
+            io::ErrorKind::UnexpectedEof => StreamError::Result(error.to_string()),
+            _ => at(out)(error),
         }),
         // What came was sound as far as it came: xorriso knows why it is not more.
         (Err(error), Ok(_)) => Err(error.into()),
         (Err(error), Err(short)) if short.kind() == io::ErrorKind::UnexpectedEof => {
             Err(error.into())
         }
-        (Err(_), Err(error)) => Err(RespinError::io(out)(error)),
+        (Err(_), Err(error)) => Err(at(out)(error)),
     }
 }
 
@@ -207,7 +243,7 @@ mod tests {
     use super::*;
     use crate::error::{ErrorKind, StageError};
 
-    async fn of(script: &str) -> Result<Written, RespinError> {
+    async fn of(script: &str) -> Result<Written, StreamError> {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         let sh = Invocation::new("sh").args(["-c", script, "sh"]).path(&pipe);
@@ -224,7 +260,7 @@ mod tests {
     async fn a_writer_that_fails_is_named_with_its_words() {
         let error = of("echo no such drive >&2; exit 5").await.unwrap_err();
         assert!(error.to_string().contains("no such drive"), "{error}");
-        assert_eq!(error.kind(), ErrorKind::Failed);
+        assert_eq!(ComposeError::from(error).kind(), ErrorKind::Failed);
         let error = of("head -c 100000 /dev/zero > \"$1\"; exit 5")
             .await
             .unwrap_err();
