@@ -147,20 +147,17 @@ pub struct Hint {
 
 /// What became of a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub struct Settled {
     /// Which one.
-    pub(crate) tag: u64,
+    pub tag: u64,
     /// Whether it has done its work; else others get it.
-    pub(crate) taken: bool,
+    pub taken: bool,
 }
 
 impl Hint {
     /// One that is told to `settle`.
-    pub(crate) fn new(
-        event: Option<JobEvent>,
-        tag: u64,
-        settle: mpsc::UnboundedSender<Settled>,
-    ) -> Self {
+    #[must_use]
+    pub fn new(event: Option<JobEvent>, tag: u64, settle: mpsc::UnboundedSender<Settled>) -> Self {
         Self {
             event,
             settle: Some(settle),

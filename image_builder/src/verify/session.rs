@@ -33,6 +33,9 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last console bytes may take after the guest has stopped.
 const DRAIN: Duration = Duration::from_millis(300);
 
+/// How long a QEMU that has hung up may take to end.
+const HANG_UP: Duration = Duration::from_secs(3);
+
 /// How many console lines a failure shows.
 const LAST_LINES: usize = 20;
 
@@ -127,8 +130,11 @@ impl Session {
             biased;
             connected = connected => match connected {
                 Ok(connected) => connected,
-                Err(_) if gone.is_cancelled() => return Ok(None),
-                Err(source) => return Err(not_started(&source)),
+                // A QEMU that dies hangs up first, and how it ended tells more.
+                Err(source) => match tokio::time::timeout(HANG_UP, gone.cancelled()).await {
+                    Ok(()) => return Ok(None),
+                    Err(_) => return Err(not_started(&source)),
+                },
             },
             () = gone.cancelled() => return Ok(None),
             () = tokio::time::sleep(self.timeout) => {
