@@ -9,11 +9,13 @@
 use std::fs;
 use std::path::Path;
 
-use fbs_suite::{Folders, binaries, release};
+use fbs_suite::{Folders, release};
 use figures::{ratios, row};
 use image_builder::host::Host;
-use peer::{Compression, Image, PACKAGES, Peer, Request};
+use peer::{Compression, Image, Peer, Request, fbs};
 
+#[path = "support/demo.rs"]
+mod demo;
 #[path = "support/figures.rs"]
 mod figures;
 #[path = "support/kiwi.rs"]
@@ -122,23 +124,7 @@ impl Contender {
 }
 
 fn build(folders: &Folders, request: Request) -> Image {
-    let example = binaries::workspace().join("examples/boot.conf");
-    let build = folders
-        .fbs_spec("build", &example)
-        .args(["--backend", "native"])
-        .set("packages", PACKAGES.join(";"))
-        .set("boot_test", "none");
-    let build = match request.compression {
-        Compression::Same => build.set("compression", "zstd:3"),
-        Compression::Default => build,
-    };
-    let build = match request.newer {
-        true => build
-            .set("updates", "yes")
-            .set("99-updates_url", release::updates()),
-        false => build,
-    };
-    let done = build.run();
+    let done = fbs(folders, "examples/boot.conf", "native", request).run();
     done.assert_exit(0);
     let delivery = folders.delivery();
     let iso = delivery.iso().expect("it was built");

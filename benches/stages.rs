@@ -11,12 +11,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fbs_suite::{Delivery, Folders, binaries, release};
+use fbs_suite::{Delivery, Folders, release};
 use figures::{ratios, row};
 use image_builder::events::Stage;
 use image_builder::host::Host;
 use image_builder::report::BuildReport;
 
+#[path = "support/demo.rs"]
+mod demo;
 #[path = "support/figures.rs"]
 mod figures;
 
@@ -122,19 +124,8 @@ fn file(package: &str) -> PathBuf {
 
 impl Run {
     fn measure(folders: &Folders, compression: &str, newer: bool) -> Self {
-        let example = binaries::workspace().join("examples/boot.conf");
-        let build = folders
-            .fbs_spec("build", &example)
-            .set("packages", "@core;fbs-hello")
-            .set("compression", compression)
-            .set("boot_test", "none");
-        let build = match newer {
-            true => build
-                .set("updates", "yes")
-                .set("99-updates_url", release::updates()),
-            false => build,
-        };
-        let done = build.run();
+        let build = demo::build(folders, "examples/boot.conf", newer);
+        let done = build.set("compression", compression).run();
         done.assert_exit(0);
         let delivery = folders.delivery();
         let floor = Floor::measure(folders, &delivery);

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use fbs_suite::{Program, tools};
 
-use super::peer::{Compression, PACKAGES};
+use super::demo::PACKAGES;
+use super::peer::Compression;
 
 pub(crate) struct Description {
     pub(crate) repositories: Vec<String>,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::demo;
 use fbs_suite::{Folders, Program, binaries, release, tools};
 
 use super::kiwi::Description;
@@ -122,22 +123,7 @@ fn build_by_backend(name: &str, folders: &Folders, request: Request) -> Result<I
         "lorax" => "examples/boot.conf",
         _ => "examples/live.conf",
     };
-    let build = folders
-        .fbs_spec("build", &binaries::workspace().join(example))
-        .args(["--backend", name])
-        .set("packages", PACKAGES.join(";"))
-        .set("boot_test", "none");
-    let build = match request.compression {
-        Compression::Same => build.set("compression", "zstd:3"),
-        Compression::Default => build,
-    };
-    let build = match request.newer {
-        true => build
-            .set("updates", "yes")
-            .set("99-updates_url", release::updates()),
-        false => build,
-    };
-    let done = build.run();
+    let done = fbs(folders, example, name, request).run();
     let deliveries = folders.deliveries();
     let made = deliveries.first().filter(|_| done.code == Some(0));
     let image = made.and_then(|delivery| {
@@ -154,8 +140,14 @@ fn build_by_backend(name: &str, folders: &Folders, request: Request) -> Result<I
     image.ok_or_else(|| last_words(&done.stderr, &done.stdout))
 }
 
-/// What is asked for; what else the image needs each tool is told in its way.
-pub(crate) const PACKAGES: [&str; 2] = ["@core", "fbs-hello"];
+/// `fbs build` of an example by a backend.
+pub(crate) fn fbs(folders: &Folders, example: &str, backend: &str, request: Request) -> Program {
+    let build = demo::build(folders, example, request.newer).args(["--backend", backend]);
+    match request.compression {
+        Compression::Same => build.set("compression", "zstd:3"),
+        Compression::Default => build,
+    }
+}
 
 fn largest_iso(folder: &Path) -> Option<u64> {
     let files = fbs_suite::folders::entries(folder).into_iter();

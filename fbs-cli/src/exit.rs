@@ -32,11 +32,11 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(match exit {
             Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::Host => 3,
-            Exit::Network => 4,
-            Exit::Cancelled => 130,
+            Exit::Failed => ErrorKind::Failed.exit_code(),
+            Exit::Usage => ErrorKind::Usage.exit_code(),
+            Exit::Host => ErrorKind::Host.exit_code(),
+            Exit::Network => ErrorKind::Network.exit_code(),
+            Exit::Cancelled => ErrorKind::Cancelled.exit_code(),
         })
     }
 }

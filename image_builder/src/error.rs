@@ -18,6 +18,20 @@ pub enum ErrorKind {
     Cancelled,
 }
 
+impl ErrorKind {
+    /// The code that `fbs` ends with.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Host => 3,
+            Self::Network => 4,
+            Self::Cancelled => 130,
+        }
+    }
+}
+
 /// What every stage's error can answer.
 pub trait StageError: std::error::Error {
     /// Whose fault it is.

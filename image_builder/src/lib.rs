@@ -93,6 +93,7 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+mod backoff;
 pub mod build_monitor;
 pub mod builders;
 pub mod cache;

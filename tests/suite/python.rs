@@ -26,3 +26,17 @@ pub fn programs() -> &'static Path {
 pub fn interpreter() -> PathBuf {
     programs().join("python")
 }
+
+/// Runs SQL on a SQLite file by the system's Python, as another process would; gives the rows as Python writes them.
+pub fn sql(file: &Path, statement: &str) -> String {
+    let script = "import sqlite3, sys\n\
+                  with sqlite3.connect(sys.argv[1], timeout=20) as file:\n    \
+                  print(file.execute(sys.argv[2]).fetchall())\n";
+    let done = Program::new("python3")
+        .args(["-c", script])
+        .arg(file)
+        .arg(statement)
+        .run();
+    done.assert_exit(0);
+    done.stdout.join("\n")
+}

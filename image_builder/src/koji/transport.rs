@@ -1,7 +1,6 @@
 //! Requests over HTTP: limited in time and size, sent again when the network or the server had a
 //! bad moment.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode, header, redirect};
@@ -10,6 +9,7 @@ use url::Url;
 
 use super::error::line;
 use super::limits::Limits;
+use crate::backoff;
 use crate::error::{ErrorKind, StageError};
 use crate::http;
 use crate::spec::password::hidden;
@@ -215,11 +215,7 @@ impl Transport {
     /// How long to wait after attempt number `attempt`: doubling, and between a half and the whole
     /// of that, so that clients that failed together do not come back together.
     fn pause(&self, attempt: u32) -> Duration {
-        let doubled = self.limits.pause.saturating_mul(1 << (attempt - 1).min(16));
-        let whole = doubled.min(self.limits.longest_pause);
-        // A new RandomState has keys of its own: random enough for this.
-        let thousandths = u32::try_from(RandomState::new().hash_one(attempt) % 501).unwrap_or(0);
-        whole / 1000 * (500 + thousandths)
+        backoff::wait(self.limits.pause, self.limits.longest_pause, attempt)
     }
 
     async fn attempt(

@@ -53,6 +53,18 @@ impl Overview {
         }
     }
 
+    /// Waits until a job is another than before, and gives its id; `None` when nothing more comes.
+    pub async fn next(&mut self, items: &mut mpsc::Receiver<LedgerItem>) -> Option<JobId> {
+        while let Some(item) = items.recv().await {
+            if let LedgerItem::Entry { place, entry } = item
+                && let Some(id) = self.take(place, *entry)
+            {
+                return Some(id);
+            }
+        }
+        None
+    }
+
     /// Where in the ledger a job was asked for.
     #[must_use]
     pub fn place(&self, id: &JobId) -> Option<u64> {

@@ -9,10 +9,10 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::timeout;
 
-use super::backoff;
 use super::download::RemoteCopy;
 use super::part_file::{Pump, Stopped};
 use super::progress::Share;
+use super::retry_after;
 use crate::http;
 
 /// Collected before it goes to the disk, in bytes.
@@ -238,7 +238,7 @@ impl Range {
 fn later(response: &Response) -> Broken {
     Broken::Transient {
         problem: format!("the server says {}", response.status()),
-        wait: header(response.headers(), &RETRY_AFTER).and_then(backoff::asked_for),
+        wait: header(response.headers(), &RETRY_AFTER).and_then(retry_after::asked_for),
     }
 }
 

@@ -8,14 +8,15 @@ use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::attempt::{Attempt, Broken};
-use super::backoff;
 use super::cache::{CachedRpm, RpmCache, part_path};
 use super::download::{Download, DownloadOptions, RemoteCopy};
 use super::error::RepoError;
 use super::fault::RpmFault;
 use super::part_file::{PartError, Pump};
 use super::progress::Share;
+use super::retry_after;
 use super::rpm_file::{Expected, IntactRpm};
+use crate::backoff;
 use crate::cache::EntryLock;
 use crate::events::Events;
 
@@ -172,7 +173,7 @@ impl Fetch {
                     problem,
                 }));
             }
-            let wait = backoff::wait(self.options.first_wait, failures);
+            let wait = backoff::wait(self.options.first_wait, retry_after::LONGEST, failures);
             let wait = asked.map_or(wait, |asked| wait.max(asked));
             self.events.warn(format!(
                 "{url}: {problem}; going on from byte {} in {:.1} s",

@@ -6,7 +6,6 @@
 //! [`RepoCreate`] puts them together: from names, numbers, tags and updates to a repository.
 
 mod attempt;
-mod backoff;
 mod cache;
 mod download;
 mod error;
@@ -25,6 +24,7 @@ mod progress;
 mod rate;
 mod repodata;
 mod repomd;
+mod retry_after;
 mod rpm_file;
 mod rpm_header;
 mod side_error;

@@ -258,20 +258,13 @@ fn ended(error: &impl StageError, outcome: Outcome) -> RunEnd {
     if let Some(hint) = error.hint() {
         text = format!("{text} ({hint})");
     }
-    let exit_code = match error.kind() {
-        ErrorKind::Failed => 1,
-        ErrorKind::Usage => 2,
-        ErrorKind::Host => 3,
-        ErrorKind::Network => 4,
-        ErrorKind::Cancelled => 130,
-    };
     if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
         text.truncate(end);
     }
     RunEnd::Ended(JobEnding {
         outcome,
         error: Some(text),
-        exit_code,
+        exit_code: error.kind().exit_code(),
         places: Vec::new(),
         seconds: 0.0,
     })

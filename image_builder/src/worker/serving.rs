@@ -497,21 +497,20 @@ impl Serving {
     }
 
     fn next(&self) -> Option<(JobId, u32)> {
-        let wanted = self.wanted.keys().cloned().collect();
-        let now = Timestamp::now();
-        let job = self
-            .table
-            .next(&self.lines, &self.settings.name, &wanted, now)?;
+        let job = self.first(Timestamp::now())?;
         Some((job.id.clone(), job.next_run()))
     }
 
-    /// A job waits that is not for this worker.
+    /// A job waits that is not for this worker: its refusal will be over one day.
     fn others_may_take(&self) -> bool {
+        self.first(Timestamp::MAX).is_some()
+    }
+
+    /// What goes first for this worker at a time.
+    fn first(&self, at: Timestamp) -> Option<&Job> {
         let wanted = self.wanted.keys().cloned().collect();
-        let now = Timestamp::MAX;
         self.table
-            .next(&self.lines, &self.settings.name, &wanted, now)
-            .is_some()
+            .next(&self.lines, &self.settings.name, &wanted, at)
     }
 
     fn claim(&mut self, job: JobId, run: u32, hint: Option<Hint>) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use fbs_suite::Program;
 use fbs_suite::need::{self, Need};
+use fbs_suite::python::sql;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::Entry;
 use image_builder::queue::{
@@ -36,20 +36,6 @@ async fn a_file_keeps_the_contract() {
         check(&file).await;
         println!("{name}: {:.1} s", started.elapsed().as_secs_f64());
     }
-}
-
-/// Runs SQL by Python's SQLite: another process.
-fn sql(file: &Path, statement: &str) -> String {
-    let script = "import sqlite3, sys\n\
-                  with sqlite3.connect(sys.argv[1], timeout=20) as file:\n    \
-                  print(file.execute(sys.argv[2]).fetchall())\n";
-    let done = Program::new("python3")
-        .args(["-c", script])
-        .arg(file)
-        .arg(statement)
-        .run();
-    done.assert_exit(0);
-    done.stdout.join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

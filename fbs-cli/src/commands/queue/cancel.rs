@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use image_builder::jobs::{Entry, JobEventKind};
-use image_builder::queue::{LedgerItem, Overview};
 
-use super::{event, find, of_args};
+use super::{event, find, read};
 use crate::args::Cancel;
 use crate::exit::{self, Exit};
 
@@ -13,13 +12,9 @@ use crate::exit::{self, Exit};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &Cancel) -> Exit {
-    let queue = match of_args(&args.queue).await {
-        Ok(queue) => queue,
-        Err(exit) => return exit,
-    };
-    let (mut overview, mut items) = match Overview::read(&*queue).await {
+    let (queue, mut overview, mut items) = match read(&args.queue).await {
         Ok(read) => read,
-        Err(error) => return exit::error(&error),
+        Err(exit) => return exit,
     };
     let job = match find(&overview, &args.job) {
         Ok(job) => job,
@@ -42,12 +37,8 @@ pub(crate) async fn run(args: &Cancel) -> Exit {
             {
                 return job.state;
             }
-            match items.recv().await {
-                Some(LedgerItem::Entry { place, entry }) => {
-                    overview.take(place, *entry);
-                }
-                Some(_) => {}
-                None => std::future::pending().await,
+            if overview.next(&mut items).await.is_none() {
+                std::future::pending().await
             }
         }
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use image_builder::build_monitor::{FOLLOWED, RemoteLog};
 use image_builder::jobs::{Claim, Job, JobId, JobState};
-use image_builder::queue::{JobQueue, LedgerItem, Overview, QueueError};
+use image_builder::queue::{JobQueue, Overview, QueueError};
 use tokio::sync::watch;
 
 use crate::commands::cancelled_by_signals;
@@ -169,12 +169,8 @@ async fn watch_job(
             return Err(QueueError::Forgotten);
         }
         loop {
-            match items.recv().await {
-                Some(LedgerItem::Entry { place, entry }) => {
-                    if overview.take(place, *entry).as_ref() == Some(&id) {
-                        break;
-                    }
-                }
+            match overview.next(&mut items).await {
+                Some(changed) if changed == id => break,
                 Some(_) => {}
                 None => return Ok(()),
             }

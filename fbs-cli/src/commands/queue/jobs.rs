@@ -1,20 +1,14 @@
 //! `fbs jobs`.
 
-use image_builder::queue::Overview;
-
-use super::of_args;
+use super::read;
 use crate::args::Jobs;
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::output;
 
 pub(crate) async fn run(args: &Jobs) -> Exit {
-    let queue = match of_args(&args.queue).await {
-        Ok(queue) => queue,
+    let (queue, overview, _) = match read(&args.queue).await {
+        Ok(read) => read,
         Err(exit) => return exit,
-    };
-    let overview = match Overview::read(&*queue).await {
-        Ok((overview, _)) => overview,
-        Err(error) => return exit::error(&error),
     };
     let wanted = overview
         .jobs

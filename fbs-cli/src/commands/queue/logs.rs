@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use image_builder::build_monitor::RemoteLog;
 use image_builder::jobs::JobId;
-use image_builder::queue::{Overview, QueueError};
+use image_builder::queue::QueueError;
 
-use super::{find, follow, of_args};
+use super::{find, follow, read};
 use crate::args::QueueArgs;
 use crate::exit::{self, Exit};
 
@@ -18,16 +18,13 @@ pub(crate) async fn show(
     to_the_end: bool,
     out: &mut (dyn Write + Send),
 ) -> Exit {
-    let queue = match of_args(args).await {
-        Ok(queue) => queue,
+    let (queue, overview, _) = match read(args).await {
+        Ok(read) => read,
         Err(exit) => return exit,
     };
-    let (id, worker) = match Overview::read(&*queue).await {
-        Ok((overview, _)) => match find(&overview, job) {
-            Ok(job) => (job.id.clone(), job.claim.clone()),
-            Err(exit) => return exit,
-        },
-        Err(error) => return exit::error(&error),
+    let (id, worker) = match find(&overview, job) {
+        Ok(job) => (job.id.clone(), job.claim.clone()),
+        Err(exit) => return exit,
     };
     if to_the_end {
         return match follow::follow(queue, id, out, false).await {

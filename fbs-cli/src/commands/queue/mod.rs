@@ -17,10 +17,13 @@ use std::sync::Arc;
 use image_builder::build_monitor::state_dir;
 use image_builder::host;
 use image_builder::jobs::{Job, JobEvent, JobEventKind, JobId};
-use image_builder::queue::{Amqp, AmqpBroker, JobQueue, Local, NODES_CONF, Overview, broker_url};
+use image_builder::queue::{
+    Amqp, AmqpBroker, JobQueue, LedgerItem, Local, NODES_CONF, Overview, broker_url,
+};
 use image_builder::service_config::{SERVICE_CONFIG, ServiceConfig};
 use image_builder::spec::Arch;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
@@ -45,11 +48,18 @@ async fn open(
     }
 }
 
-/// That of a command which names an architecture, or means this host's.
-async fn of_args(args: &QueueArgs) -> Result<Arc<dyn JobQueue>, Exit> {
+/// The queue of a command which names an architecture, or means this host's; all that its ledger tells by now, and
+/// what comes.
+async fn read(
+    args: &QueueArgs,
+) -> Result<(Arc<dyn JobQueue>, Overview, mpsc::Receiver<LedgerItem>), Exit> {
     let config = super::service::load()?;
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
-    open(&args.place, arch, &config).await
+    let queue = open(&args.place, arch, &config).await?;
+    match Overview::read(&*queue).await {
+        Ok((overview, items)) => Ok((queue, overview, items)),
+        Err(error) => Err(exit::error(&error)),
+    }
 }
 
 /// Whether there is anything to ask for a job that this host does not know.

@@ -1,22 +1,17 @@
 //! `fbs retry`.
 
 use image_builder::jobs::{JobEventKind, JobId};
-use image_builder::queue::Overview;
 use jiff::Timestamp;
 
-use super::{event, find, of_args, requester, submit};
+use super::{event, find, read, requester, submit};
 use crate::args::Retry;
 use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Retry) -> Exit {
-    let queue = match of_args(&args.queue).await {
-        Ok(queue) => queue,
+    let (queue, overview, _) = match read(&args.queue).await {
+        Ok(read) => read,
         Err(exit) => return exit,
-    };
-    let overview = match Overview::read(&*queue).await {
-        Ok((overview, _)) => overview,
-        Err(error) => return exit::error(&error),
     };
     let job = match find(&overview, &args.job) {
         Ok(job) => job,

@@ -6,7 +6,7 @@ use image_builder::jobs::{Job, JobState};
 use image_builder::queue::Overview;
 use image_builder::worker::{Presence, roll_call};
 
-use super::{find, of_args};
+use super::{find, read};
 use crate::args::Status;
 use crate::exit::{self, Exit};
 use crate::output;
@@ -15,13 +15,9 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(crate) async fn run(args: &Status) -> Exit {
-    let queue = match of_args(&args.queue).await {
-        Ok(queue) => queue,
+    let (queue, overview, _) = match read(&args.queue).await {
+        Ok(read) => read,
         Err(exit) => return exit,
-    };
-    let overview = match Overview::read(&*queue).await {
-        Ok((overview, _)) => overview,
-        Err(error) => return exit::error(&error),
     };
     let job = match find(&overview, &args.job) {
         Ok(job) => job,

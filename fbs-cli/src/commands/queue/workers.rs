@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use image_builder::jobs::WorkerEventKind;
-use image_builder::queue::Overview;
 use image_builder::worker::roll_call;
 
-use super::of_args;
+use super::read;
 use crate::args::Workers;
 use crate::exit::{self, Exit};
 use crate::output;
@@ -16,13 +15,9 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 pub(crate) async fn run(args: &Workers) -> Exit {
-    let queue = match of_args(&args.queue).await {
-        Ok(queue) => queue,
+    let (queue, overview, _) = match read(&args.queue).await {
+        Ok(read) => read,
         Err(exit) => return exit,
-    };
-    let overview = match Overview::read(&*queue).await {
-        Ok((overview, _)) => overview,
-        Err(error) => return exit::error(&error),
     };
     let present = match roll_call(&*queue, PATIENCE).await {
         Ok(present) => present,

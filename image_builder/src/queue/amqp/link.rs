@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::{PATIENCE, topology};
 use crate::amqp::{Endpoint, Fault};
+use crate::backoff;
 use crate::queue::QueueError;
 
 /// The shortest time between two tries.
@@ -134,27 +135,20 @@ impl Link {
 }
 
 /// How long to wait before the next try.
-#[derive(Debug)]
-pub(super) struct Backoff(Duration);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(SOON)
-    }
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
 }
 
 impl Backoff {
     /// Waits, longer each time, and never as long as all the others.
     pub(super) async fn wait(&mut self) {
-        use std::hash::{BuildHasher, Hasher, RandomState};
-        let random = RandomState::new().build_hasher().finish() % 1000;
-        let share = f64::from(u32::try_from(random).unwrap_or_default()) / 1000.0;
-        tokio::time::sleep(self.0.mul_f64(0.5 + share / 2.0)).await;
-        self.0 = (self.0 * 2).min(LATE);
+        self.failures += 1;
+        tokio::time::sleep(backoff::wait(SOON, LATE, self.failures)).await;
     }
 
     /// It went well.
     pub(super) fn reset(&mut self) {
-        self.0 = SOON;
+        self.failures = 0;
     }
 }
