@@ -279,6 +279,7 @@ impl ServiceConfig {
             bus.check()?;
         }
         config.broker.check()?;
+        config.worker.check()?;
         for hook in &config.webhook {
             hook.check()?;
         }
