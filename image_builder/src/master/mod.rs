@@ -6,6 +6,7 @@
 //! them, and all of them tell of it.
 
 mod intake;
+mod orders;
 mod roll;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use orders::{OnceKey, OrderError, Submitted};
 pub use roll::{KnownWorker, WorkerState};
 
 use crate::backoff;
@@ -128,6 +130,16 @@ impl Master {
     #[must_use]
     pub fn workers(&self) -> Vec<KnownWorker> {
         self.roll().workers(Timestamp::now())
+    }
+
+    /// What the workers that are there said last of themselves.
+    #[must_use]
+    pub fn present(&self) -> Vec<Presence> {
+        let workers = self.workers().into_iter();
+        workers
+            .filter(|worker| worker.state != WorkerState::Gone)
+            .filter_map(|worker| worker.presence)
+            .collect()
     }
 
     /// Reads until `drain` says otherwise. A queue or a store that cannot be reached is tried again and again,

@@ -1,5 +1,6 @@
 //! A master at the queue of one machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,11 +14,12 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Master, WorkerState};
+use super::{Master, OnceKey, OrderError, WorkerState};
 use crate::events::Outcome;
 use crate::jobs::{
     Entry, Job, JobEnding, JobEvent, JobEventKind, JobFilter, JobId, JobRequest, JobState,
-    JobStore, JobSummary, Payload, Priority, SqliteStore, StoreError, Waiting,
+    JobStore, JobSummary, Line, LineLoad, Payload, Priority, SqliteStore, StoreError, Waiting,
+    Wish,
 };
 use crate::queue::{JobQueue, Local, NewEntry};
 use crate::worker::{ClaimedJob, JobContext, JobRunner, RunEnd, Worker, WorkerSettings};
@@ -51,18 +53,7 @@ impl Host {
 
     async fn submit(&self) -> JobId {
         let job = JobId::new(Timestamp::now());
-        let request = JobRequest {
-            title: "boot image of Fedora 43 (x86_64)".to_owned(),
-            image_type: "boot".to_owned(),
-            arch: "x86_64".to_owned(),
-            release: "43".to_owned(),
-            requester: "qa@desk".to_owned(),
-            submitted: Timestamp::now(),
-            priority: Priority::default(),
-            deadline: None,
-            retry_of: None,
-            payload: Some(Payload::default()),
-        };
+        let request = request();
         let line = request.line();
         let event = event(
             &job,
@@ -87,6 +78,21 @@ impl Host {
             .execute(&mut connection)
             .await
             .unwrap();
+    }
+}
+
+fn request() -> JobRequest {
+    JobRequest {
+        title: "boot image of Fedora 43 (x86_64)".to_owned(),
+        image_type: "boot".to_owned(),
+        arch: "x86_64".to_owned(),
+        release: "43".to_owned(),
+        requester: "qa@desk".to_owned(),
+        submitted: Timestamp::now(),
+        priority: Priority::default(),
+        deadline: None,
+        retry_of: None,
+        payload: Some(Payload::default()),
     }
 }
 
@@ -258,6 +264,18 @@ impl JobStore for Flaky {
     async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError> {
         self.store.waiting(id).await
     }
+
+    async fn tally(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.store.tally().await
+    }
+
+    async fn lines(&self) -> Result<Vec<LineLoad>, StoreError> {
+        self.store.lines().await
+    }
+
+    async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError> {
+        self.store.remember(key, wish).await
+    }
 }
 
 #[tokio::test]
@@ -324,4 +342,100 @@ async fn workers_are_known_while_they_serve() {
     let last = host.submit().await;
     one.hears(&last, JobState::Queued).await;
     assert_eq!(one.master.workers(), []);
+}
+
+#[tokio::test]
+async fn jobs_are_asked_for_cancelled_and_repeated() {
+    let host = Host::new().await;
+    let one = host.master().await;
+    one.ready().await;
+    let store = one.master.store();
+    let first = one.master.submit(request(), None).await.unwrap().job;
+    // It is in the store when its id is given.
+    assert_eq!(store.waiting(&first).await.unwrap().unwrap().before, 0);
+    let open = one.master.retry(&first, "me@there", None).await;
+    assert!(matches!(open, Err(OrderError::Open { .. })), "{open:?}");
+    let lines = store.lines().await.unwrap();
+    let line = Line {
+        arch: "x86_64".to_owned(),
+        release: "43".to_owned(),
+    };
+    let load = LineLoad {
+        line,
+        waiting: 1,
+        running: 0,
+    };
+    assert_eq!(lines, [load]);
+    let reason = Some("wrong".to_owned());
+    let cancelled = one.master.cancel(&first, "me@there", reason).await.unwrap();
+    assert_eq!(cancelled.state, JobState::Cancelled);
+    assert_eq!(
+        cancelled.cancel.as_deref(),
+        Some("cancelled by me@there: wrong")
+    );
+    let again = one.master.cancel(&first, "me@there", None).await;
+    assert!(matches!(again, Err(OrderError::Ended { .. })), "{again:?}");
+    let second = one.master.retry(&first, "me@there", None).await.unwrap();
+    let job = store.job(&second.job).await.unwrap().unwrap();
+    assert_eq!(job.request.retry_of.as_ref(), Some(&first));
+    assert_eq!(job.request.payload, Some(Payload::default()));
+    assert_eq!(job.request.requester, "me@there");
+    let nobody = JobId::parse("nobody").unwrap();
+    let unknown = one.master.cancel(&nobody, "me@there", None).await;
+    assert!(matches!(unknown, Err(OrderError::Unknown(_))));
+    let tally = store.tally().await.unwrap();
+    let expected = [("cancelled", 1), ("queued", 1)].map(|(state, jobs)| (state.to_owned(), jobs));
+    assert_eq!(tally, BTreeMap::from(expected));
+}
+
+#[tokio::test]
+async fn asking_twice_with_a_key_makes_one_job() {
+    let host = Host::new().await;
+    let one = host.master().await;
+    one.ready().await;
+    let key = |key: &str, wish: &str| OnceKey {
+        key: key.to_owned(),
+        wish: wish.to_owned(),
+    };
+    let once = key("a", "w");
+    let first = one.master.submit(request(), Some(&once)).await.unwrap();
+    assert!(!first.again);
+    // Also of a master that began later.
+    let other = host.master().await;
+    other.ready().await;
+    let second = other.master.submit(request(), Some(&once)).await.unwrap();
+    assert_eq!((&second.job, second.again), (&first.job, true));
+    let wrong = one.master.submit(request(), Some(&key("a", "v"))).await;
+    assert!(matches!(wrong, Err(OrderError::OtherWish(_))), "{wrong:?}");
+    let third = one.master.submit(request(), Some(&key("b", "w"))).await;
+    assert_ne!(third.unwrap().job, first.job);
+    let stranger = JobRequest {
+        requester: "me@there".to_owned(),
+        ..request()
+    };
+    let fourth = one.master.submit(stranger, Some(&once)).await.unwrap();
+    assert_ne!(fourth.job, first.job);
+    // Who asked first got no answer: the wish was remembered, and nothing entered.
+    let now = Timestamp::now();
+    let lost = Wish {
+        job: JobId::new(now),
+        digest: crate::digest::sha256_text("w"),
+        time: now,
+    };
+    let hidden = crate::digest::sha256_text("qa@desk\nc");
+    one.master.store().remember(&hidden, &lost).await.unwrap();
+    let fifth = one.master.submit(request(), Some(&key("c", "w"))).await;
+    assert_eq!(fifth.unwrap().job, lost.job);
+    assert!(one.master.store().job(&lost.job).await.unwrap().is_some());
+    // Many at once.
+    let all = (0..8).map(|_| {
+        let (master, once) = (one.master.clone(), key("d", "w"));
+        tokio::spawn(async move { master.submit(request(), Some(&once)).await.unwrap().job })
+    });
+    let mut jobs = Vec::new();
+    for one in all.collect::<Vec<_>>() {
+        jobs.push(one.await.unwrap());
+    }
+    jobs.dedup();
+    assert_eq!(jobs.len(), 1);
 }

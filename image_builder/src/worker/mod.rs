@@ -11,6 +11,7 @@ mod outbox;
 mod presence;
 mod roll_call;
 mod serving;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use images::ImageRunner;
 pub use kickstart::add_repo;
 pub use presence::{GONE, PRESENCE, Presence, WHO};
 pub use roll_call::roll_call;
+pub use waits::{line_state, why_waiting};
 
 use crate::jobs::{JobEnding, JobId, JobRequest, Line};
 use crate::queue::{JobQueue, QueueError};
