@@ -1,4 +1,4 @@
-//! SHA-256 of files: in a stream, off the async threads, all processors at work.
+//! SHA-256: of files in a stream, off the async threads, all processors at work.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,7 +20,13 @@ pub async fn sha256_file(path: &Path) -> io::Result<String> {
     blocking(move || sha256_now(&path)).await
 }
 
-/// The same. Blocks.
+/// The SHA-256 of a text, as lower-case hex.
+#[must_use]
+pub fn sha256_text(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+/// The SHA-256 of a file, as lower-case hex. Blocks.
 pub(crate) fn sha256_now(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     feed(&mut File::open(path)?, &mut hash)?;

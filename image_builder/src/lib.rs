@@ -81,6 +81,9 @@
 //! | [`notification`] | telling people and programs: mail, fedora-messaging, webhooks |
 //! | [`imagebuilder`] | the order of the stages |
 //! | [`build_monitor`] | the builds of this host, and their logs while they grow |
+//! | [`jobs`], [`queue`] | builds that are made elsewhere: what becomes of them, where they wait |
+//! | [`worker`] | takes jobs from a queue and has them made |
+//! | [`master`] | keeps records of all jobs of a queue, and tells of them |
 //!
 //! # Features
 //!
@@ -115,6 +118,7 @@ pub mod job_log;
 pub mod jobs;
 pub mod kickstart;
 pub mod koji;
+pub mod master;
 pub mod notification;
 pub mod outdir;
 #[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]

@@ -1,10 +1,19 @@
-//! Sizes and ages as people write them, on a command line and in the configuration.
+//! Sizes, ages and numbers of things as people write them, on a command line and in the configuration.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
+
+/// `1 package`, `2 packages`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
 
 /// A size in bytes, written with K, M, G or T: powers of 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

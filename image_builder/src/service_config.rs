@@ -19,6 +19,9 @@
 //! [worker]
 //! staging = ["sftp://images@files.example.org/srv/images"]
 //!
+//! [http]
+//! listen = "127.0.0.1:8080"
+//!
 //! [smtp]
 //! server = "smtp.example.org"
 //! user = "fbs"
@@ -31,9 +34,11 @@
 
 mod broker;
 mod deploy_conf;
+mod http;
 mod notification;
 
 pub use broker::{BrokerSection, WorkerSection};
+pub use http::HttpSection;
 pub use notification::{
     FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
 };
@@ -68,6 +73,8 @@ pub struct ServiceConfig {
     pub broker: BrokerSection,
     /// `[worker]`
     pub worker: WorkerSection,
+    /// `[http]`
+    pub http: HttpSection,
     /// `[notification]`
     pub notification: NotificationSection,
     /// `[smtp]`, or `[SMTP]` of a `deploy.conf`.
@@ -280,6 +287,7 @@ impl ServiceConfig {
         }
         config.broker.check()?;
         config.worker.check()?;
+        config.http.check()?;
         for hook in &config.webhook {
             hook.check()?;
         }

@@ -87,4 +87,9 @@ impl RemoteLog {
     pub fn rewind(&mut self) {
         self.from = 0;
     }
+
+    /// Goes on at a byte that a piece began or ended with.
+    pub fn seek(&mut self, from: u64) {
+        self.from = from;
+    }
 }

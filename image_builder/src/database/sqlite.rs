@@ -21,6 +21,10 @@ const STEPS: Steps = &[
         "queue",
         include_str!("../../migrations/sqlite/0002_queue.sql"),
     ),
+    (
+        "wishes",
+        include_str!("../../migrations/sqlite/0003_wishes.sql"),
+    ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.

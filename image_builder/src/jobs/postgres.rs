@@ -11,10 +11,16 @@ use super::sql::SqlStore;
 use crate::database::{Steps, migrate, reason};
 use crate::redact;
 
-const STEPS: Steps = &[(
-    "jobs",
-    include_str!("../../migrations/postgres/0001_jobs.sql"),
-)];
+const STEPS: Steps = &[
+    (
+        "jobs",
+        include_str!("../../migrations/postgres/0001_jobs.sql"),
+    ),
+    (
+        "wishes",
+        include_str!("../../migrations/postgres/0002_wishes.sql"),
+    ),
+];
 
 /// As many connections a master needs at most.
 const CONNECTIONS: u32 = 8;

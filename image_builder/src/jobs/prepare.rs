@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::{JobRequest, Payload, Priority, untrusted};
 use crate::error::{ErrorKind, StageError};
-use crate::kickstart::{KickstartError, Reader, flattened_config};
+use crate::kickstart::{Kickstart, KickstartError, Reader, config, flattened_config};
 use crate::plan::title;
-use crate::spec::{Arch, BuildSpec, SpecError, Trust};
+use crate::redact;
+use crate::spec::{Arch, BuildSpec, ImageType, SpecError, Trust};
 
 /// Why a spec cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,12 @@ pub enum PrepareError {
     /// Its kickstart says what a worker does not do for others.
     #[error("the kickstart cannot be sent to a worker:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Untrusted(Vec<String>),
+    /// It names a kickstart, and does not bring it along.
+    #[error("the kickstart {0} is not read here")]
+    Elsewhere(String),
+    /// It comes with a kickstart that nobody would use.
+    #[error("a boot image is made without a kickstart")]
+    Unused,
 }
 
 impl StageError for PrepareError {
@@ -27,7 +34,7 @@ impl StageError for PrepareError {
         match self {
             Self::Spec(error) => error.kind(),
             Self::Kickstart(error) => error.kind(),
-            Self::Untrusted(_) => ErrorKind::Usage,
+            Self::Untrusted(_) | Self::Elsewhere(_) | Self::Unused => ErrorKind::Usage,
         }
     }
 
@@ -35,6 +42,8 @@ impl StageError for PrepareError {
         match self {
             Self::Spec(error) => error.hint(),
             Self::Kickstart(error) => error.hint(),
+            Self::Elsewhere(_) => Some("send its text along".to_owned()),
+            Self::Unused => Some("leave it out, or ask for a live image or a DVD".to_owned()),
             Self::Untrusted(_) => None,
         }
     }
@@ -53,6 +62,41 @@ impl JobRequest {
         requester: &str,
     ) -> Result<Self, PrepareError> {
         let kickstart = flattened_config(spec, reader).await?;
+        Self::with_kickstart(spec, kickstart, requester)
+    }
+
+    /// What asks for the image of a spec that was sent here, with the text of its kickstart. Nothing of this machine
+    /// or of the network is read.
+    ///
+    /// # Errors
+    ///
+    /// [`PrepareError`]: also a `config` whose text was not sent.
+    pub fn prepare_sent(
+        spec: &BuildSpec,
+        kickstart: Option<&str>,
+        requester: &str,
+    ) -> Result<Self, PrepareError> {
+        let kickstart = match kickstart {
+            Some(_) if spec.image_type() == ImageType::Boot => return Err(PrepareError::Unused),
+            Some(text) => Some(Kickstart::parse(text, "kickstart")?),
+            None => match config(spec) {
+                Some(location) => {
+                    let location = location.as_written();
+                    return Err(PrepareError::Elsewhere(
+                        redact::passwords(location).into_owned(),
+                    ));
+                }
+                None => None,
+            },
+        };
+        Self::with_kickstart(spec, kickstart, requester)
+    }
+
+    fn with_kickstart(
+        spec: &BuildSpec,
+        kickstart: Option<Kickstart>,
+        requester: &str,
+    ) -> Result<Self, PrepareError> {
         let untrusted = kickstart.as_ref().map(untrusted).unwrap_or_default();
         if !untrusted.is_empty() {
             return Err(PrepareError::Untrusted(untrusted));
@@ -119,5 +163,32 @@ mod tests {
                 || matches!(&error, PrepareError::Spec(spec) if spec.mistakes().len() == 1),
             "{error}"
         );
+    }
+
+    fn sent(text: &str, kickstart: Option<&str>) -> Result<JobRequest, PrepareError> {
+        let spec = BuildSpec::parse(text, Format::Ini, "a.conf").unwrap();
+        JobRequest::prepare_sent(&spec, kickstart, "me@there")
+    }
+
+    #[test]
+    fn a_kickstart_is_sent_as_text_or_not_at_all() {
+        let live = "[DEFAULT]\ntype=live\nrelease=43\n[live]\nconfig=https://u:f00@host/a.ks\n";
+        let request = sent(live, Some("lang C\n")).unwrap();
+        let payload = request.payload.unwrap();
+        assert_eq!(payload.kickstart.as_deref(), Some("lang C\n"));
+        assert!(!payload.spec.contains("host"), "{}", payload.spec);
+        for (text, kickstart, words) in [
+            (live, None, "host/a.ks is not read here"),
+            (live, Some("%include /etc/shadow\n"), "/etc/shadow"),
+            (live, Some("%packages\n"), "kickstart:1"),
+            (
+                "[DEFAULT]\ntype=boot\nrelease=43\n",
+                Some("lang C\n"),
+                "without a kickstart",
+            ),
+        ] {
+            let error = sent(text, kickstart).unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains("f00"), "{error}");
+        }
     }
 }

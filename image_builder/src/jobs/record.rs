@@ -181,11 +181,11 @@ pub(super) fn summary(id: &str, job: &str, since: &str) -> Result<JobSummary, St
 }
 
 /// Times of one length sort as text.
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     format!("{time:.9}")
 }
 
-fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
+pub(super) fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
     text.parse().map_err(|error| damaged(id, error))
 }
 

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use sqlx::{
     ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder,
     Transaction, Type,
 };
 
 use super::record::{self, Prefixes};
-use super::{Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, StoreError, Waiting};
+use super::{
+    Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError, Waiting,
+    Wish,
+};
 use crate::database::reason;
+
+/// So long a wish is remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Says how far a ledger was taken in, and keeps others from taking it in until the transaction ends.
 const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
@@ -60,6 +67,21 @@ const WAITING: &str = "SELECT own.arch, own.release, CAST(
             AND release = own.release AND priority = own.priority AND id >= $4 AND id < $1)
         AS BIGINT)
     FROM jobs AS own WHERE own.id = $1 AND own.state = 'queued'";
+
+const TALLY: &str = "SELECT state, CAST(COUNT(*) AS BIGINT) FROM jobs GROUP BY state";
+
+/// Who waits is counted already.
+const LINES: &str =
+    "SELECT arch, release, CAST(SUM(jobs) AS BIGINT), CAST(0 AS BIGINT) FROM waiting
+        WHERE level = 0 GROUP BY arch, release
+    UNION ALL
+    SELECT arch, release, CAST(0 AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM jobs
+        WHERE state IN ('running', 'delivering') GROUP BY arch, release";
+
+const FORGET_WISHES: &str = "DELETE FROM wishes WHERE time < $1";
+
+const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (key) DO UPDATE SET key = wishes.key RETURNING job, digest, time";
 
 /// A store in such a database.
 #[derive(Debug)]
@@ -196,6 +218,56 @@ where
             line: Line { arch, release },
             before: usize::try_from(before).unwrap_or_default(),
         }))
+    }
+
+    async fn tally(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(TALLY).fetch_all(&self.readers).await?;
+        let counted = |(state, jobs)| (state, u64::try_from(jobs).unwrap_or_default());
+        Ok(rows.into_iter().map(counted).collect())
+    }
+
+    async fn lines(&self) -> Result<Vec<LineLoad>, StoreError> {
+        let rows: Vec<(String, String, i64, i64)> =
+            sqlx::query_as(LINES).fetch_all(&self.readers).await?;
+        let mut lines = BTreeMap::<Line, (u64, u64)>::new();
+        for (arch, release, waiting, running) in rows {
+            let load = lines.entry(Line { arch, release }).or_default();
+            load.0 += u64::try_from(waiting).unwrap_or_default();
+            load.1 += u64::try_from(running).unwrap_or_default();
+        }
+        let load = |(line, (waiting, running))| LineLoad {
+            line,
+            waiting,
+            running,
+        };
+        Ok(lines.into_iter().map(load).collect())
+    }
+
+    async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError> {
+        let key = record::key(key);
+        let oldest = wish.time.checked_sub(REMEMBERED).unwrap_or(wish.time);
+        let mut transaction = self.writer.begin().await?;
+        sqlx::query(FORGET_WISHES)
+            .bind(record::time(oldest))
+            .execute(&mut *transaction)
+            .await?;
+        let (job, digest, time): (String, String, String) = sqlx::query_as(WISH)
+            .bind(key)
+            .bind(wish.job.as_str())
+            .bind(wish.digest.as_str())
+            .bind(record::time(wish.time))
+            .fetch_one(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let damaged = || StoreError::Damaged {
+            job: job.clone(),
+            reason: "a wish names no job".to_owned(),
+        };
+        Ok(Wish {
+            job: JobId::parse(&job).ok_or_else(damaged)?,
+            digest,
+            time: record::read_time(&job, &time)?,
+        })
     }
 }
 

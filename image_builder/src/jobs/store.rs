@@ -1,10 +1,12 @@
 //! Records of jobs that outlive those who watch.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, JobEvent, JobId, JobState, Waiting};
+use super::{Job, JobEvent, JobId, JobState, Line, Waiting};
 use crate::error::{ErrorKind, StageError};
 
 /// Which jobs are asked for.
@@ -46,6 +48,28 @@ pub struct JobSummary {
     pub since: Timestamp,
     /// Who builds it, or built it last.
     pub worker: Option<String>,
+}
+
+/// How much there is to do in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineLoad {
+    /// The line.
+    pub line: Line,
+    /// Jobs that wait.
+    pub waiting: u64,
+    /// Jobs that are built, or handed over.
+    pub running: u64,
+}
+
+/// What was asked for under a key of the client's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The job that it became, or will become.
+    pub job: JobId,
+    /// What tells it from another wish.
+    pub digest: String,
+    /// When.
+    pub time: Timestamp,
 }
 
 /// Records of jobs: what [`Job::apply`] makes of a ledger, kept.
@@ -108,6 +132,28 @@ pub trait JobStore: Send + Sync + std::fmt::Debug {
     ///
     /// [`StoreError`].
     async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError>;
+
+    /// How many jobs there are in each state, by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn tally(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// The lines in which jobs wait or are built, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn lines(&self) -> Result<Vec<LineLoad>, StoreError>;
+
+    /// Remembers a wish under `key`, unless there is one; gives what is remembered then. Of two who ask at once
+    /// both get the same. A wish is forgotten after a day.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is remembered then.
+    async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError>;
 }
 
 /// Why a store does not answer.

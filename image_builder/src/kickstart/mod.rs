@@ -70,7 +70,7 @@ mod tests;
 
 pub use document::{Command, Include, Item, Kickstart, Line, Section, SectionKind, SectionLine};
 pub use error::{KickstartError, Mistake, Unreadable};
-pub use of_spec::{flattened_config, of_spec};
+pub use of_spec::{config, flattened_config, of_spec};
 pub use packages::{Group, GroupContent, PackageOptions, Packages};
 pub use place::{Origin, Place, Placed, Source};
 pub use reader::{Limits, Reader};

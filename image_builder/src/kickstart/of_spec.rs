@@ -37,7 +37,9 @@ pub async fn flattened_config(
     reader.flatten(&source).await.map(Some)
 }
 
-fn config(spec: &BuildSpec) -> Option<Location> {
+/// Where a spec says that its kickstart is.
+#[must_use]
+pub fn config(spec: &BuildSpec) -> Option<Location> {
     match spec.image_type() {
         ImageType::Boot => None,
         ImageType::Dvd => spec.dvd.as_ref()?.config.clone(),

@@ -47,6 +47,7 @@ pub struct ImageRunner {
     options: PlanOptions,
     settings: Vec<StagingSettings>,
     staging: Vec<String>,
+    own_place: Option<PathBuf>,
     notifier: Notifier,
     min_free: u64,
     watch: Option<String>,
@@ -69,6 +70,7 @@ impl ImageRunner {
             options,
             settings: Vec::new(),
             staging: Vec::new(),
+            own_place: None,
             notifier: Notifier::default(),
             min_free: 0,
             watch: None,
@@ -80,6 +82,13 @@ impl ImageRunner {
     pub fn with_staging(mut self, places: Vec<String>, settings: Vec<StagingSettings>) -> Self {
         self.staging = places;
         self.settings = settings;
+        self
+    }
+
+    /// Delivers each job also into a folder of its own below `folder`, wherever else its images go.
+    #[must_use]
+    pub fn with_own_place(mut self, folder: PathBuf) -> Self {
+        self.own_place = Some(folder);
         self
     }
 
@@ -228,8 +237,16 @@ impl ImageRunner {
         if sent.image_type() == ImageType::Dvd {
             own.push(Override::new("destdir", path("dvd")));
         }
-        if sent.common.staging.is_empty() {
-            own.push(Override::new("staging", self.staging.join(";")));
+        let mut staging: Vec<String> = match sent.common.staging.as_slice() {
+            [] => self.staging.clone(),
+            named => named.iter().map(ToString::to_string).collect(),
+        };
+        staging.extend(self.own_place.as_ref().map(|own| {
+            let own = own.join(job.id.as_str());
+            own.to_string_lossy().into_owned()
+        }));
+        if sent.common.staging.is_empty() || self.own_place.is_some() {
+            own.push(Override::new("staging", staging.join(";")));
         }
         if payload.kickstart.is_some() {
             own.push(Override::new("config", path(KICKSTART)));
@@ -412,7 +429,8 @@ impl Drop for OwnFolder {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
     use crate::jobs::{Entry, JobEvent, JobEventKind, JobId, Priority};

@@ -12,6 +12,7 @@ mod presence;
 mod roll_call;
 mod serving;
 mod untold;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use images::ImageRunner;
 pub use kickstart::add_repo;
 pub use presence::{GONE, PRESENCE, Presence, WHO};
 pub use roll_call::roll_call;
+pub use waits::{line_state, why_waiting};
 
 use crate::jobs::{Job, JobEnding, JobId, JobRequest, Line, Moment};
 use crate::queue::{JobQueue, QueueError};

@@ -1,5 +1,6 @@
 //! What every store does.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{
-    Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable,
+    Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line, LineLoad, Wish,
 };
 
 use super::Home;
@@ -29,6 +30,8 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("a master that stops anywhere", |home| Box::pin(stops(home))),
     ("a job is read whole", |home| Box::pin(whole(home))),
     ("foreign words", |home| Box::pin(foreign_words(home))),
+    ("what there is to do", |home| Box::pin(to_do(home))),
+    ("a wish is remembered once", |home| Box::pin(wishes(home))),
 ];
 
 const LEDGER: &str = "amqp://fbs@broker/%2F";
@@ -462,4 +465,55 @@ async fn foreign_words(home: &dyn Home) {
         ..JobFilter::default()
     };
     assert_eq!(store.jobs(&filter).await.unwrap(), []);
+}
+
+async fn to_do(home: &dyn Home) {
+    let store = home.open().await.unwrap();
+    assert_eq!(store.lines().await.unwrap(), []);
+    let jobs = [id_at(0, 1), id_at(0, 2), id_at(0, 3), id_at(0, 4)];
+    let events = [
+        queued(&jobs[0], request("43", 0)),
+        queued(&jobs[1], request("43", 7)),
+        queued(&jobs[2], request("rawhide", 0)),
+        queued(&jobs[3], request("44", 0)),
+        event(&jobs[0], 10, claimed(&claim("anna", 1))),
+        event(&jobs[3], 20, cancelled()),
+    ];
+    store.apply_all(LEDGER, &placed(&events)).await.unwrap();
+    let load = |release: &str, waiting, running| LineLoad {
+        line: Line {
+            arch: "x86_64".to_owned(),
+            release: release.to_owned(),
+        },
+        waiting,
+        running,
+    };
+    let lines = store.lines().await.unwrap();
+    assert_eq!(lines, [load("43", 1, 1), load("rawhide", 1, 0)]);
+    let tally = store.tally().await.unwrap();
+    let expected = [("cancelled", 1), ("queued", 2), ("running", 1)];
+    let expected = expected.map(|(state, jobs)| (state.to_owned(), jobs));
+    assert_eq!(tally, BTreeMap::from(expected));
+}
+
+async fn wishes(home: &dyn Home) {
+    let (one, other) = (home.open().await.unwrap(), home.open().await.unwrap());
+    let wish = |number, seconds| Wish {
+        job: id_at(0, number),
+        digest: format!("d{number}"),
+        time: at(seconds),
+    };
+    let key = "k'\0\u{1f427}".repeat(500);
+    let (first, second) = (wish(1, 0), wish(2, 10));
+    assert_eq!(one.remember(&key, &first).await.unwrap(), first);
+    assert_eq!(other.remember(&key, &second).await.unwrap(), first);
+    // At once, of both.
+    for round in 0..20 {
+        let key = format!("key {round}");
+        let (a, b) = tokio::join!(one.remember(&key, &first), other.remember(&key, &second));
+        assert_eq!(a.unwrap(), b.unwrap());
+    }
+    // A day later nobody knows it.
+    let late = wish(3, 86_500);
+    assert_eq!(other.remember(&key, &late).await.unwrap(), late);
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use image_builder::jobs::{Job, JobState};
-use image_builder::queue::Overview;
-use image_builder::worker::{Presence, roll_call};
+use image_builder::worker::{roll_call, why_waiting};
 
 use super::{find, read};
 use crate::args::Status;
@@ -26,7 +25,10 @@ pub(crate) async fn run(args: &Status) -> Exit {
     let waits = job.state == JobState::Queued;
     let reason = match waits {
         true => match roll_call(&*queue, PATIENCE).await {
-            Ok(workers) => Some(reason(job, &overview, &workers)),
+            Ok(workers) => {
+                let before = overview.waiting(&job.id).map(|waiting| waiting.before);
+                Some(why_waiting(job, before.unwrap_or_default(), &workers))
+            }
             Err(error) => return exit::error(&error),
         },
         false => None,
@@ -72,50 +74,4 @@ fn show(job: &Job, reason: Option<&str>) {
         ));
     }
     output::text(&text);
-}
-
-/// Why a job waits.
-pub(super) fn reason(job: &Job, overview: &Overview, workers: &[Presence]) -> String {
-    let (arch, release) = (&job.request.arch, &job.request.release);
-    let serving: Vec<&Presence> = workers
-        .iter()
-        .filter(|worker| {
-            worker.arch == *arch && worker.releases.contains(release) && !worker.draining
-        })
-        .collect();
-    let before = overview
-        .waiting(&job.id)
-        .map_or(0, |waiting| waiting.before);
-    let line = format!("{arch}/{release}");
-    let ahead = match before {
-        0 => "it is the next".to_owned(),
-        _ => format!("{} before it", output::count(before, "job")),
-    };
-    if serving.is_empty() {
-        return format!("no worker serves {line}; {ahead}");
-    }
-    let full =
-        |worker: &&&Presence| worker.running.len() >= usize::try_from(worker.slots).unwrap_or(0);
-    let busy = serving.iter().filter(full).count();
-    let unable: Vec<&str> = serving
-        .iter()
-        .filter_map(|worker| worker.cannot.as_deref())
-        .collect();
-    let refused = serving
-        .iter()
-        .filter(|worker| job.refusals.contains_key(&worker.worker))
-        .count();
-    let count = output::count(serving.len(), "worker");
-    let serve = if serving.len() == 1 {
-        "serves"
-    } else {
-        "serve"
-    };
-    let state = match () {
-        () if !unable.is_empty() => format!("{} cannot: {}", unable.len(), unable.join("; ")),
-        () if refused > 0 => format!("{refused} handed it back: see below"),
-        () if busy == serving.len() => "all busy".to_owned(),
-        () => format!("{busy} busy"),
-    };
-    format!("{count} {serve} {line}, {state}; {ahead}")
 }

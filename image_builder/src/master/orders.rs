@@ -1,0 +1,236 @@
+//! What somebody wants of a queue, by way of its master.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+use super::Master;
+use crate::digest::sha256_text;
+use crate::error::{ErrorKind, StageError};
+use crate::jobs::{
+    Entry, Job, JobEvent, JobEventKind, JobId, JobRequest, JobState, StoreError, Wish,
+};
+use crate::queue::{NewEntry, QueueError};
+
+/// So long the own store is waited for. What was entered into the ledger counts, whatever becomes of this.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A key that a client sends along, so that asking twice makes one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnceKey {
+    /// Its words.
+    pub key: String,
+    /// What is asked for, as text: the same key for something else is a mistake.
+    pub wish: String,
+}
+
+/// A job that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its id.
+    pub job: JobId,
+    /// It was asked for before, with the same key.
+    pub again: bool,
+}
+
+/// Why a wish is not fulfilled.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// The queue does not take it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such job.
+    #[error("no job {0} is known")]
+    Unknown(JobId),
+    /// It has ended, and cannot be cancelled any more.
+    #[error("job {job} has {state} already")]
+    Ended {
+        /// The job.
+        job: JobId,
+        /// How.
+        state: JobState,
+    },
+    /// It has not ended, and cannot be repeated yet.
+    #[error("job {job} has not ended: it is {state}")]
+    Open {
+        /// The job.
+        job: JobId,
+        /// What it is.
+        state: JobState,
+    },
+    /// Nobody knows any more what it was built from.
+    #[error("what job {0} was built from is not known any more")]
+    Forgotten(JobId),
+    /// The key was used for something else.
+    #[error("the key {0:?} was used for another wish before")]
+    OtherWish(String),
+}
+
+impl StageError for OrderError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Queue(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Unknown(_) | Self::OtherWish(_) => ErrorKind::Usage,
+            Self::Ended { .. } | Self::Open { .. } | Self::Forgotten(_) => ErrorKind::Failed,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Queue(error) => error.is_transient(),
+            Self::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Queue(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Open { .. } => Some("cancel it first".to_owned()),
+            Self::OtherWish(_) => Some("use another key for each job".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Master {
+    /// Asks for a job. It is on the disk of the queue when this returns, and in the store if that answers in time.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError`]. With a key the same can be asked again, whatever has become of the first try.
+    pub async fn submit(
+        &self,
+        request: JobRequest,
+        once: Option<&OnceKey>,
+    ) -> Result<Submitted, OrderError> {
+        let now = Timestamp::now();
+        let mut job = JobId::new(now);
+        if let Some(once) = once {
+            let wish = Wish {
+                job: job.clone(),
+                digest: sha256_text(&once.wish),
+                time: now,
+            };
+            let key = sha256_text(&format!("{}\n{}", request.requester, once.key));
+            let kept = self.store.remember(&key, &wish).await?;
+            if kept.digest != wish.digest {
+                return Err(OrderError::OtherWish(once.key.clone()));
+            }
+            if kept.job != job && self.store.job(&kept.job).await?.is_some() {
+                return Ok(Submitted {
+                    job: kept.job,
+                    again: true,
+                });
+            }
+            // Who asked first may have come to nothing. An entry too many does no harm.
+            job = kept.job;
+        }
+        let line = request.line();
+        let event = JobEvent {
+            job: job.clone(),
+            time: now,
+            by: request.requester.clone(),
+            kind: JobEventKind::Queued {
+                request: Box::new(request),
+            },
+        };
+        let changes = self.changes();
+        self.queue.append(&[NewEntry::of_job(event, &line)]).await?;
+        told(changes, &job, |_| true).await;
+        Ok(Submitted { job, again: false })
+    }
+
+    /// Cancels a job on behalf of `by`; gives it as it is then. A job that is built ends when its worker has heard of
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError`].
+    pub async fn cancel(
+        &self,
+        id: &JobId,
+        by: &str,
+        reason: Option<String>,
+    ) -> Result<Job, OrderError> {
+        let job = self.known(id).await?;
+        if job.state.is_final() {
+            return Err(OrderError::Ended {
+                job: job.id,
+                state: job.state,
+            });
+        }
+        let event = JobEvent {
+            job: id.clone(),
+            time: Timestamp::now(),
+            by: by.to_owned(),
+            kind: JobEventKind::CancelRequested { reason },
+        };
+        let changes = self.changes();
+        self.queue.append(&[Entry::Job(event).into()]).await?;
+        told(changes, id, |job| job.cancel.is_some()).await;
+        self.known(id).await
+    }
+
+    /// Asks for the same as an ended job once more, on behalf of `by`.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError`].
+    pub async fn retry(
+        &self,
+        id: &JobId,
+        by: &str,
+        once: Option<&OnceKey>,
+    ) -> Result<Submitted, OrderError> {
+        let job = self.known(id).await?;
+        if !job.state.is_final() {
+            return Err(OrderError::Open {
+                job: job.id,
+                state: job.state,
+            });
+        }
+        let mut request = job.request;
+        if request.payload.is_none() {
+            return Err(OrderError::Forgotten(job.id));
+        }
+        request.retry_of = Some(job.id);
+        request.requester = by.to_owned();
+        request.submitted = Timestamp::now();
+        // It was for the first time.
+        request.deadline = None;
+        self.submit(request, once).await
+    }
+
+    async fn known(&self, id: &JobId) -> Result<Job, OrderError> {
+        let job = self.store.job(id).await?;
+        job.ok_or_else(|| OrderError::Unknown(id.clone()))
+    }
+}
+
+/// Waits until a job is told of that is as wanted, or for [`PATIENCE`].
+async fn told(
+    mut changes: broadcast::Receiver<Arc<Job>>,
+    id: &JobId,
+    wanted: impl Fn(&Job) -> bool,
+) {
+    let told = async {
+        loop {
+            match changes.recv().await {
+                Ok(job) if job.id == *id && wanted(&job) => return,
+                Ok(_) => {}
+                // Too much has happened to know; the store knows it by now, or soon.
+                Err(_) => return,
+            }
+        }
+    };
+    // What was entered counts all the same.
+    let _ = tokio::time::timeout(PATIENCE, told).await;
+}
