@@ -1,0 +1,8 @@
+//! The service on a loopback port, with a real queue, a real store, and a worker whose jobs are scripted.
+
+mod api;
+mod artifacts;
+mod client;
+mod description;
+mod logs;
+mod site;
