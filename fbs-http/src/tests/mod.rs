@@ -4,5 +4,6 @@ mod api;
 mod artifacts;
 mod client;
 mod description;
+mod help;
 mod logs;
 mod site;
