@@ -1,7 +1,7 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
 # make demo-live  the same for a live image, from examples/live.conf
 # make demo-dvd   the same for an install DVD, from examples/dvd.conf
-# make serve      begin the service over HTTP on this machine (as root)
+# make serve      begin the service on this machine, in the browser and over REST (as root)
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
 # make fuzz       feed the readers of foreign data with rubbish for a minute each

@@ -5,6 +5,7 @@
 mod api;
 mod app;
 mod artifacts;
+mod assets;
 mod config;
 mod draft;
 mod follow;
@@ -13,6 +14,7 @@ mod health;
 mod logs;
 mod masters;
 mod metrics;
+mod pages;
 mod problem;
 mod rest;
 mod server;

@@ -28,7 +28,7 @@ use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::problem::Problem;
 use crate::worker::Local;
-use crate::{api, health, rest};
+use crate::{api, health, pages, rest};
 
 /// So long answers that are on their way may take when the service ends.
 const LAST: Duration = Duration::from_secs(10);
@@ -168,6 +168,7 @@ pub(crate) async fn serve(listener: TcpListener, app: App) {
 fn router(app: App) -> Router {
     Router::new()
         .merge(api::router())
+        .merge(pages::router(app.max_body))
         .route("/rest", get(rest::help).post(rest::submit))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -4,11 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use fbs_suite::{Folders, Program, Running, binaries, release, turn};
+use fbs_suite::need::Need;
+use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
 use mini_release::Server;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+const BROWSER: &[Need] = &[Need::Tool("chromium")];
 
 /// A build takes less than this, also on a busy machine.
 const BUILD: Duration = Duration::from_secs(240);
@@ -116,8 +119,37 @@ impl Service {
     }
 }
 
+/// What a browser makes of a page: its elements after some seconds, and what it complained about.
+fn browsed(service: &Service, folders: &Folders, target: &str) -> String {
+    let done = Program::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+        ])
+        .args(["--enable-logging=stderr", "--timeout=4000", "--dump-dom"])
+        .set("--user-data-dir", folders.top().join("browser"))
+        .arg(format!("http://{}{target}", service.address))
+        .env("HOME", folders.top())
+        .folder(folders.top())
+        .run();
+    done.assert_exit(0);
+    // What the policy refuses, and what a script stumbles over.
+    let complaints = done.stderr.lines().filter(|line| line.contains("CONSOLE"));
+    assert_eq!(
+        complaints.collect::<Vec<_>>(),
+        Vec::<&str>::new(),
+        "{target}"
+    );
+    done.stdout.join("\n")
+}
+
 #[test]
 fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
+    if !need::met(&[need::BUILD, BROWSER]) {
+        return;
+    }
     let _turn = turn::take();
     let mini = release::mini();
     let root = binaries::workspace().join("target/mini-release");
@@ -186,6 +218,15 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
         (&report["outcome"], &report["job"]),
         (&json!("succeeded"), &json!(id))
     );
+
+    // In a browser the log is there with its lines, and the list with the job.
+    let page = browsed(&service, &folders, &format!("/jobs/{id}"));
+    assert!(
+        page.contains("id=\"L1\"") && page.contains("Image build succeeded"),
+        "{page}"
+    );
+    assert!(browsed(&service, &folders, "/").contains(&format!("/jobs/{id}")));
+    assert!(browsed(&service, &folders, "/new").contains("boot_test=both"));
     service.running.signal(Signal::SIGTERM);
     service.running.finish().assert_exit(0);
     folders.assert_no_process();

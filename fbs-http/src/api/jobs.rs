@@ -34,17 +34,17 @@ const LONGEST_KEY: usize = 255;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// Names of states, with commas between them; all if absent.
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// An architecture.
-    arch: Option<String>,
+    pub(crate) arch: Option<String>,
     /// A release.
-    release: Option<String>,
+    pub(crate) release: Option<String>,
     /// Who asked.
-    requester: Option<String>,
+    pub(crate) requester: Option<String>,
     /// Jobs before this one: `next` of a list has it.
-    before: Option<String>,
+    pub(crate) before: Option<String>,
     /// At most so many: 1 to 200.
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
 }
 
 /// A list of jobs, the newest first.
@@ -102,6 +102,15 @@ impl ListQuery {
 
     /// The address of what comes behind a page, beginning with `path`.
     pub(crate) fn next(&self, path: &str, last: &str) -> String {
+        self.address(path, Some(last))
+    }
+
+    /// The address of the same page, beginning with `path`.
+    pub(crate) fn itself(&self, path: &str) -> String {
+        self.address(path, self.before.as_deref())
+    }
+
+    fn address(&self, path: &str, before: Option<&str>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("state", &self.state),
@@ -116,7 +125,9 @@ impl ListQuery {
         if let Some(limit) = self.limit {
             query.append_pair("limit", &limit.to_string());
         }
-        query.append_pair("before", last);
+        if let Some(before) = before {
+            query.append_pair("before", before);
+        }
         format!("{path}?{}", query.finish())
     }
 }

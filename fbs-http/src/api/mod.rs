@@ -8,6 +8,10 @@ mod logs;
 mod queues;
 mod workers;
 
+pub(crate) use artifacts::href;
+pub(crate) use jobs::{ListQuery, lines};
+pub(crate) use queues::QueueView;
+
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::{Json, Router};

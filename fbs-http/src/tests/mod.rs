@@ -6,4 +6,5 @@ mod client;
 mod description;
 mod help;
 mod logs;
+mod pages;
 mod site;
