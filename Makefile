@@ -1,6 +1,7 @@
 # make demo       build a boot ISO from examples/boot.conf and boot it (as root)
 # make demo-live  the same for a live image, from examples/live.conf
 # make demo-dvd   the same for an install DVD, from examples/dvd.conf
+# make serve      begin the service on this machine, in the browser and over REST (as root)
 # make test       install what the tests need, and run all of them (as root)
 # make bench      time the stages of a build and print them (as root)
 # make fuzz       feed the readers of foreign data with rubbish for a minute each
@@ -70,6 +71,15 @@ demo-dvd: mini-release
 		--staging $(DEMO)/images --workdir $(DEMO)/work \
 		--set destdir=$(abspath $(DEMO))/dvd --set force=yes \
 		$(if $(ON_DEBIAN),,--release $$(. /etc/os-release; echo $$VERSION_ID))
+
+# The service on one machine. On Debian the mini release is served beside it.
+.PHONY: serve
+serve: mini-release
+	$(CARGO) build --quiet --locked --release --package fbs-http
+	FBS_CACHE_DIR="$${FBS_CACHE_DIR:-$(abspath $(TARGET))/cache}" \
+	FBS_STATE_DIR="$${FBS_STATE_DIR:-$(abspath $(TARGET))/serve}" \
+	scripts/serve $(TARGET)/release/fbs-http \
+		$(if $(ON_DEBIAN),$(TARGET)/debug/mini-release $(MINI))
 
 .PHONY: test
 test: mini-release

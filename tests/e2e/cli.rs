@@ -1,13 +1,10 @@
-//! What each command of `fbs`, and `fbs-http`, says and how it ends.
+//! What each command of `fbs` says and how it ends.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use fbs_suite::command::Program;
 use fbs_suite::need::Need;
 use fbs_suite::{Folders, binaries, need};
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 #[test]
@@ -231,52 +228,6 @@ fn boot_test_of_a_disc_that_does_not_boot() {
         .assert_one_error()
         .assert_says(&["none.iso"]);
     folders.assert_nothing_left();
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: fbs\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-#[test]
-fn fbs_http_is_well_and_has_nothing_else() {
-    let folders = Folders::new();
-    let mut server = Program::new(binaries::fbs_http())
-        .args(["--listen", "127.0.0.1:0"])
-        .folder(folders.top())
-        .start();
-    let line = server.wait_for_stderr("listening on http://");
-    let address = line.rsplit("//").next().unwrap();
-    let well = get(address, "/healthz");
-    assert!(
-        well.starts_with("HTTP/1.1 200") && well.ends_with("\r\n\r\nok\n"),
-        "{well}"
-    );
-    for path in [
-        "/",
-        "/etc/passwd",
-        "/../../etc/passwd",
-        "/healthz/x",
-        "/boot.conf",
-    ] {
-        let answer = get(address, path);
-        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
-    }
-    // A second one finds the address taken.
-    let second = Program::new(binaries::fbs_http())
-        .args(["--listen", address])
-        .run();
-    second
-        .assert_exit(3)
-        .assert_one_error()
-        .assert_says(&[address, "--listen"]);
-
-    server.signal(Signal::SIGTERM);
-    server.finish().assert_exit(0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod caches;
 mod cli;
 mod compare;
 mod dvd;
+mod http;
 mod interrupted;
 mod job_queue;
 mod job_store;

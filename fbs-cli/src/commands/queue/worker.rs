@@ -1,6 +1,6 @@
 //! `fbs worker`.
 
-use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,9 @@ use image_builder::host;
 use image_builder::notification::Notifier;
 use image_builder::plan::PlanOptions;
 use image_builder::spec::Arch;
-use image_builder::worker::{ImageRunner, JobRunner, Worker, WorkerSettings};
+use image_builder::worker::{
+    FolderLock, ImageRunner, JobRunner, Worker, WorkerSettings, plain_name,
+};
 use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -37,12 +39,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let name = args.name.clone().unwrap_or_else(host::name);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    // It is part of a topic, where dots have a meaning.
-    let name: String = name
-        .chars()
-        .map(|c| if plain(c) { c } else { '-' })
-        .collect();
+    let name = plain_name(&name);
     let _lock = match only_one(&args.workdir) {
         Ok(lock) => lock,
         Err(exit) => return exit,
@@ -148,29 +145,20 @@ pub(crate) async fn run(args: &Args) -> Exit {
     }
 }
 
-/// The lock on a worker's folder: it goes with the process.
-fn only_one(folder: &Path) -> Result<File, Exit> {
-    let path = folder.join("lock");
-    let opened = fs::create_dir_all(folder).and_then(|()| File::create(&path));
-    let file = opened.map_err(|error| {
-        exit::say(format_args!("{}: {error}", path.display()));
-        Exit::Host
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
+/// The folder of the worker, taken.
+fn only_one(folder: &Path) -> Result<FolderLock, Exit> {
+    FolderLock::take(folder).map_err(|error| {
+        if error.kind() == io::ErrorKind::ResourceBusy {
             exit::say(format_args!(
                 "another worker builds in {}",
                 folder.display()
             ));
             eprintln!("hint: give each a folder of its own with --workdir");
-            Err(Exit::Host)
+        } else {
+            exit::say(format_args!("{}: {error}", folder.display()));
         }
-        Err(TryLockError::Error(error)) => {
-            exit::say(format_args!("{}: {error}", path.display()));
-            Err(Exit::Host)
-        }
-    }
+        Exit::Host
+    })
 }
 
 /// The first signal ends it when its builds are made, the second at once.

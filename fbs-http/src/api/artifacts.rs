@@ -1,0 +1,177 @@
+//! What was delivered of a job.
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use image_builder::delivery::REPORT;
+use image_builder::jobs::Job;
+use serde::Serialize;
+use tower_http::services::ServeFile;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::artifacts::{Delivered, content_type};
+use crate::problem::Problem;
+
+/// What is in a file may not act here, whatever it is.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// What was delivered of a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Artifacts {
+    /// The files that can be had here.
+    files: Vec<Artifact>,
+    /// Everywhere that it was delivered to.
+    places: Vec<String>,
+}
+
+/// A file.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Artifact {
+    /// Its name.
+    name: String,
+    /// Its size in bytes.
+    size: u64,
+    /// Its SHA-256, as hex; of log and report, which are written last, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// Its address.
+    href: String,
+}
+
+/// The address of a file of a job.
+pub(crate) fn href(job: &str, name: &str) -> String {
+    let mut href = format!("/api/v1/jobs/{job}/artifacts/");
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                href.push(char::from(byte));
+            }
+            other => href.push_str(&format!("%{other:02X}")),
+        }
+    }
+    href
+}
+
+/// Serves a file, or the part of it that is asked for.
+pub(super) async fn serve(
+    path: &std::path::Path,
+    kind: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let served = ServeFile::new(path).try_call(request).await;
+    let served = served.map_err(|error| {
+        tracing::warn!("{}: {error}", path.display());
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
+    })?;
+    if served.status() == StatusCode::NOT_FOUND {
+        return Err(Problem::not_found("the file is not there any more"));
+    }
+    let mut response = served.into_response();
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
+    Ok(response)
+}
+
+fn nothing_here(job: &Job) -> Problem {
+    if !job.state.is_final() {
+        return Problem::not_found(format!("job {} has not ended: it is {}", job.id, job.state));
+    }
+    let places = job.ending.iter().flat_map(|ending| &ending.places);
+    let places: Vec<&str> = places.map(String::as_str).collect();
+    let problem = Problem::not_found(format!("nothing of job {} was delivered here", job.id));
+    match places.as_slice() {
+        [] => problem,
+        places => problem.with_hint(format!("it was delivered to {}", places.join(", "))),
+    }
+}
+
+/// The report of a job's build
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}/report", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
+    responses(
+        (status = 200, description = "As docs/report.md has it", body = serde_json::Value),
+        (status = 404, description = "No such job, or none was delivered here", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn report(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let job = app.job(&id).await?;
+    let delivered = Delivered::of(&app.images, &job.id).await;
+    match delivered.and_then(|delivered| delivered.file(REPORT)) {
+        Some(path) => serve(&path, "application/json", request).await,
+        None => Err(nothing_here(&job)),
+    }
+}
+
+/// The files of a job
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}/artifacts", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
+    responses(
+        (status = 200, body = Artifacts),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Artifacts>, Problem> {
+    let job = app.job(&id).await?;
+    let delivered = Delivered::of(&app.images, &job.id).await;
+    let files = delivered
+        .map(|delivered| delivered.files())
+        .unwrap_or_default();
+    let files = files.into_iter().map(|file| Artifact {
+        href: href(job.id.as_str(), &file.name),
+        name: file.name,
+        size: file.size,
+        sha256: file.sha256,
+    });
+    Ok(Json(Artifacts {
+        files: files.collect(),
+        places: job.ending.map(|ending| ending.places).unwrap_or_default(),
+    }))
+}
+
+/// A file of a job, or a part of it
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}/artifacts/{name}", tag = "artifacts",
+    params(
+        ("id" = String, Path, description = "The job's id"),
+        ("name" = String, Path, description = "The file's name, as the list has it"),
+    ),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "No such job, or no such file of it", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "There is no such part"),
+    )
+)]
+pub(super) async fn file(
+    State(app): State<App>,
+    Path((id, name)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let job = app.job(&id).await?;
+    let delivered = Delivered::of(&app.images, &job.id).await;
+    let delivered = delivered.ok_or_else(|| nothing_here(&job))?;
+    let path = delivered
+        .file(&name)
+        .ok_or_else(|| Problem::not_found(format!("job {} has no file {name:?}", job.id)))?;
+    let mut response = serve(&path, content_type(&name), request).await?;
+    let sum = delivered.report.files.iter().find(|file| file.name == name);
+    if let Some(tag) = sum.and_then(|file| format!("\"{}\"", file.sha256).parse().ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}

@@ -1,0 +1,71 @@
+//! Checking a spec without submitting it.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{REQUESTER, wanted};
+use crate::app::App;
+use crate::draft::Wanted;
+use crate::problem::{Problem, WrittenMistake};
+
+/// What came of a check.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checked {
+    /// Whether it could be submitted.
+    valid: bool,
+    /// Every mistake.
+    mistakes: Vec<WrittenMistake>,
+    /// What would be built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    /// The spec as a worker would read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec: Option<String>,
+}
+
+/// Looks for mistakes in a spec and its kickstart; nothing is submitted
+#[utoipa::path(
+    post, path = "/api/v1/check", tag = "jobs",
+    request_body(content((Wanted = "application/json"), (String = "text/plain"))),
+    responses(
+        (status = 200, body = Checked),
+        (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn check(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Checked>, Problem> {
+    let wanted = wanted(&headers, &body)?;
+    let checked =
+        wanted
+            .request(REQUESTER)
+            .and_then(|request| match app.masters.of(&request.arch) {
+                Some(_) => Ok(request),
+                None => Err(vec![WrittenMistake::new(format!(
+                    "no broker is configured for {}",
+                    request.arch
+                ))]),
+            });
+    Ok(Json(match checked {
+        Ok(request) => Checked {
+            valid: true,
+            mistakes: Vec::new(),
+            title: Some(request.title),
+            spec: request.payload.map(|payload| payload.spec),
+        },
+        Err(mistakes) => Checked {
+            valid: false,
+            mistakes,
+            title: None,
+            spec: None,
+        },
+    }))
+}

@@ -1,0 +1,79 @@
+//! What every request may use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image_builder::build_monitor::JobLogs;
+use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
+use image_builder::worker::why_waiting;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::guard::Hosts;
+use crate::masters::Masters;
+use crate::metrics::StageTimes;
+use crate::problem::Problem;
+use crate::view::Waits;
+
+/// So many streams of events may be open at a time.
+pub(crate) const FOLLOWERS: usize = 2000;
+
+/// What every request may use.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) masters: Arc<Masters>,
+    pub(crate) store: Arc<dyn JobStore>,
+    /// The own worker, if images are built here.
+    pub(crate) own: Option<OwnWorker>,
+    /// Below it each job has a folder with what was delivered here.
+    pub(crate) images: PathBuf,
+    pub(crate) hosts: Hosts,
+    pub(crate) max_body: usize,
+    pub(crate) followers: Arc<Semaphore>,
+    pub(crate) stage_times: StageTimes,
+    /// Cancelled when those who follow something should come again later.
+    pub(crate) closing: CancellationToken,
+}
+
+/// The worker in this process.
+#[derive(Debug)]
+pub(crate) struct OwnWorker {
+    pub(crate) name: String,
+    pub(crate) logs: JobLogs,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The job of an id, with all that is known of it.
+    pub(crate) async fn job(&self, id: &str) -> Result<Job, Problem> {
+        let unknown = || Problem::not_found(format!("no job {id:?} is known"));
+        let id = JobId::parse(id).ok_or_else(unknown)?;
+        self.store.job(&id).await?.ok_or_else(unknown)
+    }
+
+    /// Where a job stands that waits, and why it does.
+    pub(crate) async fn waits(&self, job: &Job) -> Result<Option<Waits>, Problem> {
+        if job.state != JobState::Queued {
+            return Ok(None);
+        }
+        let waiting: Option<Waiting> = self.store.waiting(&job.id).await?;
+        Ok(waiting.map(|waiting| Waits {
+            before: waiting.before,
+            reason: why_waiting(job, waiting.before, &self.masters.present()),
+        }))
+    }
+}

@@ -1,0 +1,122 @@
+//! What pages load: it is in the program, and an address says its content, so that browsers keep it.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+use crate::problem::Problem;
+
+/// A file that pages load.
+#[derive(Debug)]
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    bytes: &'static [u8],
+    /// The beginning of its SHA-256.
+    hash: String,
+    gzip: Vec<u8>,
+}
+
+const FILES: [(&str, &str, &[u8]); 5] = [
+    (
+        "patternfly.css",
+        "text/css; charset=utf-8",
+        include_bytes!("../assets/vendor/patternfly.css"),
+    ),
+    (
+        "app.css",
+        "text/css; charset=utf-8",
+        include_bytes!("../assets/app.css"),
+    ),
+    (
+        "htmx.min.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../assets/vendor/htmx.min.js"),
+    ),
+    (
+        "app.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../assets/app.js"),
+    ),
+    (
+        "icon.svg",
+        "image/svg+xml",
+        include_bytes!("../assets/icon.svg"),
+    ),
+];
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let asset = |&(name, kind, bytes): &(&'static str, &'static str, &'static [u8])| {
+        let sum = Sha256::digest(bytes);
+        let hash = sum.iter().take(8).map(|byte| format!("{byte:02x}"));
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        // Into memory; without it the file is sent as it is.
+        let packed = gzip.write_all(bytes).and_then(|()| gzip.finish());
+        Asset {
+            name,
+            kind,
+            bytes,
+            hash: hash.collect(),
+            gzip: packed.unwrap_or_default(),
+        }
+    };
+    FILES.iter().map(asset).collect()
+});
+
+/// The address of a file.
+pub(crate) fn url(name: &str) -> String {
+    let found = ASSETS.iter().find(|asset| asset.name == name);
+    let hash = found.map_or("", |asset| asset.hash.as_str());
+    format!("/assets/{hash}/{name}")
+}
+
+/// `GET /assets/HASH/NAME`
+pub(crate) async fn serve(
+    Path((hash, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let found = ASSETS
+        .iter()
+        .find(|asset| asset.name == name && asset.hash == hash);
+    let asset = found.ok_or_else(|| Problem::not_found("there is no such file"))?;
+    let takes = headers.get(header::ACCEPT_ENCODING);
+    let takes = takes.and_then(|takes| takes.to_str().ok()).unwrap_or("");
+    let gzip = !asset.gzip.is_empty()
+        && takes
+            .split(',')
+            .any(|one| matches!(one.trim(), "gzip" | "*"));
+    let bytes = match gzip {
+        true => asset.gzip.as_slice(),
+        false => asset.bytes,
+    };
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=31536000, immutable"),
+    );
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_visit_loads_less_than_150_kb() {
+        let packed: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
+        assert!(packed < 120_000, "{packed} bytes");
+        assert!(ASSETS.iter().all(|asset| !asset.gzip.is_empty()));
+    }
+}

@@ -1,0 +1,150 @@
+//! The logs of jobs, wherever they are.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use image_builder::build_monitor::{FOLLOWED, LogPiece, LogRequest, RemoteLog};
+use image_builder::jobs::{Claim, Job, JobId};
+
+use crate::app::App;
+use crate::artifacts::Delivered;
+use crate::problem::Problem;
+
+/// The largest log that is read from a worker at once.
+const LARGEST: usize = 64 << 20;
+
+/// A log as a whole, as far as there is one.
+#[derive(Debug)]
+pub(crate) enum WholeLog {
+    /// A file of this machine.
+    File(PathBuf),
+    /// What a worker has sent.
+    Text(String),
+}
+
+impl App {
+    /// Whether the worker is the one in this process.
+    fn is_own(&self, worker: &str) -> bool {
+        self.own.as_ref().is_some_and(|own| own.name == worker)
+    }
+
+    fn own_log(&self, job: &JobId) -> Option<PathBuf> {
+        let path = self.own.as_ref()?.logs.path(job);
+        path.is_file().then_some(path)
+    }
+
+    /// The log of a job, as far as there is one.
+    pub(crate) async fn whole_log(&self, job: &Job) -> Result<WholeLog, Problem> {
+        let Some(claim) = &job.claim else {
+            return Err(Problem::not_found(format!(
+                "job {} has no log yet: nobody has begun with it",
+                job.id
+            )));
+        };
+        if self.is_own(&claim.worker)
+            && let Some(path) = self.own_log(&job.id)
+        {
+            return Ok(WholeLog::File(path));
+        }
+        if let Some(delivered) = Delivered::of(&self.images, &job.id).await
+            && let Some(path) = delivered.file(&delivered.report.log)
+        {
+            return Ok(WholeLog::File(path));
+        }
+        match self.ask_worker(job, claim).await? {
+            Some(text) => Ok(WholeLog::Text(text)),
+            None => {
+                let places = job.ending.iter().flat_map(|ending| &ending.places);
+                let places: Vec<&str> = places.map(String::as_str).collect();
+                let problem = Problem::not_found(format!(
+                    "worker {} has the log, and does not answer",
+                    claim.worker
+                ));
+                Err(match places.as_slice() {
+                    [] => problem,
+                    places => {
+                        problem.with_hint(format!("it was delivered to {}", places.join(", ")))
+                    }
+                })
+            }
+        }
+    }
+
+    async fn ask_worker(&self, job: &Job, claim: &Claim) -> Result<Option<String>, Problem> {
+        let Some(master) = self.masters.of(&job.request.arch) else {
+            return Ok(None);
+        };
+        let queue = &**master.queue();
+        let mut log = RemoteLog::new(queue, job.id.clone()).await?;
+        let mut text = String::new();
+        loop {
+            let Some(piece) = log.next(queue, &claim.worker, Duration::ZERO).await? else {
+                return Ok(None);
+            };
+            if piece.missing {
+                return Ok(None);
+            }
+            text.push_str(&piece.text);
+            if piece.ended || piece.text.is_empty() || text.len() > LARGEST {
+                return Ok(Some(text));
+            }
+        }
+    }
+}
+
+/// Reads the log of one run of a job, piece by piece.
+#[derive(Debug)]
+pub(crate) enum LogReader {
+    /// Of the worker in this process.
+    Own(JobId, u64),
+    /// Of a worker elsewhere.
+    Remote {
+        log: Box<RemoteLog>,
+        worker: String,
+        arch: String,
+    },
+}
+
+impl LogReader {
+    /// From a byte on.
+    pub(crate) async fn new(
+        app: &App,
+        job: &Job,
+        claim: &Claim,
+        from: u64,
+    ) -> Result<Self, Problem> {
+        if app.is_own(&claim.worker) {
+            return Ok(Self::Own(job.id.clone(), from));
+        }
+        let master = app.masters.of(&job.request.arch);
+        let master = master.ok_or_else(|| Problem::not_found("no queue has such jobs"))?;
+        let mut log = Box::new(RemoteLog::new(&**master.queue(), job.id.clone()).await?);
+        log.seek(from);
+        Ok(Self::Remote {
+            log,
+            worker: claim.worker.clone(),
+            arch: job.request.arch.clone(),
+        })
+    }
+
+    /// The next piece, an empty one after a while; `None` if the worker does not answer.
+    pub(crate) async fn next(&mut self, app: &App) -> Option<LogPiece> {
+        match self {
+            Self::Own(job, from) => {
+                let request = LogRequest {
+                    job: job.clone(),
+                    from: *from,
+                    wait_ms: u64::try_from(FOLLOWED.as_millis()).unwrap_or_default(),
+                };
+                let piece = app.own.as_ref()?.logs.piece(&request).await.ok()?;
+                *from = piece.next;
+                Some(piece)
+            }
+            Self::Remote { log, worker, arch } => {
+                let master = app.masters.of(arch)?;
+                let piece = log.next(&**master.queue(), worker, FOLLOWED).await;
+                piece.ok().flatten()
+            }
+        }
+    }
+}

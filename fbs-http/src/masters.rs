@@ -1,0 +1,143 @@
+//! The queues, and who keeps records of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use image_builder::build_monitor::state_dir;
+use image_builder::jobs::{Job, JobStore};
+use image_builder::master::{KnownWorker, Master};
+use image_builder::queue::{Amqp, AmqpBroker, JobQueue, Local, QueueError};
+use image_builder::worker::Presence;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+
+/// As many changes are kept for somebody who listens and is slow.
+const CHANGES: usize = 1024;
+
+/// The masters of all queues, over one store.
+#[derive(Debug)]
+pub(crate) struct Masters {
+    /// For an architecture that is not named.
+    default: Option<Arc<Master>>,
+    by_arch: BTreeMap<String, Arc<Master>>,
+    /// Each once.
+    all: Vec<Arc<Master>>,
+    changes: broadcast::Sender<Arc<Job>>,
+}
+
+impl Masters {
+    /// That of one queue for everything.
+    pub(crate) fn of_one(queue: Arc<dyn JobQueue>, store: Arc<dyn JobStore>) -> Self {
+        let master = Arc::new(Master::new(queue, store));
+        Self {
+            default: Some(master.clone()),
+            by_arch: BTreeMap::new(),
+            all: vec![master],
+            changes: broadcast::Sender::new(CHANGES),
+        }
+    }
+
+    /// Those of the configured brokers, or of this machine's queue.
+    pub(crate) async fn open(
+        settings: &Settings,
+        store: Arc<dyn JobStore>,
+    ) -> Result<Self, QueueError> {
+        let section = &settings.service.broker;
+        if let Some(url) = &settings.broker {
+            let broker = AmqpBroker::configured(url, section)?;
+            return Ok(Self::of_one(Arc::new(Amqp::new(&broker)?), store));
+        }
+        if section.url.is_none() && section.arch.is_empty() {
+            let queue = Local::open(&state_dir().join(Local::FILE)).await?;
+            return Ok(Self::of_one(Arc::new(queue), store));
+        }
+        let mut by_url = BTreeMap::<&str, Arc<Master>>::new();
+        for url in section.arch.values().chain(&section.url) {
+            if !by_url.contains_key(url.as_str()) {
+                let queue = Amqp::new(&AmqpBroker::configured(url, section)?)?;
+                let master = Master::new(Arc::new(queue), store.clone());
+                by_url.insert(url, Arc::new(master));
+            }
+        }
+        let named = section.arch.iter();
+        Ok(Self {
+            default: section.url.as_ref().map(|url| by_url[url.as_str()].clone()),
+            by_arch: named
+                .map(|(arch, url)| (arch.clone(), by_url[url.as_str()].clone()))
+                .collect(),
+            all: by_url.into_values().collect(),
+            changes: broadcast::Sender::new(CHANGES),
+        })
+    }
+
+    /// The one whose queue has the jobs of an architecture.
+    pub(crate) fn of(&self, arch: &str) -> Option<&Arc<Master>> {
+        self.by_arch.get(arch).or(self.default.as_ref())
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Master>] {
+        &self.all
+    }
+
+    /// Each job that becomes another from now on.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Arc<Job>> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn workers(&self) -> Vec<KnownWorker> {
+        let mut workers: Vec<KnownWorker> = self
+            .all
+            .iter()
+            .flat_map(|master| master.workers())
+            .collect();
+        workers.sort_by(|a, b| a.worker.cmp(&b.worker));
+        workers
+    }
+
+    pub(crate) fn present(&self) -> Vec<Presence> {
+        self.all
+            .iter()
+            .flat_map(|master| master.present())
+            .collect()
+    }
+
+    /// Why it cannot be asked yet, if it cannot.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.all.iter().find_map(|master| {
+            let standing = master.standing().borrow().clone();
+            let waits = || format!("{}: it is being read", master.queue().name());
+            (!standing.is_ready()).then(|| standing.trouble.unwrap_or_else(waits))
+        })
+    }
+
+    /// Keeps records until `drain` says otherwise.
+    pub(crate) async fn run(self: Arc<Self>, drain: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for master in &self.all {
+            let (running, token) = (master.clone(), drain.clone());
+            tasks.spawn(async move { running.run(token).await });
+            let (mut changes, sender) = (master.changes(), self.changes.clone());
+            let token = drain.clone();
+            tasks.spawn(async move {
+                let hand_on = async {
+                    loop {
+                        match changes.recv().await {
+                            // Nobody listens.
+                            Ok(job) => drop(sender.send(job)),
+                            Err(broadcast::error::RecvError::Lagged(_)) => {}
+                            Err(broadcast::error::RecvError::Closed) => return,
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = token.cancelled() => {}
+                    () = hand_on => {}
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+}

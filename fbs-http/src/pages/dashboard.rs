@@ -1,0 +1,48 @@
+//! `/`: the jobs.
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::{Trouble, page, show};
+use crate::api::{ListQuery, QueueView, lines};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::view::JobLine;
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard {
+    jobs: Vec<JobLine>,
+    queues: Vec<QueueView>,
+    next: Option<String>,
+    query: ListQuery,
+    /// This page, as it is asked for again.
+    itself: String,
+    trouble: Option<String>,
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, Trouble> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let filter = query.filter()?;
+    let jobs = app.store.jobs(&filter).await.map_err(Problem::from)?;
+    let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let next = jobs
+        .last()
+        .filter(|_| full)
+        .map(|last| query.next("/", last.id.as_str()));
+    let template = Dashboard {
+        jobs: lines(&app, jobs).await?,
+        queues: app.queues().await?,
+        next,
+        itself: query.itself("/"),
+        query,
+        trouble: app.masters.trouble(),
+    };
+    page(StatusCode::OK, &template)
+}

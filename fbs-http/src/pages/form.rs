@@ -1,0 +1,221 @@
+//! What was written into a form, and the spec that it makes.
+
+use std::collections::BTreeMap;
+
+use axum::extract::Multipart;
+use image_builder::spec::{Arch, BuildSpec};
+use serde_json::{Map, Value};
+
+use crate::draft::{SpecFormat, Wanted};
+use crate::problem::{Problem, WrittenMistake};
+
+/// As many fields a form has at most.
+const MOST_FIELDS: usize = 64;
+
+/// Fields that stand in `[DEFAULT]`.
+const COMMON: [&str; 6] = ["type", "release", "arch", "staging", "email", "boot_test"];
+
+/// Fields that stand in the section of the image.
+const SECTION: [&str; 8] = [
+    "packages",
+    "groups",
+    "nvr",
+    "bid",
+    "tag",
+    "bodhi",
+    "updates",
+    "updates-testing",
+];
+
+/// What was written into a form, by the name of the field.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+/// What is wrong with what was written, by the field that it is about.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    by_field: BTreeMap<String, Vec<String>>,
+    /// About none of the fields.
+    pub(super) others: Vec<String>,
+}
+
+impl Fields {
+    /// Those of a new form.
+    pub(super) fn new(releases: &[String]) -> Self {
+        let release = releases.first().cloned().unwrap_or_default();
+        let arch = Arch::host().unwrap_or(Arch::X86_64).to_string();
+        let values = [
+            ("type", "boot".to_owned()),
+            ("release", release),
+            ("arch", arch),
+            ("boot_test", "both".to_owned()),
+        ];
+        Self(values.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// Reads a form. A file that was chosen takes the place of the text that it is for.
+    pub(super) async fn read(mut form: Multipart) -> Result<Self, Problem> {
+        let refuse = |error: axum::extract::multipart::MultipartError| {
+            Problem::new(error.status(), error.body_text())
+        };
+        let mut fields = BTreeMap::new();
+        while let Some(field) = form.next_field().await.map_err(refuse)? {
+            let name = field.name().unwrap_or_default().to_owned();
+            let bytes = field.bytes().await.map_err(refuse)?;
+            let text = String::from_utf8(bytes.to_vec());
+            let text = text.map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                Problem::bad_request(format!("{name}: byte {at} is not UTF-8"))
+            })?;
+            // Forms are sent with the line ends of a network.
+            let text = text.replace("\r\n", "\n");
+            match name.strip_suffix("_file") {
+                Some(_) if text.is_empty() => {}
+                Some(of) => drop(fields.insert(of.to_owned(), text)),
+                // A file may come before or behind its text.
+                None if fields
+                    .get(&name)
+                    .is_some_and(|text: &String| !text.is_empty()) => {}
+                None => drop(fields.insert(name, text)),
+            }
+            if fields.len() > MOST_FIELDS {
+                return Err(Problem::bad_request("no form of ours has so many fields"));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// A form with a spec as text.
+    pub(super) fn of_text(spec: String, kickstart: Option<String>) -> Self {
+        let kickstart = kickstart.unwrap_or_default();
+        Self(
+            [
+                ("spec".to_owned(), spec),
+                ("kickstart".to_owned(), kickstart),
+            ]
+            .into(),
+        )
+    }
+
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether a choice is the one that was made.
+    pub(super) fn is(&self, name: &str, value: &str) -> bool {
+        self.get(name) == value
+    }
+
+    /// Whether the whole spec was written as text.
+    pub(super) fn is_text(&self) -> bool {
+        self.0.contains_key("spec")
+    }
+
+    fn kickstart(&self) -> Option<String> {
+        let text = self.get("kickstart");
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    }
+
+    /// What is wanted.
+    pub(super) fn wanted(&self) -> Wanted {
+        if self.is_text() {
+            return Wanted {
+                spec: Value::String(self.get("spec").to_owned()),
+                format: Some(match self.get("format") {
+                    "toml" => SpecFormat::Toml,
+                    "json" => SpecFormat::Json,
+                    _ => SpecFormat::Ini,
+                }),
+                kickstart: self.kickstart(),
+                ..Wanted::default()
+            };
+        }
+        let given = |name: &&str| {
+            let text = self.get(name).trim();
+            // A name a line is as good as one behind a semicolon.
+            let text = text
+                .split('\n')
+                .map(str::trim)
+                .filter(|line| !line.is_empty());
+            let text = text.collect::<Vec<_>>().join(";");
+            (!text.is_empty()).then(|| ((*name).to_owned(), Value::String(text)))
+        };
+        let common: Map<String, Value> = COMMON.iter().filter_map(given).collect();
+        let mut section: Map<String, Value> = SECTION.iter().filter_map(given).collect();
+        let repository = self.get("repository").trim();
+        if !repository.is_empty() {
+            let key = format!("{}_url", self.get("release").trim());
+            section.insert(key, Value::String(repository.to_owned()));
+        }
+        let mut spec = Map::new();
+        spec.insert("DEFAULT".to_owned(), Value::Object(common));
+        let image = self.get("type");
+        if matches!(image, "boot" | "dvd" | "live") {
+            spec.insert(image.to_owned(), Value::Object(section));
+        }
+        Wanted {
+            spec: Value::Object(spec),
+            // A boot image is made without one, whatever the field has.
+            kickstart: self.kickstart().filter(|_| image != "boot"),
+            ..Wanted::default()
+        }
+    }
+
+    /// The spec as it would be written into a file.
+    pub(super) fn spec(&self) -> Result<BuildSpec, Vec<WrittenMistake>> {
+        self.wanted().parse()
+    }
+}
+
+impl Mistakes {
+    /// Puts each beside the field that it is about.
+    pub(super) fn new(mistakes: Vec<WrittenMistake>, fields: &Fields) -> Self {
+        let mut sorted = Self::default();
+        let repository = format!("{}_url", fields.get("release").trim());
+        for mistake in mistakes {
+            let hint = mistake.hint.as_ref().map(|hint| format!("; {hint}"));
+            let words = format!("{}{}", mistake.message, hint.unwrap_or_default());
+            let line = mistake
+                .line
+                .filter(|_| fields.is_text() || mistake.section.as_deref() == Some("kickstart"));
+            let words = match line {
+                Some(line) => format!("line {line}: {words}"),
+                None => words,
+            };
+            let field = match (mistake.section.as_deref(), mistake.key.as_deref()) {
+                (Some("kickstart"), _) => "kickstart",
+                _ if fields.is_text() => "spec",
+                (_, Some(key)) if key == repository => "repository",
+                (_, Some(key)) if COMMON.contains(&key) || SECTION.contains(&key) => key,
+                (_, Some(key)) => {
+                    sorted.others.push(format!("{key}: {words}"));
+                    continue;
+                }
+                (_, None) => {
+                    sorted.others.push(words);
+                    continue;
+                }
+            };
+            let key = mistake.key.as_deref().filter(|_| field == "spec");
+            let words = match key {
+                Some(key) => format!("{key}: {words}"),
+                None => words,
+            };
+            sorted
+                .by_field
+                .entry(field.to_owned())
+                .or_default()
+                .push(words);
+        }
+        sorted
+    }
+
+    /// Those about a field.
+    pub(super) fn of(&self, field: &str) -> &[String] {
+        self.by_field.get(field).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_field.is_empty() && self.others.is_empty()
+    }
+}

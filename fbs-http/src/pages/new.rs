@@ -1,0 +1,185 @@
+//! `/new`: asking for an image, by a form or with a whole spec.
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Multipart, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::form::{Fields, Mistakes};
+use super::{Trouble, page};
+use crate::api::REQUESTER;
+use crate::app::App;
+use crate::problem::Problem;
+
+/// The architectures that images are made for.
+const ARCHES: [(&str, &str); 3] = [
+    ("x86_64", "x86_64"),
+    ("aarch64", "aarch64"),
+    ("i686", "i686"),
+];
+
+#[derive(Debug, Template)]
+#[template(path = "new.html")]
+struct NewPage {
+    fields: Fields,
+    mistakes: Mistakes,
+    /// Which releases somebody builds.
+    served: String,
+    preview: Preview,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "new_text.html")]
+struct TextPage {
+    fields: Fields,
+    mistakes: Mistakes,
+}
+
+/// The spec that a form makes, or what is wrong with it.
+#[derive(Debug, Template)]
+#[template(path = "preview.html")]
+struct Preview {
+    spec: Option<String>,
+    title: Option<String>,
+    wrong: Vec<String>,
+}
+
+impl Preview {
+    fn of(fields: &Fields) -> Self {
+        let checked = fields.wanted().request(REQUESTER);
+        let wrong = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
+        Self {
+            spec: fields.spec().ok().map(|spec| spec.to_ini()),
+            wrong: wrong
+                .iter()
+                .map(|mistake| {
+                    let key = mistake.key.as_ref().or(mistake.section.as_ref());
+                    let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
+                    format!("{key}{}", mistake.message)
+                })
+                .collect(),
+            title: checked.ok().map(|request| request.title),
+        }
+    }
+}
+
+/// The form again, with what is wrong beside its fields.
+fn again(app: &App, fields: Fields, mistakes: Mistakes) -> Result<Response, Trouble> {
+    let status = match mistakes.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    if fields.is_text() {
+        return page(status, &TextPage { fields, mistakes });
+    }
+    let template = NewPage {
+        preview: Preview::of(&fields),
+        served: served(&releases(app)),
+        fields,
+        mistakes,
+    };
+    page(status, &template)
+}
+
+/// The releases that somebody serves.
+fn releases(app: &App) -> Vec<String> {
+    let present = app.masters.present();
+    let mut releases: Vec<String> = present
+        .into_iter()
+        .flat_map(|worker| worker.releases)
+        .collect();
+    releases.sort();
+    releases.dedup();
+    releases
+}
+
+fn served(releases: &[String]) -> String {
+    match releases {
+        [] => "A number, or rawhide. No worker is there now.".to_owned(),
+        some => format!("A number, or rawhide. Workers build {}.", some.join(", ")),
+    }
+}
+
+pub(super) async fn show(State(app): State<App>) -> Result<Response, Trouble> {
+    let fields = Fields::new(&releases(&app));
+    again(&app, fields, Mistakes::default())
+}
+
+pub(super) async fn submit(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    let request = match fields.wanted().request(REQUESTER) {
+        Ok(request) => request,
+        Err(mistakes) => {
+            let mistakes = Mistakes::new(mistakes, &fields);
+            return again(&app, fields, mistakes);
+        }
+    };
+    let master = app.master(&request.arch)?;
+    let submitted = master.submit(request, None).await.map_err(Problem::from)?;
+    Ok(Redirect::to(&format!("/jobs/{}", submitted.job)).into_response())
+}
+
+pub(super) async fn preview(form: Multipart) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    page(StatusCode::OK, &Preview::of(&fields))
+}
+
+/// Where a spec as text comes from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    /// A job that is to be built again, with changes.
+    job: Option<String>,
+}
+
+pub(super) async fn text(
+    State(app): State<App>,
+    from: Result<Query<From>, QueryRejection>,
+) -> Result<Response, Trouble> {
+    let Query(from) = from.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let payload = match &from.job {
+        Some(id) => app.job(id).await?.request.payload.unwrap_or_default(),
+        None => image_builder::jobs::Payload::default(),
+    };
+    let fields = Fields::of_text(payload.spec, payload.kickstart);
+    again(&app, fields, Mistakes::default())
+}
+
+/// What the form makes, to go on with as text.
+pub(super) async fn as_text(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    match fields.spec() {
+        Ok(spec) => {
+            let kickstart = fields.wanted().kickstart;
+            let fields = Fields::of_text(spec.to_ini(), kickstart);
+            again(&app, fields, Mistakes::default())
+        }
+        Err(mistakes) => {
+            let mistakes = Mistakes::new(mistakes, &fields);
+            again(&app, fields, mistakes)
+        }
+    }
+}
+
+/// The spec as a file.
+pub(super) async fn download(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    match fields.spec() {
+        Ok(spec) => {
+            let headers = [
+                (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+                (
+                    header::CONTENT_DISPOSITION,
+                    "attachment; filename=\"imagebuild.conf\"",
+                ),
+            ];
+            Ok((headers, spec.to_ini()).into_response())
+        }
+        Err(mistakes) => {
+            let mistakes = Mistakes::new(mistakes, &fields);
+            again(&app, fields, mistakes)
+        }
+    }
+}

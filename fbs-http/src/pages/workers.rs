@@ -1,0 +1,27 @@
+//! `/workers`: who builds, and what waits for them.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::{Trouble, page, show};
+use crate::api::QueueView;
+use crate::app::App;
+use crate::view::WorkerView;
+
+#[derive(Debug, Template)]
+#[template(path = "workers.html")]
+struct Workers {
+    workers: Vec<WorkerView>,
+    queues: Vec<QueueView>,
+}
+
+pub(super) async fn show(State(app): State<App>) -> Result<Response, Trouble> {
+    let workers = app.masters.workers().into_iter();
+    let template = Workers {
+        workers: workers.map(WorkerView::from).collect(),
+        queues: app.queues().await?,
+    };
+    page(StatusCode::OK, &template)
+}

@@ -1,0 +1,213 @@
+//! The server: what begins with the process, and what ends with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use image_builder::error::{ErrorKind, StageError};
+use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
+use image_builder::notification::NotificationError;
+use image_builder::queue::QueueError;
+use image_builder::service_config::ServiceConfig;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::config::{Args, ConfigError, Settings, StorePlace};
+use crate::guard::{self, Hosts};
+use crate::masters::Masters;
+use crate::metrics::{self, StageTimes};
+use crate::problem::Problem;
+use crate::worker::Local;
+use crate::{api, health, pages, rest};
+
+/// So long answers that are on their way may take when the service ends.
+const LAST: Duration = Duration::from_secs(10);
+
+/// Why the service does not serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Notifier(NotificationError),
+    #[error("{}: {}", .0.display(), .1)]
+    Folder(PathBuf, io::Error),
+    #[error("{0}: {1}")]
+    Listen(SocketAddr, io::Error),
+}
+
+impl StageError for ServeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Queue(error) => error.kind(),
+            Self::Notifier(error) => error.kind(),
+            Self::Folder(..) | Self::Listen(..) => ErrorKind::Host,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Queue(error) => error.hint(),
+            Self::Notifier(error) => error.hint(),
+            Self::Folder(..) => {
+                Some("FBS_STATE_DIR names another folder for /var/lib/fbs".to_owned())
+            }
+            Self::Listen(..) => Some("name another address with --listen".to_owned()),
+        }
+    }
+}
+
+/// Runs the service until a signal ends it.
+pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
+    let service = ServiceConfig::load().map_err(ConfigError::from)?;
+    for warning in &service.warnings {
+        tracing::warn!("{warning}");
+    }
+    let settings = Settings::of(args, service)?;
+    let store: Arc<dyn JobStore> = match &settings.store {
+        StorePlace::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        StorePlace::Postgres(address) => Arc::new(PostgresStore::connect(address).await?),
+    };
+    let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
+    let local = settings.worker.as_ref();
+    let mut local = local.map(|plan| Local::new(&settings, plan)).transpose()?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.map_err(|error| ServeError::Listen(settings.listen, error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| ServeError::Listen(settings.listen, error))?;
+    let own = local.as_ref().map(|local| OwnWorker {
+        name: local.own.name.clone(),
+        logs: local.own.logs.clone(),
+    });
+    let app = App::new(Inner {
+        masters: masters.clone(),
+        store,
+        own,
+        images: settings.folder.join("images"),
+        hosts: Hosts::new(address, settings.public_url.as_ref()),
+        max_body: settings.max_body,
+        followers: Arc::new(Semaphore::new(FOLLOWERS)),
+        stage_times: StageTimes::default(),
+        closing: CancellationToken::new(),
+    });
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    signals(drain.clone(), stop.clone());
+    let end = CancellationToken::new();
+    let reading = tokio::spawn(masters.clone().run(end.clone()));
+    let counting = tokio::spawn(metrics::watch(app.clone()));
+    let closing = app.closing.clone();
+    let answering = tokio::spawn(serve(listener, app));
+    // Standard output is for programs that start this one on port 0.
+    println!("http://{address}");
+    eprintln!("listening on http://{address}");
+    let served = match local.take() {
+        Some(local) => {
+            eprintln!("images are built here: {}", local.lines());
+            let master = masters.of(local.arch());
+            match master {
+                Some(master) => {
+                    let queue = master.queue().clone();
+                    local.serve(queue, drain, stop).await.map(drop)
+                }
+                None => {
+                    tracing::warn!(
+                        "no broker is configured for {}: nothing is built here",
+                        local.arch()
+                    );
+                    drain.cancelled().await;
+                    Ok(())
+                }
+            }
+        }
+        None => {
+            drain.cancelled().await;
+            Ok(())
+        }
+    };
+    closing.cancel();
+    if tokio::time::timeout(LAST, answering).await.is_err() {
+        tracing::info!("answers that were on their way are cut off");
+    }
+    end.cancel();
+    // They end at once; what went wrong in them has been said.
+    let _ = reading.await;
+    counting.abort();
+    served.map_err(ServeError::from)
+}
+
+/// Answers requests until the service closes.
+pub(crate) async fn serve(listener: TcpListener, app: App) {
+    let closing = app.closing.clone();
+    let served = axum::serve(listener, router(app))
+        .with_graceful_shutdown(closing.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        tracing::error!("{error}");
+    }
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .merge(api::router())
+        .merge(pages::router(app.max_body))
+        .route("/rest", get(rest::help).post(rest::submit))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this address does not know that method",
+            )
+        })
+        .layer(DefaultBodyLimit::max(app.max_body))
+        .layer(from_fn(guard::problems))
+        .layer(from_fn_with_state(app.clone(), guard::check))
+        .layer(from_fn(guard::headers))
+        .with_state(app)
+}
+
+/// The first signal ends it when the builds here are made, the second at once.
+fn signals(drain: CancellationToken, stop: CancellationToken) {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (drain, stop) = (drain.clone(), stop.clone());
+        match signal(kind) {
+            Ok(mut signals) => {
+                tokio::spawn(async move {
+                    while signals.recv().await.is_some() {
+                        if drain.is_cancelled() {
+                            eprintln!("what is built here is stopped and handed back");
+                            stop.cancel();
+                        } else {
+                            eprintln!(
+                                "it ends when what is built here is made; once more hands that back"
+                            );
+                            drain.cancel();
+                        }
+                    }
+                });
+            }
+            Err(error) => tracing::warn!("a signal cannot be caught: {error}"),
+        }
+    }
+}

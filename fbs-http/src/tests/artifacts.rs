@@ -1,0 +1,134 @@
+//! Files of jobs, and nothing else.
+
+use std::os::unix::fs::symlink;
+
+use serde_json::{Value, json};
+
+use super::client::Request;
+use super::site::{IMAGE, Site, Worked};
+
+#[tokio::test]
+async fn files_of_a_job_are_served_and_no_others() {
+    let site = Site::new(Worked::Here).await;
+    let id = site.submit("vim").await;
+    site.get(&format!("/api/v1/jobs/{id}/report")).await;
+    site.wait(&id, "succeeded").await;
+    let base = format!("/api/v1/jobs/{id}/artifacts");
+    let list = site.get(&base).await.expect(200).json();
+    let files = list["files"].as_array().unwrap();
+    let names: Vec<&Value> = files.iter().map(|file| &file["name"]).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(
+        (names[0], names[3]),
+        (&json!("boot 43.iso"), &json!("build-report.json"))
+    );
+    assert_eq!(files[0]["size"], IMAGE.len());
+    let href = files[0]["href"].as_str().unwrap();
+    assert_eq!(href, format!("{base}/boot%2043.iso"));
+    let image = site.get(href).await.expect(200);
+    assert_eq!(image.body, IMAGE);
+    assert_eq!(
+        image.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert!(
+        image
+            .header("content-security-policy")
+            .unwrap()
+            .contains("sandbox")
+    );
+    let tag = format!("\"{}\"", files[0]["sha256"].as_str().unwrap());
+    assert_eq!(image.header("etag"), Some(&*tag));
+    let part = site
+        .send(Request::get(href).header("range", "bytes=4-9"))
+        .await
+        .expect(206);
+    assert_eq!(part.body, &IMAGE[4..=9]);
+    site.send(Request::get(href).header("range", "bytes=9999-"))
+        .await
+        .expect(416);
+    let head = site.send(Request::new("HEAD", href)).await.expect(200);
+    assert_eq!(
+        head.header("content-length"),
+        Some(&*IMAGE.len().to_string())
+    );
+    let report = site
+        .get(&format!("/api/v1/jobs/{id}/report"))
+        .await
+        .expect(200);
+    assert_eq!(report.json()["files"].as_array().unwrap().len(), 2);
+    // There, but no file of the job.
+    let folder = site
+        .folder
+        .path()
+        .join("images")
+        .join(&id)
+        .join("Fedora-43-boot");
+    assert!(folder.join("secret").is_file());
+    symlink("/etc/passwd", folder.join("link")).unwrap();
+    for name in [
+        "secret",
+        "link",
+        ".",
+        "..",
+        "%2e%2e",
+        "../../../../etc/passwd",
+        "..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "%2fetc%2fpasswd",
+        "/etc/passwd",
+        "..%5c..%5cetc",
+        "boot%2043.iso%00",
+        "boot%2043.iso%2f",
+        "%ff",
+        "",
+    ] {
+        let target = format!("{base}/{name}");
+        let answer = site.get(&target).await;
+        assert!([400, 404].contains(&answer.status), "{name}: {answer:?}");
+        assert!(!answer.text().contains("root:"), "{name}");
+    }
+    site.get("/api/v1/jobs/..%2f..%2fetc/artifacts/passwd")
+        .await
+        .problem(404);
+}
+
+#[tokio::test]
+async fn a_link_or_a_report_that_lies_leads_nowhere() {
+    let site = Site::new(Worked::Here).await;
+    let id = site.submit("vim").await;
+    site.wait(&id, "succeeded").await;
+    let folder = site
+        .folder
+        .path()
+        .join("images")
+        .join(&id)
+        .join("Fedora-43-boot");
+    let image = folder.join("boot 43.iso");
+    std::fs::remove_file(&image).unwrap();
+    symlink("/etc/passwd", &image).unwrap();
+    let target = format!("/api/v1/jobs/{id}/artifacts/boot%2043.iso");
+    site.get(&target).await.problem(404);
+    let path = folder.join("build-report.json");
+    let mut report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for name in ["/etc/passwd", "../../../store.sqlite", ".."] {
+        report["files"][0]["name"] = json!(name);
+        report["log"] = json!(name);
+        std::fs::write(&path, report.to_string()).unwrap();
+        let encoded = name.replace('/', "%2f").replace("..", "%2e%2e");
+        site.get(&format!("/api/v1/jobs/{id}/artifacts/{encoded}"))
+            .await
+            .problem(404);
+        let list = site
+            .get(&format!("/api/v1/jobs/{id}/artifacts"))
+            .await
+            .json();
+        assert!(!list["files"].to_string().contains("passwd"), "{list}");
+    }
+    // A folder that is a link is none.
+    let real = site.folder.path().join("elsewhere");
+    std::fs::rename(&folder, &real).unwrap();
+    symlink(&real, &folder).unwrap();
+    site.get(&format!("/api/v1/jobs/{id}/report"))
+        .await
+        .problem(404);
+}

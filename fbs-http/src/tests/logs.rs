@@ -1,0 +1,102 @@
+//! Logs, as text and while they grow, of the own worker and of one elsewhere.
+
+use super::client::{Event, Request};
+use super::site::{Site, Worked, lines};
+
+/// Reads all pieces of a log from an id on, each behind the one before.
+async fn followed(site: &Site, job: &str, after: Option<&str>) -> (String, Vec<Event>) {
+    let mut request = Request::get(format!("/api/v1/jobs/{job}/log/events"));
+    if let Some(after) = after {
+        request = request.header("last-event-id", after);
+    }
+    let mut stream = request.events(site.address).await;
+    let (mut text, mut events) = (String::new(), Vec::new());
+    let mut next = None;
+    while let Some(event) = stream.next().await {
+        if event.name == "log" {
+            assert!(
+                next.is_none_or(|next| event.data["from"] == next),
+                "{event:?}"
+            );
+            next = event.data["next"].as_u64();
+            text.push_str(event.data["text"].as_str().unwrap());
+        }
+        events.push(event);
+    }
+    (text, events)
+}
+
+async fn read_and_followed(worked: Worked) {
+    let site = Site::new(worked).await;
+    let id = site.submit("vim").await;
+    let (text, events) = followed(&site, &id, None).await;
+    assert_eq!(text, lines());
+    assert_eq!(events[0].name, "run");
+    let end = &events.last().unwrap().data;
+    assert_eq!(
+        (&end["state"], &end["complete"]),
+        (&"succeeded".into(), &true.into())
+    );
+    // From each place on, and from what a plain number says.
+    for event in events.iter().filter(|event| event.name == "log") {
+        let next = usize::try_from(event.data["next"].as_u64().unwrap()).unwrap();
+        let after = event.id.as_deref().unwrap();
+        assert_eq!(after, format!("1:{next}"));
+        let (rest, _) = followed(&site, &id, Some(after)).await;
+        assert_eq!(rest, lines()[next..]);
+        let (rest, _) = followed(&site, &id, Some(&next.to_string())).await;
+        assert_eq!(rest, lines()[next..]);
+    }
+    // What was read of another run says nothing of this one.
+    let (text, _) = followed(&site, &id, Some("7:99")).await;
+    assert_eq!(text, lines());
+    let log = format!("/api/v1/jobs/{id}/log");
+    let whole = site.get(&log).await.expect(200);
+    assert_eq!(
+        whole.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(whole.text(), lines());
+    let part = site
+        .send(Request::get(&log).header("range", "bytes=7-19"))
+        .await
+        .expect(206);
+    assert_eq!(part.body, lines().as_bytes()[7..=19]);
+    let range = format!("bytes 7-19/{}", lines().len());
+    assert_eq!(part.header("content-range"), Some(&*range));
+    site.send(Request::get(&log).header("range", "bytes=999999-"))
+        .await
+        .expect(416);
+    let wrong = Request::get(format!("{log}/events")).header("last-event-id", "x");
+    site.send(wrong).await.problem(400);
+}
+
+#[tokio::test]
+async fn the_log_of_the_own_worker_is_read_and_followed() {
+    read_and_followed(Worked::Here).await;
+}
+
+#[tokio::test]
+async fn the_log_of_another_worker_is_read_and_followed() {
+    read_and_followed(Worked::Elsewhere).await;
+}
+
+#[tokio::test]
+async fn who_follows_a_job_that_waits_hears_when_it_begins() {
+    let site = Site::new(Worked::Nowhere).await;
+    let id = site.submit("vim").await;
+    site.get(&format!("/api/v1/jobs/{id}/log"))
+        .await
+        .problem(404);
+    let stream = Request::get(format!("/api/v1/jobs/{id}/log/events"));
+    let mut stream = stream.events(site.address).await;
+    site.send(Request::post(format!("/api/v1/jobs/{id}/cancel")))
+        .await
+        .expect(200);
+    let end = stream.named("end").await;
+    assert_eq!(end.data["state"], "cancelled");
+    assert_eq!(stream.next().await, None);
+    site.get("/api/v1/jobs/nobody/log/events")
+        .await
+        .problem(404);
+}

@@ -1,0 +1,10 @@
+//! The service on a loopback port, with a real queue, a real store, and a worker whose jobs are scripted.
+
+mod api;
+mod artifacts;
+mod client;
+mod description;
+mod help;
+mod logs;
+mod pages;
+mod site;

@@ -1,0 +1,273 @@
+//! A service, and the worker that builds for it.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use image_builder::build_monitor::JobLogs;
+use image_builder::events::{Outcome, Stage};
+use image_builder::jobs::{JobEnding, JobStore, SqliteStore};
+use image_builder::queue::{JobQueue, Local};
+use image_builder::report::BuildReport;
+use image_builder::worker::{
+    ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Answer, Request};
+use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::guard::Hosts;
+use crate::masters::Masters;
+use crate::metrics::{self, StageTimes};
+use crate::server::serve;
+
+/// The largest request.
+pub(super) const MAX_BODY: usize = 256 * 1024;
+
+/// The image that every job makes.
+pub(super) const IMAGE: &[u8] = b"not really an ISO, but 0123456789 bytes of one";
+
+/// Where the log of a job is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worked {
+    /// In the process of the service.
+    Here,
+    /// Elsewhere: pieces are asked for over the queue.
+    Elsewhere,
+    /// Nobody serves.
+    Nowhere,
+}
+
+/// A service on a port of this machine.
+pub(super) struct Site {
+    pub(super) folder: Arc<TempDir>,
+    pub(super) address: SocketAddr,
+    pub(super) app: App,
+    worked: Worked,
+    ends: Vec<CancellationToken>,
+    serving: JoinHandle<()>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Site {
+    pub(super) async fn new(worked: Worked) -> Self {
+        Self::at(Arc::new(tempfile::tempdir().unwrap()), worked).await
+    }
+
+    /// On what an earlier one has left.
+    pub(super) async fn at(folder: Arc<TempDir>, worked: Worked) -> Self {
+        let path = folder.path();
+        let queue = Local::open(&path.join("jobs.sqlite")).await.unwrap();
+        let queue: Arc<dyn JobQueue> = Arc::new(queue);
+        let store = SqliteStore::open(&path.join("store.sqlite")).await.unwrap();
+        let store: Arc<dyn JobStore> = Arc::new(store);
+        let masters = Arc::new(Masters::of_one(queue.clone(), store.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let logs = JobLogs::new(&path.join("logs")).unwrap();
+        let own = (worked == Worked::Here).then(|| OwnWorker {
+            name: "anna".to_owned(),
+            logs: logs.clone(),
+        });
+        let public = "https://images.example.org".parse().unwrap();
+        let app = App::new(Inner {
+            masters: masters.clone(),
+            store,
+            own,
+            images: path.join("images"),
+            hosts: Hosts::new(address, Some(&public)),
+            max_body: MAX_BODY,
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            stage_times: StageTimes::default(),
+            closing: CancellationToken::new(),
+        });
+        let end = CancellationToken::new();
+        tokio::spawn(masters.run(end.clone()));
+        tokio::spawn(metrics::watch(app.clone()));
+        let stop = CancellationToken::new();
+        let worker = (worked != Worked::Nowhere).then(|| {
+            let runner = Scripted {
+                logs: logs.clone(),
+                images: path.join("images"),
+            };
+            let settings = WorkerSettings {
+                name: "anna".to_owned(),
+                arch: "x86_64".to_owned(),
+                releases: vec!["43".to_owned()],
+                slots: 1,
+                lost_after: LOST_AFTER,
+            };
+            let worker = Worker::new(queue.clone(), Arc::new(runner), settings);
+            let worker = worker.with_drain(stop.clone()).with_stop(stop.clone());
+            tokio::spawn(logs.serve(queue, "anna", end.clone()));
+            tokio::spawn(async move {
+                worker.serve().await.unwrap();
+            })
+        });
+        let site = Self {
+            folder,
+            address,
+            worked,
+            ends: vec![stop, end],
+            serving: tokio::spawn(serve(listener, app.clone())),
+            worker,
+            app,
+        };
+        site.ready().await;
+        site
+    }
+
+    async fn ready(&self) {
+        let ready = async {
+            while self.get("/readyz").await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ready)
+            .await
+            .unwrap();
+    }
+
+    /// Ends it as a signal would: what is built is handed back.
+    pub(super) async fn end(self) -> (Arc<TempDir>, Worked) {
+        self.ends[0].cancel();
+        if let Some(worker) = self.worker {
+            worker.await.unwrap();
+        }
+        self.app.closing.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(10), self.serving).await;
+        ended.unwrap().unwrap();
+        self.ends[1].cancel();
+        (self.folder, self.worked)
+    }
+
+    pub(super) async fn get(&self, target: &str) -> Answer {
+        self.send(Request::get(target)).await
+    }
+
+    pub(super) async fn send(&self, request: Request) -> Answer {
+        request.send(self.address).await
+    }
+
+    /// Submits a spec with these packages, which say what becomes of it.
+    pub(super) async fn submit(&self, packages: &str) -> String {
+        let spec = spec(packages);
+        let request = Request::post("/api/v1/jobs").json(&json!({ "spec": spec }));
+        let job = self.send(request).await.expect(201).json();
+        job["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) async fn job(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/api/v1/jobs/{id}")).await;
+        answer.expect(200).json()
+    }
+
+    /// Waits until a job is so.
+    pub(super) async fn wait(&self, id: &str, state: &str) -> Value {
+        let wait = async {
+            loop {
+                let job = self.job(id).await;
+                if job["state"] == state {
+                    return job;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
+        waited.unwrap_or_else(|_| panic!("{id} is not {state}"))
+    }
+}
+
+pub(super) fn spec(packages: &str) -> String {
+    format!("[DEFAULT]\ntype = boot\nrelease = 43\narch = x86_64\n[boot]\npackages = {packages}\n")
+}
+
+/// The lines that every job writes into its log.
+pub(super) fn lines() -> String {
+    (1..=200)
+        .map(|number| format!("line {number} \u{1b}[31m<b>ü</b>\n"))
+        .collect()
+}
+
+/// Does what the packages of a spec say: `slow` waits until it is cancelled, `broken` fails, all else delivers.
+#[derive(Debug)]
+struct Scripted {
+    logs: JobLogs,
+    images: PathBuf,
+}
+
+#[async_trait]
+impl JobRunner for Scripted {
+    async fn run(&self, job: &ClaimedJob, ctx: &JobContext) -> RunEnd {
+        let spec = job.request.payload.clone().unwrap().spec;
+        let growing = self.logs.begin(&job.id);
+        let mut log = std::fs::File::create(self.logs.path(&job.id)).unwrap();
+        ctx.stage(Stage::Root);
+        for line in lines().split_inclusive('\n') {
+            log.write_all(line.as_bytes()).unwrap();
+            if line.contains("00 ") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        ctx.stage(Stage::Iso);
+        let end = |outcome, error: Option<&str>, exit_code, places| {
+            RunEnd::Ended(JobEnding {
+                outcome,
+                error: error.map(str::to_owned),
+                exit_code,
+                places,
+                seconds: 1.5,
+            })
+        };
+        if spec.contains("slow") {
+            ctx.cancel.cancelled().await;
+            drop(growing);
+            return end(Outcome::Cancelled, None, 130, Vec::new());
+        }
+        if spec.contains("broken") {
+            return end(Outcome::Failed, Some("no package broken"), 1, Vec::new());
+        }
+        if ctx.delivering().await.is_err() {
+            return RunEnd::HandBack {
+                reason: "it is another's".to_owned(),
+                refused: false,
+            };
+        }
+        let folder = self.images.join(job.id.as_str()).join("Fedora-43-boot");
+        deliver(&folder);
+        let place = folder.to_string_lossy().into_owned();
+        end(Outcome::Succeeded, None, 0, vec![place])
+    }
+}
+
+/// What a build hands over: an image, a screenshot, the log and the report of docs/report.md, about these.
+fn deliver(folder: &Path) {
+    let example = include_str!("../../../docs/report.md");
+    let example = example.rsplit("```json\n").next().unwrap();
+    let example = example.split("```").next().unwrap();
+    let mut report: BuildReport = serde_json::from_str(example).unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    let mut files = Vec::new();
+    for (name, bytes) in [("boot 43.iso", IMAGE), ("boot-uefi.png", b"\x89PNG")] {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        files.push(image_builder::report::FileRecord {
+            name: name.to_owned(),
+            size: bytes.len() as u64,
+            sha256: image_builder::digest::sha256_text(&String::from_utf8_lossy(bytes)),
+        });
+    }
+    report.files = files;
+    std::fs::write(folder.join(&report.log), lines()).unwrap();
+    std::fs::write(folder.join("secret"), "nobody's").unwrap();
+    let text = serde_json::to_vec(&report).unwrap();
+    std::fs::write(folder.join("build-report.json"), text).unwrap();
+}

@@ -1,0 +1,278 @@
+//! The service over HTTP: its own process, a real image, and a restart in the middle.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use fbs_suite::need::Need;
+use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
+use mini_release::Server;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const BROWSER: &[Need] = &[Need::Tool("chromium")];
+
+/// A build takes less than this, also on a busy machine.
+const BUILD: Duration = Duration::from_secs(240);
+
+struct Service {
+    running: Running,
+    address: String,
+}
+
+fn program(folders: &Folders) -> Program {
+    let none = folders.file("none.toml", "");
+    Program::new(binaries::fbs_http())
+        .env("FBS_CACHE_DIR", folders.cache())
+        .env("FBS_STATE_DIR", folders.state())
+        .env("FBS_CONFIG", none)
+        .env("TMPDIR", folders.top())
+        .without_env("FBS_BROKER")
+        .folder(folders.top())
+}
+
+impl Service {
+    fn start(folders: &Folders) -> Self {
+        let arguments = ["--listen", "127.0.0.1:0", "--release", "99"];
+        let mut running = program(folders).args(arguments).start();
+        let line = running.wait_for_stderr("listening on http://");
+        let address = line.rsplit("//").next().unwrap().to_owned();
+        let service = Self { running, address };
+        let since = Instant::now();
+        while service.get("/readyz", "").0 != 200 {
+            assert!(since.elapsed() < BUILD, "it is not ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        service
+    }
+
+    fn send(&self, head: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(BUILD)).unwrap();
+        let request = format!(
+            "{head}host: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Status and body.
+    fn ask(&self, head: &str, body: &str) -> (u16, Vec<u8>) {
+        // Answers of HTTP/1.0 come in one piece.
+        let mut bytes = Vec::new();
+        self.send(head, body).read_to_end(&mut bytes).unwrap();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = bytes.split_off(end.unwrap() + 4);
+        let head = String::from_utf8(bytes).unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    fn get(&self, target: &str, headers: &str) -> (u16, Vec<u8>) {
+        self.ask(&format!("GET {target} HTTP/1.0\r\n{headers}"), "")
+    }
+
+    fn json(&self, target: &str) -> Value {
+        let (status, body) = self.get(target, "");
+        assert_eq!(status, 200, "{target}");
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// Follows the log of a job from behind `after`, until `enough` says so of the text; gives that, the id of the last
+    /// event, and whether the log has ended.
+    fn follow(
+        &self,
+        job: &str,
+        after: &str,
+        enough: impl Fn(&str) -> bool,
+    ) -> (String, String, bool) {
+        let last = match after {
+            "" => String::new(),
+            after => format!("last-event-id: {after}\r\n"),
+        };
+        let head = format!("GET /api/v1/jobs/{job}/log/events HTTP/1.0\r\n{last}");
+        let mut lines = BufReader::new(self.send(&head, "")).lines();
+        let (mut text, mut id, mut name) = (String::new(), after.to_owned(), String::new());
+        while let Some(Ok(line)) = lines.next() {
+            if let Some(event) = line.strip_prefix("event: ") {
+                event.clone_into(&mut name);
+            } else if let Some(now) = line.strip_prefix("id: ") {
+                now.clone_into(&mut id);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).unwrap();
+                match name.as_str() {
+                    "log" => text.push_str(data["text"].as_str().unwrap()),
+                    "end" => {
+                        assert_eq!(data["complete"], true);
+                        return (text, id, true);
+                    }
+                    _ => {}
+                }
+                if enough(&text) {
+                    break;
+                }
+            }
+        }
+        (text, id, false)
+    }
+}
+
+/// What a browser makes of a page: its elements after some seconds, and what it complained about.
+fn browsed(service: &Service, folders: &Folders, target: &str) -> String {
+    let done = Program::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+        ])
+        .args(["--enable-logging=stderr", "--timeout=4000", "--dump-dom"])
+        .set("--user-data-dir", folders.top().join("browser"))
+        .arg(format!("http://{}{target}", service.address))
+        .env("HOME", folders.top())
+        .folder(folders.top())
+        .run();
+    done.assert_exit(0);
+    // What the policy refuses, and what a script stumbles over.
+    let complaints = done.stderr.lines().filter(|line| line.contains("CONSOLE"));
+    assert_eq!(
+        complaints.collect::<Vec<_>>(),
+        Vec::<&str>::new(),
+        "{target}"
+    );
+    done.stdout.join("\n")
+}
+
+#[test]
+fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
+    if !need::met(&[need::BUILD, BROWSER]) {
+        return;
+    }
+    let _turn = turn::take();
+    let mini = release::mini();
+    let root = binaries::workspace().join("target/mini-release");
+    let server = Server::start(&root).unwrap();
+    let packages = mini.file_url(mini_release::Repository::Release);
+    let (_, path) = packages.split_once("/mini-release/").unwrap();
+    let url = format!("{}/{path}", server.url().trim_end_matches('/'));
+    let folders = Folders::warm();
+    let service = Service::start(&folders);
+    let wanted = json!({"spec": {
+        "DEFAULT": {"type": "boot", "release": "99", "boot_test": "none"},
+        "boot": {"99_url": url, "packages": "@core"},
+    }});
+    let submit = "POST /api/v1/jobs HTTP/1.0\r\ncontent-type: application/json\r\nidempotency-key: night\r\n";
+    let (status, body) = service.ask(submit, &wanted.to_string());
+    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    let job: Value = serde_json::from_slice(&body).unwrap();
+    let id = job["id"].as_str().unwrap().to_owned();
+    let (text, _, ended) = service.follow(&id, "", |text| text.contains("packages: fetching"));
+    assert!(!ended && text.contains("packages: fetching"), "{text}");
+    service.running.signal(Signal::SIGKILL);
+    drop(service.running.finish());
+
+    let service = Service::start(&folders);
+    let (status, body) = service.ask(submit, &wanted.to_string());
+    assert_eq!(status, 200, "it was submitted before");
+    let again: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(again["id"], job["id"]);
+    // Read in two halves, as by a client that lost its connection.
+    let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
+    let (second, _, ended) = service.follow(&id, &after, |_| false);
+    assert!(ended, "{second}");
+    let job = service.json(&format!("/api/v1/jobs/{id}"));
+    assert_eq!(
+        (&job["state"], &job["runs"]),
+        (&json!("succeeded"), &json!(2)),
+        "{job:#}"
+    );
+    assert!(job["history"].to_string().contains("was lost"), "{job:#}");
+    let (status, log) = service.get(&format!("/api/v1/jobs/{id}/log"), "");
+    assert_eq!(
+        (status, String::from_utf8(log).unwrap()),
+        (200, first + &second)
+    );
+
+    let list = service.json(&format!("/api/v1/jobs/{id}/artifacts"));
+    let files = list["files"].as_array().unwrap();
+    let is_image = |file: &&Value| file["name"].as_str().unwrap().ends_with(".iso");
+    let image = files.iter().find(is_image).unwrap();
+    let (href, size) = (
+        image["href"].as_str().unwrap(),
+        image["size"].as_u64().unwrap(),
+    );
+    let (status, whole) = service.get(href, "");
+    assert_eq!((status, whole.len() as u64), (200, size));
+    let sum: String = Sha256::digest(&whole)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(image["sha256"], json!(sum));
+    // The primary volume descriptor of ISO 9660.
+    let (status, part) = service.get(href, "range: bytes=32768-32773\r\n");
+    assert_eq!((status, part.as_slice()), (206, &b"\x01CD001"[..]));
+    let report = service.json(&format!("/api/v1/jobs/{id}/report"));
+    assert_eq!(
+        (&report["outcome"], &report["job"]),
+        (&json!("succeeded"), &json!(id))
+    );
+
+    // In a browser the log is there with its lines, and the list with the job.
+    let page = browsed(&service, &folders, &format!("/jobs/{id}"));
+    assert!(
+        page.contains("id=\"L1\"") && page.contains("Image build succeeded"),
+        "{page}"
+    );
+    assert!(browsed(&service, &folders, "/").contains(&format!("/jobs/{id}")));
+    assert!(browsed(&service, &folders, "/new").contains("boot_test=both"));
+    service.running.signal(Signal::SIGTERM);
+    service.running.finish().assert_exit(0);
+    folders.assert_no_process();
+}
+
+#[test]
+fn it_listens_to_this_machine_only_and_one_builds_in_a_folder() {
+    let folders = Folders::new();
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let refused = program(&folders).args(["--listen", listen]).run();
+        refused.assert_exit(2).assert_one_error().assert_says(&[
+            "no accounts",
+            "127.0.0.1",
+            "--public-url",
+        ]);
+    }
+    let service = Service::start(&folders);
+    let (status, _) = service.get("/healthz", "");
+    assert_eq!(status, 200);
+    for path in [
+        "/etc/passwd",
+        "/../../etc/passwd",
+        "/healthz/x",
+        "/boot.conf",
+    ] {
+        assert_eq!(service.get(path, "").0, 404, "{path}");
+    }
+    // The address is taken, and then the folder.
+    let second = program(&folders)
+        .args(["--no-worker", "--listen", &service.address])
+        .run();
+    second
+        .assert_exit(3)
+        .assert_one_error()
+        .assert_says(&[&service.address, "--listen"]);
+    let second = program(&folders).args(["--listen", "127.0.0.1:0"]).run();
+    second
+        .assert_exit(3)
+        .assert_one_error()
+        .assert_says(&["another worker builds there"]);
+    let broken = folders.file("broken.toml", "[http]\nlisen = \"x\"\n");
+    let wrong = program(&folders).env("FBS_CONFIG", broken).run();
+    wrong
+        .assert_exit(2)
+        .assert_one_error()
+        .assert_says(&["line 2", "lisen", "listen"]);
+    service.running.signal(Signal::SIGTERM);
+    service.running.finish().assert_exit(0);
+}
