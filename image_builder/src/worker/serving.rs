@@ -217,6 +217,7 @@ impl Serving {
                 }
             }
             self.take_jobs();
+            self.outbox.send();
         }
         self.release_hints();
         let stopped = self.worker_event(WorkerEventKind::WorkerStopped);
@@ -692,7 +693,7 @@ impl Serving {
 
     // ---- What is said ---------------------------------------------------------------------------
 
-    fn tell(&self, job: JobId, kind: JobEventKind) {
+    fn tell(&mut self, job: JobId, kind: JobEventKind) {
         let line = self.table.open(&job).map(|job| job.request.line());
         let event = JobEvent {
             job,
