@@ -514,6 +514,6 @@ async fn wishes(home: &dyn Home) {
         assert_eq!(a.unwrap(), b.unwrap());
     }
     // A day later nobody knows it.
-    let late = wish(3, 86_500);
+    let late = wish(3, 865_000);
     assert_eq!(other.remember(&key, &late).await.unwrap(), late);
 }
