@@ -89,6 +89,7 @@ test: mini-release
 .PHONY: bench
 bench: mini-release
 	scripts/koji-client $(TARGET)/koji-client
+	scripts/celery $(TARGET)/celery
 	scripts/kiwi $(TARGET)/kiwi
 	$(CARGO) build --quiet --locked --release --package fbs-cli
 	$(CARGO) bench --quiet --locked

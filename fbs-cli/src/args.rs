@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
@@ -371,6 +372,9 @@ pub(crate) struct Worker {
     /// After this time without a word another worker's jobs are taken over
     #[arg(long, default_value = "90s", value_name = "TIME")]
     pub(crate) lost_after: Age,
+    /// Serve the logs of its jobs over HTTP, to all who can reach this address
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) monitor: Option<SocketAddr>,
 }
 
 #[derive(Debug, ClapArgs)]

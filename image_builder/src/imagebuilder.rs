@@ -25,6 +25,7 @@ use crate::report::BuildReport;
 use crate::source_date;
 use crate::spec::{BuildSpec, ImageType, Trust};
 use crate::transfer::StagingSettings;
+use notices::{Notices, Sent};
 use run::Run;
 
 /// Builds images on this host.
@@ -49,14 +50,17 @@ pub struct ImageBuilder {
     ctx: BuildContext,
     notifier: Notifier,
     gate: Option<Arc<dyn Gate>>,
+    requester: Option<String>,
+    watch: Option<String>,
 }
 
 /// Who may say that a build's results are not wanted any more.
 #[async_trait]
 pub trait Gate: Send + Sync + std::fmt::Debug {
-    /// Whether what a build has made, its log included, is handed over and told of. Asked once, when there is
-    /// nothing else left to do.
-    async fn open(&self) -> bool;
+    /// Whether what a build has made, its log included, is handed over and told of; `failure` says why there is no
+    /// image. Asked once, when there is nothing else left to do. If not, the build ends with that failure, or as
+    /// [`ImageBuilderError::Superseded`], and nobody hears of it.
+    async fn open(&self, failure: Option<&ImageBuilderError>) -> bool;
 }
 
 impl ImageBuilder {
@@ -71,6 +75,8 @@ impl ImageBuilder {
             ctx: BuildContext::default(),
             notifier: Notifier::default(),
             gate: None,
+            requester: None,
+            watch: None,
         }
     }
 
@@ -113,6 +119,20 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {
         self.gate = Some(gate);
+        self
+    }
+
+    /// For somebody else than the user of this process.
+    #[must_use]
+    pub fn with_requester(mut self, requester: impl Into<String>) -> Self {
+        self.requester = Some(requester.into());
+        self
+    }
+
+    /// With the address at which people can read the log while it grows: those who are told that it begins hear of it.
+    #[must_use]
+    pub fn with_watch(mut self, address: impl Into<String>) -> Self {
+        self.watch = Some(address.into());
         self
     }
 
@@ -184,12 +204,23 @@ impl ImageBuilder {
                 cancel.cancel();
             })
         };
+        let requester = self.requester.clone();
+        let requester = requester.unwrap_or_else(|| run::requester(&self.host));
+        let notices = Notices {
+            plan,
+            host: &self.host,
+            ctx: &ctx,
+            notifier: &self.notifier,
+            requester: &requester,
+            watch: self.watch.as_deref(),
+            sent: Sent::default(),
+        };
         let run = Run::new(
             plan,
             &self.host,
             &ctx,
             &self.staging,
-            &self.notifier,
+            notices,
             overtime,
             limit,
         );

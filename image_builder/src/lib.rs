@@ -100,6 +100,7 @@ mod backoff;
 pub mod build_monitor;
 pub mod builders;
 pub mod cache;
+pub mod client;
 pub mod compose;
 pub mod context;
 mod copy;

@@ -286,6 +286,7 @@ impl ServiceConfig {
             bus.check()?;
         }
         config.broker.check()?;
+        config.worker.check()?;
         config.http.check()?;
         for hook in &config.webhook {
             hook.check()?;

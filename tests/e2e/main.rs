@@ -25,4 +25,5 @@ mod side_repository;
 mod stub_tools;
 mod tool_backends;
 mod transfer;
+mod worker;
 mod wrong_input;

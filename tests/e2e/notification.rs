@@ -23,7 +23,6 @@ use image_builder::notification::{
     Security, Smtp, Trust,
 };
 use image_builder::report::{BuildReport, ErrorRecord};
-use image_builder::spec::{BuildSpec, Format};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -420,7 +419,6 @@ fn report(outcome: Outcome) -> BuildReport {
 }
 
 fn notice(kind: NoticeKind) -> Notice {
-    let text = "[DEFAULT]\ntype = boot\nrelease = 43\nemail = qa@example.test;dev@example.test\n";
     Notice {
         job: "20261121T110219-fvkph6".into(),
         title: "boot image of Fedora 43 (x86_64)".into(),
@@ -428,7 +426,7 @@ fn notice(kind: NoticeKind) -> Notice {
         release: "43".into(),
         arch: "x86_64".into(),
         time: "2026-11-21T11:02:19Z".parse().unwrap(),
-        spec: BuildSpec::parse(text, Format::Ini, "test").unwrap(),
+        recipients: vec!["qa@example.test".into(), "dev@example.test".into()],
         requester: "root@builder".into(),
         kind,
     }

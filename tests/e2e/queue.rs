@@ -11,8 +11,10 @@ use fbs_suite::certificates::Certificates;
 use fbs_suite::command::eventually;
 use fbs_suite::need::Need;
 use fbs_suite::network::{HUB, Network};
+use fbs_suite::postgres::Postgres;
 use fbs_suite::rabbitmq::RabbitMq;
 use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
+use image_builder::jobs::{JobFilter, JobId, JobStore, PostgresStore};
 use lapin::options::{BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use mini_release::Repository;
@@ -95,6 +97,12 @@ impl Site {
             .args([length.as_millis().to_string(), lost_after.to_string()])
             .arg(self.lines());
         self.on(host, program).start()
+    }
+
+    /// A master on the hub, whose records are in the database at `address`.
+    fn master(&self, address: &str) -> Running {
+        let program = Program::new(binaries::profile_folder().join("examples/own_master"));
+        self.on(0, program.args([&self.url, address])).start()
     }
 
     fn lines(&self) -> PathBuf {
@@ -192,13 +200,43 @@ fn assert_each_ended_once(site: &Site, submitted: &[String], killed: &BTreeSet<S
     }
 }
 
+/// The records say of each job what the ledger says, and `told` are the changes that one master has told.
+fn assert_records(site: &Site, address: &str, told: &[Value]) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(PostgresStore::connect(address)).unwrap();
+    let jobs = site.jobs();
+    for job in &jobs {
+        let id = JobId::parse(job["id"].as_str().unwrap()).unwrap();
+        let kept = runtime.block_on(store.job(&id)).unwrap();
+        let kept = serde_json::to_value(kept).unwrap();
+        for part in ["state", "runs", "history", "claim", "ending"] {
+            assert_eq!(kept[part], job[part], "{part} of {id}");
+        }
+    }
+    let filter = JobFilter {
+        limit: 10_000,
+        ..JobFilter::default()
+    };
+    let kept = runtime.block_on(store.jobs(&filter)).unwrap();
+    assert_eq!(kept.len(), jobs.len());
+    let ends = told.iter().filter(|change| is_final(&change["state"]));
+    let ends: BTreeSet<&str> = ends.map(|change| change["job"].as_str().unwrap()).collect();
+    assert_eq!(ends.len(), jobs.len());
+}
+
 #[test]
 fn two_thousand_jobs_outlive_workers_brokers_and_wires() {
-    if !need::met(&[NEEDS]) {
+    if !need::met(&[NEEDS, &[Need::Root, Need::Tool("psql")]]) {
         return;
     }
     let _turn = turn::take();
     let mut site = Site::new(4);
+    let mut postgres = Postgres::start();
+    let database = postgres.database();
+    let records = postgres.by_socket(&database);
+    // Two that keep the same records, of which one is killed again and again.
+    let steady = site.master(&records);
+    let mut shaky = site.master(&records);
     let length = Duration::from_millis(150);
     let submitted = site.submit("43", 2000);
     assert_eq!(submitted.len(), 2000);
@@ -222,12 +260,18 @@ fn two_thousand_jobs_outlive_workers_brokers_and_wires() {
             workers[index] = start(site, host);
         };
     again(&site, &mut workers, 1, &mut killed);
+    kill(&shaky);
     wait_for(&site, 250);
+    shaky = site.master(&records);
     // One is cut off for 20 seconds, and keeps what it has begun.
     let cut = Instant::now();
     site.cut(3, true);
     again(&site, &mut workers, 2, &mut killed);
+    postgres.stop();
     wait_for(&site, 450);
+    kill(&shaky);
+    postgres.resume();
+    shaky = site.master(&records);
     site.broker().stop();
     site.broker().resume();
     wait_for(&site, 650);
@@ -255,14 +299,17 @@ fn two_thousand_jobs_outlive_workers_brokers_and_wires() {
         open() == 0
     });
     assert_each_ended_once(&site, &submitted, &killed);
+    let mut told = Vec::new();
+    for master in [shaky, steady] {
+        master.signal(Signal::SIGTERM);
+        let done = master.finish();
+        done.assert_exit(0);
+        told = done.events();
+    }
+    assert_records(&site, &database, &told);
     // What is left takes its leave.
     for worker in workers.drain(..).take(3) {
-        let pid = worker.pid();
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(pid.cast_signed()),
-            Signal::SIGTERM,
-        )
-        .unwrap();
+        worker.signal(Signal::SIGTERM);
         worker.finish().assert_exit(0);
     }
     let workers = site.fbs("workers").run();

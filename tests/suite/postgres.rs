@@ -81,7 +81,10 @@ impl Postgres {
             .arg(self.data())
             .args(["-p", &self.port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", "unix_socket_directories="])
+            .args([
+                "-c",
+                &format!("unix_socket_directories={}", self.folder.path().display()),
+            ])
             .args(["-c", "ssl=on"])
             .args(["-c", &format!("ssl_cert_file={}", certificate.display())])
             .args(["-c", &format!("ssl_key_file={}", key.display())]);
@@ -111,6 +114,11 @@ impl Postgres {
         let made = self.sql("postgres", &format!("CREATE DATABASE {name}"));
         made.assert_exit(0);
         self.url(LOGIN.1, &name)
+    }
+
+    /// The same by its socket, which is there in other networks as well.
+    pub fn by_socket(&self, address: &str) -> String {
+        format!("{address}?host={}", self.folder.path().display())
     }
 
     /// The address of a database of which nothing else is known.

@@ -1,6 +1,6 @@
 //! The logs that a worker keeps, piece by piece for those who ask.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::jobs::JobId;
@@ -17,8 +17,8 @@ use crate::queue::{Address, BusMessage, JobQueue};
 /// The largest piece, in bytes.
 const PIECE: usize = 128 * 1024;
 
-/// How often a log is looked at for somebody who waits.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often a log is looked at for somebody who waits, if nothing is said of it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A queue that cannot be reached is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ pub struct LogPiece {
 #[derive(Debug, Clone)]
 pub struct JobLogs {
     folder: PathBuf,
-    growing: Arc<Mutex<HashSet<JobId>>>,
+    growing: Arc<Mutex<HashMap<JobId, watch::Sender<()>>>>,
 }
 
 /// As long as it is there, a log grows.
@@ -70,11 +70,23 @@ pub struct JobLogs {
 pub struct Growing {
     logs: JobLogs,
     job: JobId,
+    grown: watch::Sender<()>,
+}
+
+impl Growing {
+    /// What calls it after each line wakes those who wait for it.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + use<> {
+        let grown = self.grown.clone();
+        move || {
+            grown.send_replace(());
+        }
+    }
 }
 
 impl Drop for Growing {
     fn drop(&mut self) {
         self.logs.lock().remove(&self.job);
+        self.grown.send_replace(());
     }
 }
 
@@ -104,14 +116,16 @@ impl JobLogs {
         let path = self.path(job);
         // There may be none.
         let _ = std::fs::rename(&path, path.with_extension("log.old"));
-        self.lock().insert(job.clone());
+        let grown = watch::Sender::new(());
+        self.lock().insert(job.clone(), grown.clone());
         Growing {
             logs: self.clone(),
             job: job.clone(),
+            grown,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<JobId>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,7 +139,8 @@ impl JobLogs {
         let until = Instant::now() + Duration::from_millis(request.wait_ms.min(60_000));
         loop {
             // First this: what is written before it ends is read then.
-            let ended = !self.lock().contains(&request.job);
+            let growing = self.lock().get(&request.job).map(watch::Sender::subscribe);
+            let ended = growing.is_none();
             let piece = match read(&self.path(&request.job), request.from, ended) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => LogPiece {
                     from: request.from,
@@ -136,10 +151,14 @@ impl JobLogs {
                 },
                 piece => piece?,
             };
-            if ended || !piece.text.is_empty() || Instant::now() >= until {
-                return Ok(piece);
+            let left = until.saturating_duration_since(Instant::now());
+            match growing {
+                Some(mut growing) if piece.text.is_empty() && !left.is_zero() => {
+                    // Neither the time nor the end of the log is an error.
+                    let _ = tokio::time::timeout(left.min(PAUSE), growing.changed()).await;
+                }
+                _ => return Ok(piece),
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 

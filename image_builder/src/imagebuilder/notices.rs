@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::run::requester;
 use crate::context::BuildContext;
 use crate::events::Outcome;
 use crate::host::Host;
@@ -20,31 +19,23 @@ const AFTER_CANCEL: Duration = Duration::from_secs(10);
 /// The notices of one run.
 #[derive(Debug)]
 pub(super) struct Notices<'a> {
-    plan: &'a BuildPlan,
-    host: &'a Host,
-    ctx: &'a BuildContext,
-    notifier: &'a Notifier,
+    pub(super) plan: &'a BuildPlan,
+    pub(super) host: &'a Host,
+    pub(super) ctx: &'a BuildContext,
+    pub(super) notifier: &'a Notifier,
+    pub(super) requester: &'a str,
+    pub(super) watch: Option<&'a str>,
+    pub(super) sent: Sent,
+}
+
+/// What is on its way.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
     dispatch: Option<Dispatch>,
     screenshots: Vec<Screenshot>,
 }
 
-impl<'a> Notices<'a> {
-    pub(super) fn new(
-        plan: &'a BuildPlan,
-        host: &'a Host,
-        ctx: &'a BuildContext,
-        notifier: &'a Notifier,
-    ) -> Self {
-        Self {
-            plan,
-            host,
-            ctx,
-            notifier,
-            dispatch: None,
-            screenshots: Vec::new(),
-        }
-    }
-
+impl Notices<'_> {
     /// The work begins. Nothing waits for those who are told.
     pub(super) fn begin(&mut self) {
         if self.notifier.backends().is_empty() {
@@ -59,28 +50,29 @@ impl<'a> Notices<'a> {
         dispatch.send(self.notice(NoticeKind::Started {
             worker: self.host.name.clone(),
             backend: self.plan.backend.name.to_string(),
+            watch: self.watch.map(str::to_owned),
         }));
-        self.dispatch = Some(dispatch);
+        self.sent.dispatch = Some(dispatch);
     }
 
     /// Takes the pictures, before the work directory is cleared.
     pub(super) fn take_screenshots(&mut self, verdicts: &[BootVerdict]) {
         if !self.notifier.backends().is_empty() {
             let paths = verdicts.iter().filter_map(|one| one.screenshot.as_deref());
-            self.screenshots = paths.filter_map(Screenshot::read).collect();
+            self.sent.screenshots = paths.filter_map(Screenshot::read).collect();
         }
     }
 
     /// The job has ended: tells it, and waits until that is done or given up. The log is read while
     /// this waits.
     pub(super) async fn end(&mut self, report: &BuildReport, log: Option<&Path>) {
-        if self.dispatch.is_none() {
+        if self.sent.dispatch.is_none() {
             self.begin();
         }
-        let Some(dispatch) = self.dispatch.take() else {
+        let Some(dispatch) = self.sent.dispatch.take() else {
             return;
         };
-        let screenshots = std::mem::take(&mut self.screenshots);
+        let screenshots = std::mem::take(&mut self.sent.screenshots);
         dispatch.send(self.notice(NoticeKind::ended(Ending {
             report: report.clone(),
             log: log.map(PathBuf::from),
@@ -99,6 +91,6 @@ impl<'a> Notices<'a> {
     }
 
     fn notice(&self, kind: NoticeKind) -> Notice {
-        Notice::new(self.plan, &requester(self.host), kind)
+        Notice::new(self.plan, self.requester, kind)
     }
 }

@@ -19,7 +19,6 @@ use crate::error::{ErrorKind, StageError};
 use crate::events::{EventKind, Outcome, Stage, seconds};
 use crate::host::Host;
 use crate::job_log::JobLog;
-use crate::notification::Notifier;
 use crate::outdir::{self, OutdirError};
 use crate::plan::{BuildPlan, ImagePlan};
 use crate::preflight::{self, PreflightError};
@@ -61,7 +60,7 @@ impl<'a> Run<'a> {
         host: &'a Host,
         ctx: &'a BuildContext,
         settings: &'a [StagingSettings],
-        notifier: &'a Notifier,
+        notices: Notices<'a>,
         overtime: CancellationToken,
         limit: Duration,
     ) -> Self {
@@ -83,7 +82,7 @@ impl<'a> Run<'a> {
             contents: None,
             verdicts: Vec::new(),
             logs: Vec::new(),
-            notices: Notices::new(plan, host, ctx, notifier),
+            notices,
             gate: None,
         }
     }
@@ -263,9 +262,11 @@ impl<'a> Run<'a> {
         log: &JobLog,
         mut work: WorkDir,
     ) -> Result<BuildReport, BuildFailure> {
-        if !self.is_wanted().await {
+        if !self.is_wanted(result.as_ref().err()).await {
+            let error = result.err().unwrap_or(ImageBuilderError::Superseded);
+            self.ctx.events.error(error.to_string());
             self.clear(&work, &[]).await;
-            return Err(ImageBuilderError::Superseded.into());
+            return Err(error.into());
         }
         let mut report = self.report();
         let stopped = matches!(
@@ -541,7 +542,7 @@ impl<'a> Run<'a> {
         let events = &self.ctx.events;
         events.info(format!(
             "Registered a new Image Build request from {}",
-            requester(self.host)
+            self.notices.requester
         ));
         events.info(format!("Image type:: {}", plan.image_type));
         events.info(format!("Release:: {}", plan.release));
@@ -572,18 +573,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn is_wanted(&self) -> bool {
+    async fn is_wanted(&self, failure: Option<&ImageBuilderError>) -> bool {
         match self.gate {
-            Some(gate) => gate.open().await,
+            Some(gate) => gate.open(failure).await,
             None => true,
         }
     }
 
     async fn fail_before_work(&mut self, error: ImageBuilderError) -> BuildFailure {
-        if !self.is_wanted().await {
-            return ImageBuilderError::Superseded.into();
-        }
         let error = self.name_the_cause(error);
+        if !self.is_wanted(Some(&error)).await {
+            self.ctx.events.error(error.to_string());
+            return error.into();
+        }
         self.ctx.events.error(error.to_string());
         let mut report = self.report();
         report.outcome = outcome(&Err::<(), _>(&error));

@@ -92,6 +92,23 @@ pub enum JobEventKind {
     },
     /// Its deadline has passed, and nobody has begun with it.
     Expired,
+    /// Somebody tells those who want to know of it: nobody else has to. The first to say so does it.
+    Announced {
+        /// Of what.
+        moment: Moment,
+        /// The life of the worker that does.
+        session: String,
+    },
+}
+
+/// What is told of a job by somebody who does not build it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// That it was asked for.
+    Submitted,
+    /// That it has ended, although no worker has brought it to an end.
+    Ended,
 }
 
 impl JobEventKind {
@@ -105,7 +122,10 @@ impl JobEventKind {
             | Self::Ended { claim, .. }
             | Self::HandedBack { claim, .. }
             | Self::Lost { claim, .. } => Some(claim),
-            Self::Queued { .. } | Self::CancelRequested { .. } | Self::Expired => None,
+            Self::Queued { .. }
+            | Self::CancelRequested { .. }
+            | Self::Expired
+            | Self::Announced { .. } => None,
         }
     }
 

@@ -124,6 +124,9 @@ pub enum Misfit {
     /// The claim is not the one that counts.
     #[error("the job was given to somebody else")]
     Superseded,
+    /// It is about the job, and makes nothing of it.
+    #[error("this does not change the job")]
+    Aside,
     /// It was said before.
     #[error("this was said before")]
     Repeated,
@@ -164,6 +167,9 @@ impl Job {
     pub fn apply(&mut self, event: &JobEvent) -> Result<(), Misfit> {
         if let JobEventKind::Queued { .. } = event.kind {
             return Err(Misfit::Known);
+        }
+        if let JobEventKind::Announced { .. } = event.kind {
+            return Err(Misfit::Aside);
         }
         if self.state.is_final() {
             return Err(Misfit::Ended);
@@ -230,7 +236,9 @@ impl Job {
                 let cause = "its deadline passed while it waited".to_owned();
                 self.give_up(event.time, JobState::Failed, cause);
             }
-            JobEventKind::Queued { .. } | JobEventKind::Claimed { .. } => {}
+            JobEventKind::Queued { .. }
+            | JobEventKind::Claimed { .. }
+            | JobEventKind::Announced { .. } => {}
         }
         Ok(())
     }

@@ -24,7 +24,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Claim, Entry, JobEnding, JobEvent, JobEventKind, WorkerEvent, WorkerEventKind};
+pub use event::{
+    Claim, Entry, JobEnding, JobEvent, JobEventKind, Moment, WorkerEvent, WorkerEventKind,
+};
 pub use job::{Job, JobState, Misfit, Transition};
 pub use kickstart::untrusted;
 #[cfg(feature = "postgres")]

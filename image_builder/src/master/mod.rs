@@ -8,7 +8,8 @@
 mod intake;
 mod orders;
 mod roll;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -165,10 +165,10 @@ fn properties(notice: &Notice) -> BasicProperties {
 
 /// INFO, WARNING and ERROR of fedora-messaging.
 fn severity(kind: &NoticeKind) -> i32 {
-    match kind {
-        NoticeKind::Queued { .. } | NoticeKind::Started { .. } | NoticeKind::Finished(_) => 20,
-        NoticeKind::Cancelled(_) => 30,
-        NoticeKind::Failed(_) => 40,
+    match kind.name() {
+        "cancelled" => 30,
+        "failed" => 40,
+        _ => 20,
     }
 }
 

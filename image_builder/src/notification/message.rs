@@ -55,6 +55,8 @@ struct Message<'a> {
     backend: Option<&'a str>,
     #[serde(flatten)]
     left: Option<Left<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ErrorRecord>,
 }
 
 /// What a job left.
@@ -67,8 +69,6 @@ struct Left<'a> {
     packages: usize,
     builds: Vec<BuildMessage<'a>>,
     boot_tests: Vec<BootMessage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a ErrorRecord>,
 }
 
 #[derive(Serialize)]
@@ -109,13 +109,19 @@ struct BootMessage {
 
 impl<'a> Message<'a> {
     fn of(notice: &'a Notice) -> Self {
-        let (mut watch, mut worker, mut backend, mut left) = (None, None, None, None);
+        let (mut watch, mut worker, mut backend) = (None, None, None);
+        let (mut left, mut error) = (None, None);
         match &notice.kind {
             NoticeKind::Queued { watch: place } => watch = place.as_deref(),
             NoticeKind::Started {
                 worker: host,
                 backend: name,
-            } => (worker, backend) = (Some(host.as_str()), Some(name.as_str())),
+                watch: place,
+            } => {
+                (worker, backend) = (Some(host.as_str()), Some(name.as_str()));
+                watch = place.as_deref();
+            }
+            NoticeKind::Unbuilt { error: reason, .. } => error = Some(&**reason),
             NoticeKind::Finished(ending)
             | NoticeKind::Failed(ending)
             | NoticeKind::Cancelled(ending) => {
@@ -123,6 +129,7 @@ impl<'a> Message<'a> {
                 worker = Some(report.host.as_str());
                 backend = Some(report.backend.name.as_str());
                 left = Some(Left::of(report));
+                error = report.error.as_ref();
             }
         }
         Self {
@@ -137,6 +144,7 @@ impl<'a> Message<'a> {
             worker,
             backend,
             left,
+            error,
         }
     }
 }
@@ -170,7 +178,6 @@ impl<'a> Left<'a> {
                     seconds: verdict.seconds,
                 })
                 .collect(),
-            error: report.error.as_ref(),
         }
     }
 }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::events::Outcome;
+use crate::jobs::{JobId, JobRequest};
 use crate::plan::BuildPlan;
-use crate::report::BuildReport;
-use crate::spec::BuildSpec;
+use crate::report::{BuildReport, ErrorRecord};
+use crate::spec::{BuildSpec, Format};
 
 /// The largest screenshot that is sent, in bytes.
 const LARGEST_SCREENSHOT: u64 = 2 * 1024 * 1024;
@@ -28,8 +29,8 @@ pub struct Notice {
     pub arch: String,
     /// When it happened.
     pub time: Timestamp,
-    /// The spec; its `email` says who gets mail.
-    pub spec: BuildSpec,
+    /// Who gets mail: the spec's `email`.
+    pub recipients: Vec<String>,
     /// Who asked: `root@builder` in local mode.
     pub requester: String,
     /// What happened.
@@ -50,6 +51,8 @@ pub enum NoticeKind {
         worker: String,
         /// The backend that makes the image.
         backend: String,
+        /// Where its log can be read while it grows: an address.
+        watch: Option<String>,
     },
     /// There is an image.
     Finished(Box<Ending>),
@@ -57,6 +60,13 @@ pub enum NoticeKind {
     Failed(Box<Ending>),
     /// Somebody stopped it.
     Cancelled(Box<Ending>),
+    /// It has failed or was cancelled before a build could begin: nothing is left but the reason.
+    Unbuilt {
+        /// Failed or cancelled.
+        outcome: Outcome,
+        /// Why.
+        error: Box<ErrorRecord>,
+    },
 }
 
 /// What a job left.
@@ -101,16 +111,28 @@ impl Notice {
             release: plan.release.to_string(),
             arch: plan.arch.to_string(),
             time: Timestamp::now(),
-            spec: plan.spec.clone(),
+            recipients: plan.spec.common.email.clone(),
             requester: requester.to_owned(),
             kind,
         }
     }
 
-    /// Who gets mail.
+    /// Of a job that waits, or that ended without a plan, now. Nobody gets mail of one whose spec cannot be read.
     #[must_use]
-    pub fn recipients(&self) -> &[String] {
-        &self.spec.common.email
+    pub fn of_request(job: &JobId, request: &JobRequest, kind: NoticeKind) -> Self {
+        let spec = request.payload.as_ref().map_or("", |payload| &payload.spec);
+        let spec = BuildSpec::parse(spec, Format::Ini, job.as_str());
+        Self {
+            job: job.to_string(),
+            title: request.title.clone(),
+            image_type: request.image_type.clone(),
+            release: request.release.clone(),
+            arch: request.arch.clone(),
+            time: Timestamp::now(),
+            recipients: spec.map_or_else(|_| Vec::new(), |spec| spec.common.email),
+            requester: request.requester.clone(),
+            kind,
+        }
     }
 
     /// What the job left, once it has ended.
@@ -120,7 +142,9 @@ impl Notice {
             NoticeKind::Finished(ending)
             | NoticeKind::Failed(ending)
             | NoticeKind::Cancelled(ending) => Some(ending),
-            NoticeKind::Queued { .. } | NoticeKind::Started { .. } => None,
+            NoticeKind::Queued { .. } | NoticeKind::Started { .. } | NoticeKind::Unbuilt { .. } => {
+                None
+            }
         }
     }
 
@@ -168,6 +192,10 @@ impl NoticeKind {
             Self::Finished(_) => "complete",
             Self::Failed(_) => "failed",
             Self::Cancelled(_) => "cancelled",
+            Self::Unbuilt { outcome, .. } => match outcome {
+                Outcome::Cancelled => "cancelled",
+                Outcome::Failed | Outcome::Succeeded => "failed",
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `[broker]` and `[worker]`: where jobs wait, and what a worker of this host does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -39,6 +40,27 @@ pub struct WorkerSection {
     pub staging: Vec<String>,
     /// No job is taken while less is free where jobs are built.
     pub min_free: Option<ByteSize>,
+    /// The address and port at which it serves the logs of its jobs over HTTP.
+    pub monitor: Option<SocketAddr>,
+    /// The address of that for people, where it is another one: `https://builds.example.org/builder`.
+    pub monitor_url: Option<String>,
+}
+
+impl WorkerSection {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(url) = &self.monitor_url else {
+            return Ok(());
+        };
+        let parsed = url::Url::parse(url).ok();
+        match parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            true => Ok(()),
+            false => Err(
+                "[worker] monitor_url: an http or https address is wanted, such as \
+                 \"https://builds.example.org/builder\""
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 impl BrokerSection {

@@ -4,24 +4,26 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::leftovers;
 use super::{ClaimedJob, JobContext, JobRunner, RunEnd};
 use crate::build_monitor::JobLogs;
 use crate::error::{ErrorKind, StageError};
-use crate::events::{BuildEvent, EventKind, Events, Outcome};
+use crate::events::{BuildEvent, EventKind, Events, Level, Outcome};
 use crate::host::free_bytes;
 use crate::imagebuilder::{BuildFailure, Gate, ImageBuilder, ImageBuilderError};
 use crate::job_log::JobLog;
-use crate::jobs::{JobEnding, Payload, PrepareError, untrusted};
+use crate::jobs::{Job, JobEnding, JobRequest, Moment, Payload, PrepareError, untrusted};
 use crate::kickstart::Kickstart;
-use crate::notification::Notifier;
+use crate::notification::{Notice, NoticeKind, Notifier};
 use crate::plan::PlanOptions;
 use crate::preflight::PreflightError;
 use crate::quantity::ByteSize;
-use crate::report::BuildReport;
+use crate::report::{BuildReport, ErrorRecord};
 use crate::spec::{BuildSpec, Format, ImageType, Override, SpecError, Trust};
 use crate::transfer::StagingSettings;
 
@@ -48,6 +50,7 @@ pub struct ImageRunner {
     own_place: Option<PathBuf>,
     notifier: Notifier,
     min_free: u64,
+    watch: Option<String>,
 }
 
 impl ImageRunner {
@@ -70,6 +73,7 @@ impl ImageRunner {
             own_place: None,
             notifier: Notifier::default(),
             min_free: 0,
+            watch: None,
         })
     }
 
@@ -102,6 +106,14 @@ impl ImageRunner {
         self
     }
 
+    /// With the address below which people read the logs of its jobs: `http://builder:8070`. Those who are told that a
+    /// build begins get the link.
+    #[must_use]
+    pub fn with_watch(mut self, address: impl Into<String>) -> Self {
+        self.watch = Some(address.into());
+        self
+    }
+
     /// The logs of its jobs.
     #[must_use]
     pub fn logs(&self) -> &JobLogs {
@@ -111,84 +123,99 @@ impl ImageRunner {
     async fn build(&self, job: &ClaimedJob, ctx: &JobContext) -> Result<BuildReport, RunEnd> {
         let folder = self.folder.join("jobs").join(job.id.as_str());
         let own = OwnFolder::new(&folder).map_err(|error| here_only(&folder, &error))?;
-        let payload = job.request.payload.clone().unwrap_or_default();
-        if let Some(kickstart) = &payload.kickstart {
-            let parsed = Kickstart::parse(kickstart, KICKSTART);
-            let parsed = parsed.map_err(|error| ended(&error, Outcome::Failed))?;
-            let untrusted = untrusted(&parsed);
-            if !untrusted.is_empty() {
-                return Err(ended(&PrepareError::Untrusted(untrusted), Outcome::Failed));
-            }
-            let file = own.path().join(KICKSTART);
-            fs::write(&file, kickstart).map_err(|error| here_only(&file, &error))?;
-        }
-        let spec = self
-            .spec(job, &payload, own.path())
-            .map_err(|error| ended(&error, Outcome::Failed))?;
         let events = Events::new();
-        let _growing = self.logs.begin(&job.id);
+        let growing = self.logs.begin(&job.id);
         let log = self.logs.path(&job.id);
         let log = JobLog::create(&log).map_err(|error| here_only(&log, &error))?;
         events.add_sink(Arc::new(log));
+        let grown = growing.waker();
+        events.add_sink(Arc::new(move |_: &BuildEvent| grown()));
         let stages = ctx.clone();
         events.add_sink(Arc::new(move |event: &BuildEvent| {
             if let EventKind::StageStarted { stage } = event.kind {
                 stages.stage(stage);
             }
         }));
+        let payload = job.request.payload.clone().unwrap_or_default();
+        if let Some(kickstart) = &payload.kickstart {
+            if let Err(error) = trusted(kickstart) {
+                return Err(self.unbuilt(job, ctx, &events, &error).await);
+            }
+            let file = own.path().join(KICKSTART);
+            fs::write(&file, kickstart).map_err(|error| here_only(&file, &error))?;
+        }
+        let spec = match self.spec(job, &payload, own.path()) {
+            Ok(spec) => spec,
+            Err(error) => return Err(self.unbuilt(job, ctx, &events, &error).await),
+        };
         let options = PlanOptions {
             now: jiff::Timestamp::now(),
             job: Some(job.id.clone()),
             current_dir: own.path().to_owned(),
             ..self.options.clone()
         };
-        let builder = ImageBuilder::new(spec)
+        let mut builder = ImageBuilder::new(spec)
             .with_options(options)
             .with_staging(self.settings.clone())
             .with_notifier(self.notifier.clone())
+            .with_requester(&job.request.requester)
             .with_cancel(ctx.cancel.clone())
             .with_gate(Arc::new(ctx.clone()))
             .with_events(events.clone());
+        if let Some(address) = &self.watch {
+            builder = builder.with_watch(format!("{address}/jobs/{}/log", job.id));
+        }
         let plan = match builder.plan().await {
             Ok(plan) => plan,
-            Err(error) => {
+            // Another worker may have what this one lacks.
+            Err(error) if error.kind() == ErrorKind::Host => {
                 events.error(error.to_string());
-                return Err(match error.kind() {
-                    // Another worker may have what this one lacks.
-                    ErrorKind::Host => RunEnd::HandBack {
-                        reason: error.to_string(),
-                        refused: true,
-                    },
-                    _ => ended(&error, Outcome::Failed),
-                });
+                return Err(hand_back(&error));
             }
+            Err(error) => return Err(self.unbuilt(job, ctx, &events, &error).await),
         };
         builder.build(&plan).await.map_err(|failure| {
             let BuildFailure { error, report, .. } = failure;
-            let elsewhere = matches!(
-                error,
-                ImageBuilderError::Preflight(
-                    PreflightError::Space { .. } | PreflightError::Missing { .. }
-                )
-            );
-            if elsewhere {
-                return RunEnd::HandBack {
-                    reason: error.to_string(),
-                    refused: true,
-                };
+            if is_of_this_host(&error) {
+                return hand_back(&error);
             }
-            let outcome = match error.kind() {
-                ErrorKind::Cancelled => Outcome::Cancelled,
-                _ => Outcome::Failed,
-            };
-            match ended(&error, outcome) {
-                RunEnd::Ended(mut ending) => {
-                    ending.places = report.as_deref().map(places).unwrap_or_default();
-                    RunEnd::Ended(ending)
-                }
-                other => other,
-            }
+            let mut ending = ending(&error);
+            ending.places = report.as_deref().map(places).unwrap_or_default();
+            RunEnd::Ended(ending)
         })
+    }
+
+    /// A job that came to no build: tells it, unless the job is somebody else's by now.
+    async fn unbuilt(
+        &self,
+        job: &ClaimedJob,
+        ctx: &JobContext,
+        events: &Events,
+        error: &impl StageError,
+    ) -> RunEnd {
+        events.error(error.to_string());
+        if ctx.delivering().await.is_ok() {
+            let kind = NoticeKind::Unbuilt {
+                outcome: Outcome::Failed,
+                error: Box::new(ErrorRecord {
+                    stage: None,
+                    kind: error.kind(),
+                    message: error.to_string(),
+                    hint: error.hint(),
+                }),
+            };
+            self.send(Notice::of_request(&job.id, &job.request, kind), events)
+                .await;
+        }
+        RunEnd::Ended(ending(error))
+    }
+
+    async fn send(&self, notice: Notice, events: &Events) {
+        let dispatch = self.notifier.open(events);
+        dispatch.send(notice);
+        dispatch
+            .close(&CancellationToken::new(), Duration::MAX)
+            .await;
     }
 
     /// What is to be built, in folders of this worker.
@@ -243,6 +270,45 @@ impl JobRunner for ImageRunner {
         }
     }
 
+    fn tells(&self) -> bool {
+        !self.notifier.backends().is_empty()
+    }
+
+    async fn tell(&self, job: &Job, request: &JobRequest, moment: Moment) {
+        let kind = match moment {
+            Moment::Submitted => NoticeKind::Queued {
+                watch: Some(format!("fbs logs -f {}", job.id)),
+            },
+            Moment::Ended => {
+                let Some(ending) = &job.ending else {
+                    return;
+                };
+                NoticeKind::Unbuilt {
+                    outcome: ending.outcome,
+                    error: Box::new(ErrorRecord {
+                        stage: None,
+                        kind: match ending.outcome {
+                            Outcome::Cancelled => ErrorKind::Cancelled,
+                            Outcome::Failed | Outcome::Succeeded => ErrorKind::Failed,
+                        },
+                        message: ending.error.clone().unwrap_or_default(),
+                        hint: None,
+                    }),
+                }
+            }
+        };
+        let events = Events::new();
+        events.add_sink(Arc::new(|event: &BuildEvent| {
+            if let EventKind::Log { level, message } = &event.kind
+                && *level != Level::Info
+            {
+                tracing::warn!("{message}");
+            }
+        }));
+        self.send(Notice::of_request(&job.id, request, kind), &events)
+            .await;
+    }
+
     fn cannot(&self) -> Option<String> {
         let free = free_bytes(&self.folder).ok()?;
         (free < self.min_free).then(|| {
@@ -258,8 +324,32 @@ impl JobRunner for ImageRunner {
 
 #[async_trait]
 impl Gate for JobContext {
-    async fn open(&self) -> bool {
-        self.delivering().await.is_ok()
+    async fn open(&self, failure: Option<&ImageBuilderError>) -> bool {
+        // What is handed back has not ended: the next worker tells how it does.
+        !failure.is_some_and(is_of_this_host) && self.delivering().await.is_ok()
+    }
+}
+
+/// Whether it is this host that is not fit for the job: a full disk, a tool that is missing.
+fn is_of_this_host(error: &ImageBuilderError) -> bool {
+    match error {
+        ImageBuilderError::Preflight(error) => matches!(
+            error,
+            PreflightError::Space { .. } | PreflightError::Missing { .. }
+        ),
+        ImageBuilderError::WorkDir { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+        ImageBuilderError::SideRepository(_) | ImageBuilderError::Build(_) => {
+            error.kind() == ErrorKind::Host
+        }
+        _ => false,
+    }
+}
+
+fn trusted(kickstart: &str) -> Result<(), PrepareError> {
+    let parsed = Kickstart::parse(kickstart, KICKSTART)?;
+    match untrusted(&parsed) {
+        refused if refused.is_empty() => Ok(()),
+        refused => Err(PrepareError::Untrusted(refused)),
     }
 }
 
@@ -270,7 +360,7 @@ fn places(report: &BuildReport) -> Vec<String> {
         .collect()
 }
 
-fn ended(error: &impl StageError, outcome: Outcome) -> RunEnd {
+fn ending(error: &impl StageError) -> JobEnding {
     let mut text = error.to_string();
     if let Some(hint) = error.hint() {
         text = format!("{text} ({hint})");
@@ -278,13 +368,23 @@ fn ended(error: &impl StageError, outcome: Outcome) -> RunEnd {
     if let Some((end, _)) = text.char_indices().nth(LONGEST_ERROR) {
         text.truncate(end);
     }
-    RunEnd::Ended(JobEnding {
-        outcome,
+    JobEnding {
+        outcome: match error.kind() {
+            ErrorKind::Cancelled => Outcome::Cancelled,
+            _ => Outcome::Failed,
+        },
         error: Some(text),
         exit_code: error.kind().exit_code(),
         places: Vec::new(),
         seconds: 0.0,
-    })
+    }
+}
+
+fn hand_back(error: &impl StageError) -> RunEnd {
+    RunEnd::HandBack {
+        reason: error.to_string(),
+        refused: true,
+    }
 }
 
 /// The worker's own disk is no fault of the job.
@@ -325,6 +425,107 @@ impl Drop for OwnFolder {
         };
         if let Err(error) = done {
             tracing::warn!("{}: {error}", self.0.display());
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use super::*;
+    use crate::jobs::{Entry, JobEvent, JobEventKind, JobId, Priority};
+    use crate::notification::Memory;
+    use crate::queue::{JobQueue, Local, NewEntry, Overview};
+    use crate::worker::{LOST_AFTER, Worker, WorkerSettings};
+
+    fn request(spec: &str, kickstart: Option<&str>) -> JobRequest {
+        JobRequest {
+            title: "boot image of Fedora 43 (x86_64)".to_owned(),
+            image_type: "boot".to_owned(),
+            arch: "x86_64".to_owned(),
+            release: "43".to_owned(),
+            requester: "qa@desk".to_owned(),
+            submitted: jiff::Timestamp::now(),
+            priority: Priority::default(),
+            deadline: None,
+            retry_of: None,
+            payload: Some(Payload {
+                spec: spec.to_owned(),
+                kickstart: kickstart.map(str::to_owned),
+            }),
+        }
+    }
+
+    /// What a worker tells of a job, and what its log says then.
+    async fn told(request: JobRequest) -> (Vec<Notice>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Arc::new(
+            Local::open(&folder.path().join("jobs.sqlite"))
+                .await
+                .unwrap(),
+        );
+        let memory = Arc::new(Memory::default());
+        let runner = ImageRunner::new(folder.path(), PlanOptions::from_environment())
+            .unwrap()
+            .with_notifier(Notifier::default().with(memory.clone()));
+        let logs = runner.logs().clone();
+        let settings = WorkerSettings {
+            name: "anna".to_owned(),
+            arch: "x86_64".to_owned(),
+            releases: vec!["43".to_owned()],
+            slots: 1,
+            lost_after: LOST_AFTER,
+        };
+        let id = JobId::new(jiff::Timestamp::now());
+        let line = request.line();
+        let event = JobEvent {
+            job: id.clone(),
+            time: jiff::Timestamp::now(),
+            by: "qa@desk".to_owned(),
+            kind: JobEventKind::Queued {
+                request: Box::new(request),
+            },
+        };
+        let told = JobEvent {
+            kind: JobEventKind::Announced {
+                moment: Moment::Submitted,
+                session: "somebody".to_owned(),
+            },
+            ..event.clone()
+        };
+        let entries = [NewEntry::of_job(event, &line), Entry::Job(told).into()];
+        queue.append(&entries).await.unwrap();
+        let drain = CancellationToken::new();
+        let worker = Worker::new(queue.clone(), Arc::new(runner), settings);
+        let serving = tokio::spawn(worker.with_drain(drain.clone()).serve());
+        let (mut overview, mut items) = Overview::read(&*queue).await.unwrap();
+        while !overview.jobs[&id].state.is_final() {
+            overview.next(&mut items).await.unwrap();
+        }
+        drain.cancel();
+        serving.await.unwrap().unwrap();
+        let log = std::fs::read_to_string(logs.path(&id)).unwrap();
+        (memory.notices(), log)
+    }
+
+    #[tokio::test]
+    async fn a_job_that_comes_to_no_build_is_told_of_and_has_a_log() {
+        let spec = "[DEFAULT]\ntype=live\nrelease=43\nemail=qa@example.test\n";
+        let script = "%post --nochroot\nid\n%end\n";
+        for (request, words, mail) in [
+            (request("[DEFAULT]\ntype=boat\n", None), "boat", 0),
+            (request(spec, Some(script)), "nochroot", 1),
+        ] {
+            let (notices, log) = told(request).await;
+            assert_eq!(notices.len(), 1, "{notices:?}");
+            let NoticeKind::Unbuilt { outcome, error } = &notices[0].kind else {
+                panic!("{notices:?}");
+            };
+            assert_eq!((*outcome, error.kind), (Outcome::Failed, ErrorKind::Usage));
+            assert!(error.message.contains(words), "{error:?}");
+            assert!(log.contains(words), "{log}");
+            assert_eq!(notices[0].requester, "qa@desk");
+            assert_eq!(notices[0].recipients.len(), mail);
         }
     }
 }

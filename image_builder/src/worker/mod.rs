@@ -12,6 +12,7 @@ mod place;
 mod presence;
 mod roll_call;
 mod serving;
+mod untold;
 mod waits;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub use presence::{GONE, PRESENCE, Presence, WHO};
 pub use roll_call::roll_call;
 pub use waits::{line_state, why_waiting};
 
-use crate::jobs::{JobEnding, JobId, JobRequest, Line};
+use crate::jobs::{Job, JobEnding, JobId, JobRequest, Line, Moment};
 use crate::queue::{JobQueue, QueueError};
 
 /// After so long without a word a worker's jobs are given to others.
@@ -97,6 +98,15 @@ pub trait JobRunner: Send + Sync + std::fmt::Debug {
     fn cannot(&self) -> Option<String> {
         None
     }
+
+    /// Whether it tells anybody of jobs that no worker has.
+    fn tells(&self) -> bool {
+        false
+    }
+
+    /// Tells that `job` was submitted, or that it has ended without a worker. Several workers share this: each
+    /// job's moment comes to one of them.
+    async fn tell(&self, _job: &Job, _request: &JobRequest, _moment: Moment) {}
 }
 
 /// Takes jobs and has them made.

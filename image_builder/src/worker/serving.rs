@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::context::Standing;
 use super::outbox::Outbox;
 use super::presence::{EVERY, PRESENCE, Presence, WHO, load};
+use super::untold::{News, Untold};
 use super::{ClaimedJob, JobContext, JobRunner, RunEnd, Served, Worker, WorkerSettings};
+use crate::backoff;
 use crate::error::StageError;
 use crate::events::{Outcome, Stage};
 use crate::jobs::{
@@ -35,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A hint whose entry the ledger does not show in this time is entered again.
 const LAG: Duration = Duration::from_secs(5);
+
+/// Who tells of a job waits for between one and two of these: not all shall offer it at once.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// A job that waits for so long although a slot is free is claimed without a hint.
 const OVERLOOKED: Duration = Duration::from_secs(15);
@@ -85,6 +90,8 @@ pub(super) async fn serve(worker: Worker) -> Result<Served, QueueError> {
         wanted: HashMap::new(),
         free_since: Instant::now(),
         runs: HashMap::new(),
+        untold: Untold::default(),
+        telling: JoinSet::new(),
         tasks: JoinSet::new(),
         said,
         stop: worker.stop,
@@ -125,6 +132,9 @@ struct Serving {
     /// The claims that are on their way, with the hints that led to them.
     wanted: HashMap<JobId, Option<Hint>>,
     runs: HashMap<JobId, Run>,
+    /// What somebody should tell of jobs that no worker has, and what is being told.
+    untold: Untold,
+    telling: JoinSet<()>,
     tasks: JoinSet<(JobId, RunEnd)>,
     said: mpsc::UnboundedSender<Said>,
     stop: CancellationToken,
@@ -186,6 +196,11 @@ impl Serving {
                 },
                 Some(said) = saying.recv() => self.said(said),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended),
+                Some(told) = self.telling.join_next(), if !self.telling.is_empty() => {
+                    if let Err(error) = told {
+                        tracing::error!("{error}");
+                    }
+                }
                 Some((topic, message)) = inbox.messages.recv() => self.heard(topic.as_deref(), &message),
                 _ = tick.tick() => self.tick(),
                 _ = presence.tick() => self.present(None),
@@ -207,6 +222,7 @@ impl Serving {
         let stopped = self.worker_event(WorkerEventKind::WorkerStopped);
         self.outbox.add(Entry::Worker(stopped).into());
         self.outbox.close().await;
+        while self.telling.join_next().await.is_some() {}
         Ok(self.served)
     }
 
@@ -237,7 +253,11 @@ impl Serving {
         {
             self.hear(&claim.worker, &claim.session);
         }
+        let asked = self.table.place(&event.job).or(Some(place));
         let applied = self.table.apply(place, event);
+        if self.runner.tells() {
+            self.news(asked, event, &applied);
+        }
         if let JobEventKind::Claimed { claim } = &event.kind
             && claim.session == self.session
         {
@@ -264,6 +284,24 @@ impl Serving {
                 run.cancel.cancel();
             }
             _ => {}
+        }
+    }
+
+    /// What is told of jobs that no worker has.
+    fn news(&mut self, asked: Option<u64>, event: &JobEvent, applied: &Result<Job, Misfit>) {
+        let told = self.untold.take(asked, event, applied);
+        if let (Some(news), JobEventKind::Announced { moment, session }) = (told, &event.kind)
+            && *session == self.session
+        {
+            let moment = *moment;
+            let (queue, runner) = (self.queue.clone(), self.runner.clone());
+            self.telling.spawn(async move {
+                let News { job, place, .. } = news;
+                match queue.request(place).await {
+                    Ok(request) => runner.tell(&job, &request, moment).await,
+                    Err(error) => tracing::warn!("nobody is told of job {}: {error}", job.id),
+                }
+            });
         }
     }
 
@@ -565,6 +603,7 @@ impl Serving {
         self.look_at_hints();
         self.look_at_workers();
         self.look_at_deadlines();
+        self.look_at_news();
     }
 
     /// Hints that are of no use here for now go to others; what the ledger has lost is entered again.
@@ -616,6 +655,14 @@ impl Serving {
         let expired: Vec<JobId> = self.table.expired(now).map(|job| job.id.clone()).collect();
         for job in expired {
             self.tell(job, JobEventKind::Expired);
+        }
+    }
+
+    fn look_at_news(&mut self) {
+        let patience = backoff::wait(TELLING * 2, TELLING * 2, 1);
+        for (job, moment) in self.untold.due(Timestamp::now(), patience) {
+            let session = self.session.clone();
+            self.tell(job, JobEventKind::Announced { moment, session });
         }
     }
 

@@ -4,6 +4,7 @@ pub(super) mod cancel;
 mod follow;
 pub(super) mod jobs;
 pub(super) mod logs;
+mod monitor;
 pub(super) mod retry;
 mod spool;
 pub(super) mod status;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use image_builder::host;
 use image_builder::notification::Notifier;
@@ -15,10 +16,14 @@ use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::monitor::Monitor;
 use super::open;
 use crate::args::Worker as Args;
 use crate::commands::service;
 use crate::exit::{self, Exit};
+
+/// Who reads a log when the worker ends has so long for what was sent.
+const LAST_READERS: Duration = Duration::from_secs(2);
 
 /// What a build of the largest images takes.
 const MIN_FREE: u64 = 2 << 30;
@@ -60,13 +65,32 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Ok(notifier) => notifier,
         Err(error) => return exit::error(&error),
     };
+    let monitor = match args.monitor.or(config.worker.monitor) {
+        Some(address) => match Monitor::bind(address).await {
+            Ok(monitor) => Some(monitor),
+            Err(error) => {
+                exit::say(format_args!("{address}: {error}"));
+                eprintln!("hint: name another address with --monitor");
+                return Exit::Host;
+            }
+        },
+        None => None,
+    };
     let min_free = config.worker.min_free.map_or(MIN_FREE, |size| size.0);
     let runner = runner
         .with_staging(config.worker.staging.clone(), config.staging.clone())
         .with_notifier(notifier)
         .with_min_free(min_free);
+    let watch = monitor.as_ref().map(|monitor| {
+        let url = config.worker.monitor_url.clone();
+        let url = url.unwrap_or_else(|| monitor.url());
+        url.trim_end_matches('/').to_owned()
+    });
     let logs = runner.logs().clone();
-    let runner: Arc<dyn JobRunner> = Arc::new(runner);
+    let runner: Arc<dyn JobRunner> = match &watch {
+        Some(url) => Arc::new(runner.with_watch(url)),
+        None => Arc::new(runner),
+    };
     let settings = WorkerSettings {
         name: name.clone(),
         arch: arch.to_string(),
@@ -79,8 +103,10 @@ pub(crate) async fn run(args: &Args) -> Exit {
     let done = CancellationToken::new();
     let serving = {
         let (queue, name, done) = (queue.clone(), name.clone(), done.clone());
+        let logs = logs.clone();
         tokio::spawn(async move { logs.serve(queue, &name, done).await })
     };
+    let monitoring = monitor.map(|monitor| tokio::spawn(monitor.serve(logs, done.clone())));
     eprintln!(
         "worker {name} serves {} at {}, {} at a time",
         settings
@@ -92,6 +118,9 @@ pub(crate) async fn run(args: &Args) -> Exit {
         queue.name(),
         args.slots
     );
+    if let Some(url) = watch {
+        eprintln!("logs of its jobs: {url}/jobs/JOB/log");
+    }
     let worker = Worker::new(queue, runner, settings)
         .with_drain(drain)
         .with_stop(stop);
@@ -99,6 +128,11 @@ pub(crate) async fn run(args: &Args) -> Exit {
     done.cancel();
     // It ends at once, and what went wrong in it has been said.
     let _ = serving.await;
+    if let Some(monitoring) = monitoring
+        && let Ok(Ok(Err(error))) = tokio::time::timeout(LAST_READERS, monitoring).await
+    {
+        eprintln!("warning: the logs were not served: {error}");
+    }
     match served {
         Ok(served) => {
             eprintln!(

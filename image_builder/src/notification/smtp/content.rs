@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::log::{self, TAIL_LINES};
+use crate::events::Outcome;
 use crate::notification::{Ending, Notice, NoticeKind};
-use crate::report::{BuildReport, FileRecord};
+use crate::report::{BuildReport, ErrorRecord, FileRecord};
 use crate::verify::{BuildProof, Evidence};
 
 /// A part of a mail.
@@ -30,6 +31,7 @@ pub(super) fn subject(notice: &Notice) -> String {
         NoticeKind::Finished(_) => "finished",
         NoticeKind::Failed(_) => "failed",
         NoticeKind::Cancelled(_) => "cancelled",
+        NoticeKind::Unbuilt { .. } => notice.kind.name(),
     };
     format!("{what}: {}", notice.title)
 }
@@ -46,16 +48,25 @@ pub(super) fn blocks(notice: &Notice, tail: &[String]) -> Vec<Block> {
             blocks.push(Block::Rows(rows));
             blocks.push(Block::Text("Another mail comes when it has ended.".into()));
         }
-        NoticeKind::Started { worker, backend } => {
+        NoticeKind::Started {
+            worker,
+            backend,
+            watch,
+        } => {
             let mut rows = of_job(notice);
             rows.push(row("Worker", worker));
             rows.push(row("Backend", backend));
+            rows.extend(watch.as_ref().map(|watch| row("Watch it", watch)));
             blocks.push(Block::Rows(rows));
+        }
+        NoticeKind::Unbuilt { error, .. } => {
+            blocks.extend(of_error(Some(error)));
+            blocks.push(Block::Rows(of_job(notice)));
         }
         NoticeKind::Finished(ending)
         | NoticeKind::Failed(ending)
         | NoticeKind::Cancelled(ending) => {
-            blocks.extend(of_error(&ending.report));
+            blocks.extend(of_error(ending.report.error.as_ref()));
             let mut rows = of_job(notice);
             rows.extend(of_run(&ending.report));
             blocks.push(Block::Rows(rows));
@@ -85,6 +96,12 @@ fn opening(notice: &Notice) -> String {
             None => format!("The build of a {title} failed."),
         },
         NoticeKind::Cancelled(_) => format!("The build of a {title} was cancelled."),
+        NoticeKind::Unbuilt { outcome, .. } => match outcome {
+            Outcome::Cancelled => format!("The build of a {title} was cancelled."),
+            Outcome::Failed | Outcome::Succeeded => {
+                format!("The build of a {title} failed before it began.")
+            }
+        },
     }
 }
 
@@ -111,8 +128,8 @@ fn of_run(report: &BuildReport) -> Vec<(String, String)> {
     rows
 }
 
-fn of_error(report: &BuildReport) -> Vec<Block> {
-    let Some(error) = &report.error else {
+fn of_error(error: Option<&ErrorRecord>) -> Vec<Block> {
+    let Some(error) = error else {
         return Vec::new();
     };
     let lines = error.message.lines().map(log::clean).collect();

@@ -66,7 +66,7 @@ impl<'a> Letter<'a> {
             .date(SystemTime::from(notice.time))
             .subject(&subject)
             .message_id(Some(self.message_id()));
-        for to in notice.recipients() {
+        for to in &notice.recipients {
             // An address that is none is refused when it is sent to.
             if let Ok(to) = to.parse::<Mailbox>() {
                 builder = builder.to(to);

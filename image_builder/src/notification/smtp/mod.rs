@@ -220,7 +220,9 @@ impl Notification for Smtp {
 
     /// A mail when a job was accepted, and one when it has ended, to those whom the spec names.
     fn wants(&self, notice: &Notice) -> bool {
-        !notice.recipients().is_empty() && !matches!(notice.kind, NoticeKind::Started { .. })
+        // That it has begun is worth a mail where it says where to watch it.
+        !notice.recipients.is_empty()
+            && !matches!(notice.kind, NoticeKind::Started { watch: None, .. })
     }
 
     async fn check(&self) -> Result<(), NotificationError> {
@@ -241,7 +243,7 @@ impl Notification for Smtp {
             })?;
         let mut connection = None;
         let mut refused = Vec::new();
-        let recipients = notice.recipients();
+        let recipients = &notice.recipients;
         for to in recipients {
             match self.deliver(connection.take(), to, &letter).await {
                 Ok(open) => connection = Some(open),

@@ -6,7 +6,6 @@ use super::{Ending, Notice, NoticeKind};
 use crate::error::ErrorKind;
 use crate::events::{Outcome, Stage};
 use crate::report::{BuildReport, ErrorRecord, SideRecord};
-use crate::spec::{BuildSpec, Format};
 
 /// The example of the report's documentation.
 pub(crate) fn report() -> BuildReport {
@@ -32,7 +31,6 @@ pub(super) fn side() -> SideRecord {
 }
 
 pub(super) fn notice(kind: NoticeKind) -> Notice {
-    let text = "[DEFAULT]\ntype = boot\nrelease = 43\nemail = qa@example.test;dev@example.test\n";
     Notice {
         job: "20261121T110219-fvkph6".into(),
         title: "boot image of Fedora 43 (x86_64)".into(),
@@ -40,14 +38,14 @@ pub(super) fn notice(kind: NoticeKind) -> Notice {
         release: "43".into(),
         arch: "x86_64".into(),
         time: "2026-11-21T11:02:19.5Z".parse().unwrap(),
-        spec: BuildSpec::parse(text, Format::Ini, "test").unwrap(),
+        recipients: vec!["qa@example.test".into(), "dev@example.test".into()],
         requester: "root@builder".into(),
         kind,
     }
 }
 
 /// One of each kind.
-pub(super) fn notices() -> [Notice; 5] {
+pub(super) fn notices() -> [Notice; 6] {
     let ended = |outcome| {
         let mut report = report();
         report.outcome = outcome;
@@ -71,9 +69,19 @@ pub(super) fn notices() -> [Notice; 5] {
         notice(NoticeKind::Started {
             worker: "builder".into(),
             backend: "native".into(),
+            watch: Some("http://builder:8070/jobs/a-1".into()),
         }),
         ended(Outcome::Succeeded),
         ended(Outcome::Failed),
         ended(Outcome::Cancelled),
+        notice(NoticeKind::Unbuilt {
+            outcome: Outcome::Failed,
+            error: Box::new(ErrorRecord {
+                stage: None,
+                kind: ErrorKind::Failed,
+                message: "given up: 3 workers began with it, and none came to an end".into(),
+                hint: None,
+            }),
+        }),
     ]
 }

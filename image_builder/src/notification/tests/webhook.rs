@@ -82,7 +82,7 @@ fn hook(address: SocketAddr) -> Webhook {
 #[tokio::test]
 async fn a_notice_is_signed_and_sent_again_when_the_server_is_busy() {
     let (address, server) = server(&["503 Busy", "429 Slow down", "204 Thanks"]);
-    let [.., finished, _, _] = notices();
+    let [_, _, finished, ..] = notices();
     let notifier = Notifier::new(Limits {
         pause: Duration::from_millis(1),
         ..Limits::default()
