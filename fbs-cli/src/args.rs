@@ -20,6 +20,7 @@ Exit codes:
 
 Environment:
   FBS_BROKER       where jobs wait (default: nodes.conf, the configuration)
+  FBS_SERVER       the service that is asked instead, as by --server
   FBS_CACHE_DIR    caches shared by all builds (default /var/cache/fbs)
   FBS_CONFIG       the service's configuration (default /etc/fbs/fbs.toml, if it is there)
   FBS_KOJI_HUB     the Koji hub (default Fedora's)
@@ -264,11 +265,22 @@ pub(crate) struct PlaceArgs {
     pub(crate) local: bool,
 }
 
+/// Who is asked: a service, or the queue itself.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServiceArgs {
+    /// The address of a service, https://builds.example.org, instead of a broker's
+    /// [default: FBS_SERVER]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["broker", "local"])]
+    pub(crate) server: Option<String>,
+}
+
 /// Whose jobs are meant.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct QueueArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// The architecture whose broker is meant [default: this host's]
     #[arg(long)]
     pub(crate) arch: Option<Arch>,
@@ -283,6 +295,8 @@ pub(crate) struct Submit {
     pub(crate) overrides: Overrides,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// What goes first, from -100 to 100: the higher number
     #[arg(long, default_value_t = 0, allow_negative_numbers = true,
           value_parser = clap::value_parser!(i8).range(-100..=100), value_name = "N")]

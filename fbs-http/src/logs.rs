@@ -51,7 +51,7 @@ impl App {
         {
             return Ok(WholeLog::File(path));
         }
-        match self.from_worker(job, claim).await? {
+        match self.ask_worker(job, claim).await? {
             Some(text) => Ok(WholeLog::Text(text)),
             None => {
                 let places = job.ending.iter().flat_map(|ending| &ending.places);
@@ -70,7 +70,7 @@ impl App {
         }
     }
 
-    async fn from_worker(&self, job: &Job, claim: &Claim) -> Result<Option<String>, Problem> {
+    async fn ask_worker(&self, job: &Job, claim: &Claim) -> Result<Option<String>, Problem> {
         let Some(master) = self.masters.of(&job.request.arch) else {
             return Ok(None);
         };

@@ -84,6 +84,7 @@
 //! | [`jobs`], [`queue`] | builds that are made elsewhere: what becomes of them, where they wait |
 //! | [`worker`] | takes jobs from a queue and has them made |
 //! | [`master`] | keeps records of all jobs of a queue, and tells of them |
+//! | [`client`] | asks a service over HTTP |
 //!
 //! # Features
 //!

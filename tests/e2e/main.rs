@@ -20,6 +20,7 @@ mod notification;
 mod queue;
 mod reproducible;
 mod respin;
+mod server_client;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image_builder::build_monitor::{Follower, JobState, MonitorError, Registry};
 
-use super::queue;
+use super::{queue, server};
 use crate::args::Logs;
 use crate::exit::{self, Exit};
 
@@ -14,15 +14,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(args: &Logs) -> Exit {
     // A job that this host has not built was built by a worker.
-    let elsewhere = args.queue.place.broker.is_some() || args.queue.place.local;
+    let service = match queue::service(&args.queue) {
+        Ok(service) => service,
+        Err(exit) => return exit,
+    };
+    let asked = args.queue.service.server.is_some();
+    let elsewhere = asked || args.queue.place.broker.is_some() || args.queue.place.local;
     if let Some(job) = &args.job
         && (elsewhere
             || matches!(
                 Registry::of_host().job(job),
                 Err(MonitorError::Unknown { .. } | MonitorError::NoJobs)
             ))
-        && (elsewhere || queue::is_configured(&args.queue))
+        && (elsewhere || service.is_some() || queue::is_configured(&args.queue))
     {
+        if let Some(client) = &service {
+            return server::logs(client, job, args.follow, &mut *out()).await;
+        }
         return queue::logs::show(&args.queue, job, args.follow, &mut *out()).await;
     }
     match show(args).await {

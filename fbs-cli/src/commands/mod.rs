@@ -13,6 +13,7 @@ mod new;
 mod plan;
 mod queue;
 mod respin;
+mod server;
 mod service;
 mod side_request;
 mod siderepo;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response, header};
+use serde::Deserialize;
 
 use super::sse::Parser;
 use super::{Client, ClientError};
@@ -34,12 +35,23 @@ pub enum LogEvent {
     /// A worker has begun with the job; what comes is the log of this run.
     Run {
         /// Which run it is.
-        run: u64,
+        run: u32,
         /// The worker's name.
         worker: String,
     },
     /// More of it: whole lines.
     Lines(String),
+}
+
+#[derive(Deserialize)]
+struct Run {
+    run: u32,
+    worker: String,
+}
+
+#[derive(Deserialize)]
+struct Lines {
+    text: String,
 }
 
 /// The log of a job while it grows, each line once, whatever happens to the connection.
@@ -95,16 +107,12 @@ impl LogStream {
             match event.name.as_str() {
                 "end" => self.ended = true,
                 "log" => {
-                    let lines = serde_json::from_str(&event.data).map_err(wrong)?;
-                    return Ok(Some(LogEvent::Lines(lines)));
+                    let lines: Lines = serde_json::from_str(&event.data).map_err(wrong)?;
+                    return Ok(Some(LogEvent::Lines(lines.text)));
                 }
                 "run" => {
-                    let run: serde_json::Value =
-                        serde_json::from_str(&event.data).map_err(wrong)?;
-                    return Ok(Some(LogEvent::Run {
-                        run: run["run"].as_u64().unwrap_or_default(),
-                        worker: run["worker"].as_str().unwrap_or_default().to_owned(),
-                    }));
+                    let Run { run, worker } = serde_json::from_str(&event.data).map_err(wrong)?;
+                    return Ok(Some(LogEvent::Run { run, worker }));
                 }
                 // Of a newer service.
                 _ => {}

@@ -6,13 +6,13 @@
 //!
 //! let client = Client::new("https://builds.example.org")?;
 //! let job = client.submit(&Order::ini("[DEFAULT]\ntype = boot\nrelease = 43\n")).await?;
-//! let mut log = client.follow(&job.id);
+//! let mut log = client.follow(job.as_str());
 //! while let Some(event) = log.next().await? {
 //!     if let LogEvent::Lines(lines) = event {
 //!         print!("{lines}");
 //!     }
 //! }
-//! println!("{}", client.job(&job.id).await?.state);
+//! println!("{}", client.job(job.as_str()).await?.state);
 //! # Ok(())
 //! # }
 //! ```
@@ -34,7 +34,7 @@ use url::Url;
 
 pub use error::{ClientError, Mistake};
 pub use log::{LogEvent, LogStream};
-pub use types::{Ending, Order, RemoteJob, RemoteWorker, Step, Waits};
+pub use types::{Order, RemoteJob, RemoteWorker, Waits};
 
 use crate::backoff;
 use crate::error::StageError;
@@ -99,12 +99,12 @@ impl Client {
         self
     }
 
-    /// Asks for an image. Where the network has a bad moment it is asked again, and there is one job all the same.
+    /// Asks for an image, and gives the job's id. Where the network has a bad moment it is asked again, and there is one job all the same.
     ///
     /// # Errors
     ///
     /// [`ClientError`]; [`ClientError::Refused`] has every mistake of the spec.
-    pub async fn submit(&self, order: &Order) -> Result<RemoteJob, ClientError> {
+    pub async fn submit(&self, order: &Order) -> Result<JobId, ClientError> {
         let key = JobId::new(Timestamp::now()).to_string();
         let request = || {
             let request = self
@@ -112,7 +112,8 @@ impl Client {
                 .header("idempotency-key", &key);
             json(request, order)
         };
-        self.patiently(request).await
+        let submitted: types::Submitted = self.patiently(request).await?;
+        Ok(submitted.id)
     }
 
     /// A job.
@@ -139,7 +140,7 @@ impl Client {
                 path = format!("{path}&state={}", states.join(","));
             }
             if let Some(last) = jobs.last() {
-                path = format!("{path}&before={}", segment(&last.id));
+                path = format!("{path}&before={}", last.id);
             }
             let list: types::JobList = self.patiently(|| self.request(Method::GET, &path)).await?;
             let last = list.jobs.len() < page;
@@ -163,19 +164,20 @@ impl Client {
             .await
     }
 
-    /// Asks for the same as an ended job once more.
+    /// Asks for the same as an ended job once more, and gives the new job's id.
     ///
     /// # Errors
     ///
     /// [`ClientError`].
-    pub async fn retry(&self, id: &str) -> Result<RemoteJob, ClientError> {
+    pub async fn retry(&self, id: &str) -> Result<JobId, ClientError> {
         let path = format!("jobs/{}/retry", segment(id));
         let key = JobId::new(Timestamp::now()).to_string();
         let request = || {
             self.request(Method::POST, &path)
                 .header("idempotency-key", &key)
         };
-        self.patiently(request).await
+        let submitted: types::Submitted = self.patiently(request).await?;
+        Ok(submitted.id)
     }
 
     /// The log of a job so far, as it is.

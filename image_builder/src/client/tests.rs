@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::jobs::JobState;
 
 /// Answers with one answer after the other, a connection each; keeps what it was asked.
 async fn server(answers: Vec<&'static str>) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -54,7 +55,7 @@ async fn what_is_submitted_again_has_the_same_key() {
     let (address, asked) = server(vec![busy, "", JOB]).await;
     let client = Client::new(&address).unwrap();
     let job = client.submit(&Order::ini("[DEFAULT]\n")).await.unwrap();
-    assert_eq!((job.id.as_str(), job.waits.unwrap().before), ("a-1", 2));
+    assert_eq!(job.as_str(), "a-1");
     let asked = asked.lock().unwrap();
     let key = |request: &String| {
         let lines: Vec<&str> = request.lines().collect();
@@ -99,11 +100,13 @@ async fn every_mistake_is_told_and_nothing_is_sent_again() {
 async fn a_log_goes_on_where_the_connection_broke() {
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
     let first: &'static str = format!(
-        "{head}event: run\ndata: {{\"run\": 1, \"worker\": \"anna\"}}\n\nevent: log\nid: 1:4\ndata: \"one\\n\"\n\nevent: log\nid: 1:8\ndata: \"tw"
+        "{head}event: run\ndata: {{\"run\": 1, \"worker\": \"anna\"}}\n\nevent: log\nid: 1:4\ndata: {{\"text\": \"one\\n\"}}\n\nevent: log\nid: 1:8\ndata: \"tw"
     )
     .leak();
-    let second: &'static str =
-        format!("{head}event: log\nid: 1:8\ndata: \"two\\n\"\n\nevent: end\ndata: {{}}\n\n").leak();
+    let second: &'static str = format!(
+        "{head}event: log\nid: 1:8\ndata: {{\"text\": \"two\\n\"}}\n\nevent: end\ndata: {{}}\n\n"
+    )
+    .leak();
     let (address, asked) = server(vec![first, second]).await;
     let client = Client::new(&address).unwrap();
     let mut log = client.follow("a-1");
@@ -133,7 +136,11 @@ async fn an_address_that_is_none_and_an_id_that_is_a_path() {
     let client = Client::new(&address)
         .unwrap()
         .with_token(Secret::new("s3cret"));
-    client.job("../../x?y").await.unwrap();
+    let job = client.job("../../x?y").await.unwrap();
+    assert_eq!(
+        (job.state, job.waits.unwrap().before),
+        (JobState::Queued, 2)
+    );
     let asked = asked.lock().unwrap().remove(0);
     let expected = "GET /fbs/api/v1/jobs/%2E%2E%2F%2E%2E%2Fx%3Fy HTTP/1.1\r\n";
     assert!(asked.starts_with(expected), "{}", asked);

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::{JobEnding, JobId, JobState, Transition};
+
 /// As many jobs come at once.
 pub(super) const PAGE: usize = 200;
 
@@ -36,7 +38,7 @@ impl Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemoteJob {
     /// Its id.
-    pub id: String,
+    pub id: JobId,
     /// What is built.
     pub title: String,
     /// The architecture.
@@ -47,11 +49,9 @@ pub struct RemoteJob {
     pub requester: String,
     /// When.
     pub submitted: Timestamp,
-    /// `queued`, `running`, `delivering`, `succeeded`, `failed` or `cancelled`.
-    pub state: String,
-    /// How far a running build is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<String>,
+    /// What becomes of it.
+    #[serde(flatten)]
+    pub state: JobState,
     /// Since when it is what it is.
     pub since: Timestamp,
     /// Who builds it, or built it last.
@@ -62,18 +62,10 @@ pub struct RemoteJob {
     pub waits: Option<Waits>,
     /// All that it was, in order.
     #[serde(default)]
-    pub history: Vec<Step>,
+    pub history: Vec<Transition>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
-}
-
-impl RemoteJob {
-    /// Whether nothing more becomes of it.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled")
-    }
+    pub ending: Option<JobEnding>,
 }
 
 /// Where a job stands that waits.
@@ -83,37 +75,6 @@ pub struct Waits {
     pub before: usize,
     /// Why it waits, for people.
     pub reason: String,
-}
-
-/// What a job was from a time on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// From when on.
-    pub time: Timestamp,
-    /// What it was.
-    pub state: String,
-    /// How far the build was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<String>,
-    /// Why, and by whom.
-    pub cause: String,
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ending {
-    /// `succeeded`, `failed` or `cancelled`.
-    pub outcome: String,
-    /// Why there is no image, and the way out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// `fbs build` would end with it.
-    pub exit_code: u8,
-    /// Where image, log and report are: folders and addresses.
-    #[serde(default)]
-    pub places: Vec<String>,
-    /// From the claim to the end, in seconds.
-    pub seconds: f64,
 }
 
 /// A worker.
@@ -156,4 +117,10 @@ pub(super) struct JobList {
 #[derive(Debug, Deserialize)]
 pub(super) struct WorkerList {
     pub(super) workers: Vec<RemoteWorker>,
+}
+
+/// What a job that was asked for is called.
+#[derive(Debug, Deserialize)]
+pub(super) struct Submitted {
+    pub(super) id: JobId,
 }

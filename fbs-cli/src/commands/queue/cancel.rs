@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use image_builder::jobs::{Entry, JobEventKind};
 
-use super::{event, find, read};
+use super::{end_of, event, find, read, service};
 use crate::args::Cancel;
+use crate::commands::server;
 use crate::exit::{self, Exit};
 
 /// A build that does not end in this time is told of, and not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &Cancel) -> Exit {
+    match service(&args.queue) {
+        Ok(Some(client)) => return server::cancel(&client, args).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
+    }
     let (queue, mut overview, mut items) = match read(&args.queue).await {
         Ok(read) => read,
         Err(exit) => return exit,
@@ -24,7 +30,7 @@ pub(crate) async fn run(args: &Cancel) -> Exit {
         exit::say(format_args!("job {} has {} already", job.id, job.state));
         return Exit::Failed;
     }
-    let id = job.id.clone();
+    let (id, state_then) = (job.id.clone(), job.state);
     let reason = args.reason.clone();
     let entry = Entry::Job(event(id.clone(), JobEventKind::CancelRequested { reason }));
     if let Err(error) = queue.append(&[entry.into()]).await {
@@ -42,9 +48,7 @@ pub(crate) async fn run(args: &Cancel) -> Exit {
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, ended).await {
-        Ok(state) => eprintln!("job {id}: {state}"),
-        Err(_) => eprintln!("job {id}: its worker is told; it has not ended yet"),
-    }
+    let state = tokio::time::timeout(PATIENCE, ended).await;
+    end_of(&id, state.unwrap_or(state_then));
     Exit::Done
 }

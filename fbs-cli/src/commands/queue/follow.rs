@@ -10,11 +10,12 @@ use image_builder::jobs::{Claim, Job, JobId, JobState};
 use image_builder::queue::{JobQueue, Overview, QueueError};
 use tokio::sync::watch;
 
+use super::listed::{exit_of, summary};
 use crate::commands::cancelled_by_signals;
 use crate::exit::{self, Exit};
 
 /// The log of the job, as the original left it.
-const LOG: &str = "imagebuilder.log";
+pub(in crate::commands) const LOG: &str = "imagebuilder.log";
 
 /// A worker that has not answered so often will not tell how the log ends.
 const SILENT: u32 = 3;
@@ -42,39 +43,13 @@ pub(super) async fn to_the_end(jobs: &[(Arc<dyn JobQueue>, JobId)]) -> Exit {
             Ok(job) => job,
             Err(error) => return exit::error(&error),
         };
-        summary(&job);
+        summary(&job.request.title, job.state, job.ending.as_ref());
         if worst == Exit::Done {
-            worst = exit_of(&job);
+            worst = exit_of(job.ending.as_ref());
         }
     }
     eprintln!("{:<12}{LOG}", "log");
     worst
-}
-
-/// How `fbs build` would have ended.
-pub(super) fn exit_of(job: &Job) -> Exit {
-    match job.ending.as_ref().map_or(1, |ending| ending.exit_code) {
-        0 => Exit::Done,
-        2 => Exit::Usage,
-        3 => Exit::Host,
-        4 => Exit::Network,
-        130 => Exit::Cancelled,
-        _ => Exit::Failed,
-    }
-}
-
-fn summary(job: &Job) {
-    let Some(ending) = &job.ending else { return };
-    eprintln!(
-        "\n{}: {} after {:.1} s",
-        job.request.title, job.state, ending.seconds
-    );
-    if let Some(error) = &ending.error {
-        exit::say(error);
-    }
-    for place in &ending.places {
-        eprintln!("{:<12}{place}", "delivered");
-    }
 }
 
 /// Writes the log of a job into `out` while it grows, line for line, until the job has ended.

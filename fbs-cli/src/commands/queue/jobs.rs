@@ -1,11 +1,17 @@
 //! `fbs jobs`.
 
-use super::read;
+use super::{Listed, read, service};
 use crate::args::Jobs;
+use crate::commands::server;
 use crate::exit::Exit;
 use crate::output;
 
 pub(crate) async fn run(args: &Jobs) -> Exit {
+    match service(&args.queue) {
+        Ok(Some(client)) => return server::jobs(&client, args).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
+    }
     let (queue, overview, _) = match read(&args.queue).await {
         Ok(read) => read,
         Err(exit) => return exit,
@@ -22,16 +28,7 @@ pub(crate) async fn run(args: &Jobs) -> Exit {
             output::json_line(&serde_json::to_value(job).unwrap_or_default());
             continue;
         }
-        let worker = match &job.claim {
-            Some(claim) if !job.state.is_final() => format!(" at {}", claim.worker),
-            _ => String::new(),
-        };
-        output::text(&format!(
-            "{}  {:<11}{}{worker}\n",
-            job.id,
-            job.state.name(),
-            job.request.title
-        ));
+        output::text(&Listed::from(job).line());
     }
     if !args.json && count == 0 {
         eprintln!("no jobs at {}", queue.name());

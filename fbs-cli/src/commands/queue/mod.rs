@@ -3,6 +3,7 @@
 pub(super) mod cancel;
 mod follow;
 pub(super) mod jobs;
+mod listed;
 pub(super) mod logs;
 mod monitor;
 pub(super) mod retry;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image_builder::build_monitor::state_dir;
+use image_builder::client::Client;
 use image_builder::host;
 use image_builder::jobs::{Job, JobEvent, JobEventKind, JobId};
 use image_builder::queue::{
@@ -26,8 +28,17 @@ use image_builder::spec::Arch;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::server;
 use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
+
+pub(super) use follow::LOG;
+pub(super) use listed::{Listed, end_of, exit_of, summary};
+
+/// The service that a command asks instead of a queue, if it does.
+pub(super) fn service(args: &QueueArgs) -> Result<Option<Client>, Exit> {
+    server::named(&args.service, args.place.is_named())
+}
 
 /// The queue of an architecture. A broker is not connected yet.
 async fn open(
@@ -63,13 +74,19 @@ async fn read(
     }
 }
 
+impl PlaceArgs {
+    /// Whether a queue is named by who calls this program.
+    pub(super) fn is_named(&self) -> bool {
+        let in_environment = || std::env::var("FBS_BROKER").is_ok_and(|url| !url.is_empty());
+        self.local || self.broker.is_some() || in_environment()
+    }
+}
+
 /// Whether there is anything to ask for a job that this host does not know.
 pub(super) fn is_configured(args: &QueueArgs) -> bool {
     let config = ServiceConfig::load().unwrap_or_default();
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
-    let named = std::env::var("FBS_BROKER").is_ok_and(|url| !url.is_empty());
-    args.place.local
-        || named
+    args.place.is_named()
         || Path::new(NODES_CONF).exists()
         || config.broker.url(&arch.to_string()).is_some()
 }

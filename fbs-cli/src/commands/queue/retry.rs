@@ -3,12 +3,18 @@
 use image_builder::jobs::{JobEventKind, JobId};
 use jiff::Timestamp;
 
-use super::{event, find, read, requester, submit};
+use super::{event, find, read, requester, service, submit};
 use crate::args::Retry;
+use crate::commands::server;
 use crate::exit::{self, Exit};
 use crate::output;
 
 pub(crate) async fn run(args: &Retry) -> Exit {
+    match service(&args.queue) {
+        Ok(Some(client)) => return server::retry(&client, args).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
+    }
     let (queue, overview, _) = match read(&args.queue).await {
         Ok(read) => read,
         Err(exit) => return exit,

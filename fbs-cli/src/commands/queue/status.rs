@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use image_builder::jobs::{Job, JobState};
+use image_builder::jobs::JobState;
 use image_builder::worker::{roll_call, why_waiting};
 
-use super::{find, read};
+use super::{Listed, find, read, service};
 use crate::args::Status;
+use crate::commands::server;
 use crate::exit::{self, Exit};
 use crate::output;
 
@@ -14,6 +15,11 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(crate) async fn run(args: &Status) -> Exit {
+    match service(&args.queue) {
+        Ok(Some(client)) => return server::status(&client, args).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
+    }
     let (queue, overview, _) = match read(&args.queue).await {
         Ok(read) => read,
         Err(exit) => return exit,
@@ -44,34 +50,6 @@ pub(crate) async fn run(args: &Status) -> Exit {
         output::json_pretty(&value);
         return Exit::Done;
     }
-    show(job, reason.as_deref());
+    output::text(&Listed::from(job).status(reason.as_deref()));
     Exit::Done
-}
-
-fn show(job: &Job, reason: Option<&str>) {
-    let mut text = format!(
-        "{}\n{}, for {}\n",
-        job.id, job.request.title, job.request.requester
-    );
-    let mut line = |text_of: String| {
-        text.push_str(&text_of);
-        text.push('\n');
-    };
-    match reason {
-        Some(reason) => line(format!("{}: {reason}", job.state)),
-        None => line(job.state.to_string()),
-    }
-    for place in job.ending.iter().flat_map(|ending| &ending.places) {
-        line(format!("delivered to {place}"));
-    }
-    line(String::new());
-    for step in &job.history {
-        line(format!(
-            "{}  {:<11}{}",
-            step.time.strftime("%Y-%m-%d %H:%M:%S"),
-            step.state.name(),
-            step.cause
-        ));
-    }
-    output::text(&text);
 }

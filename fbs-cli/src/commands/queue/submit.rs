@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{event, follow, open, requester, spool};
 use crate::args::Submit;
-use crate::commands::{service, spec};
+use crate::commands::{server, service, spec};
 use crate::exit::{self, Exit};
 use crate::output;
 
@@ -31,6 +31,11 @@ pub(crate) async fn run(args: &Submit) -> Exit {
             Ok(request) => requests.push(request),
             Err(exit) => return exit,
         }
+    }
+    match server::named(&args.service, args.place.is_named()) {
+        Ok(Some(client)) => return server::submit(&client, args, requests).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
     }
     let mut queues: BTreeMap<String, Arc<dyn JobQueue>> = BTreeMap::new();
     for request in &requests {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use image_builder::jobs::WorkerEventKind;
 use image_builder::worker::roll_call;
 
-use super::read;
+use super::{read, service};
 use crate::args::Workers;
+use crate::commands::server;
 use crate::exit::{self, Exit};
 use crate::output;
 
@@ -15,6 +16,11 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 pub(crate) async fn run(args: &Workers) -> Exit {
+    match service(&args.queue) {
+        Ok(Some(client)) => return server::workers(&client, args).await,
+        Ok(None) => {}
+        Err(exit) => return exit,
+    }
     let (queue, overview, _) = match read(&args.queue).await {
         Ok(read) => read,
         Err(exit) => return exit,

@@ -1,0 +1,282 @@
+//! Commands that ask a service over HTTP (`--server`), instead of a queue.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use image_builder::client::{Client, ClientError, LogEvent, Order, RemoteJob};
+use image_builder::jobs::{JobId, JobRequest};
+use tokio::time::Instant;
+
+use super::cancelled_by_signals;
+use super::queue::{LOG, Listed, end_of, exit_of, summary};
+use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
+use crate::exit::{self, Exit};
+use crate::output;
+
+/// A build that does not end in this time is told of, and not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is asked whether it has.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The service that is meant, if it is one: by `--server`, or by `FBS_SERVER` where no queue is named.
+pub(super) fn named(args: &ServiceArgs, queue_is_named: bool) -> Result<Option<Client>, Exit> {
+    let environment = || {
+        let server = std::env::var("FBS_SERVER").ok();
+        server.filter(|url| !url.is_empty() && !queue_is_named)
+    };
+    let Some(address) = args.server.clone().or_else(environment) else {
+        return Ok(None);
+    };
+    Client::new(&address)
+        .map(Some)
+        .map_err(|error| exit::error(&error))
+}
+
+pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequest>) -> Exit {
+    if args.spool {
+        exit::say("--spool keeps jobs for a broker, and none for a service");
+        return Exit::Usage;
+    }
+    let mut jobs = Vec::new();
+    for request in requests {
+        let payload = request.payload.unwrap_or_default();
+        let order = Order {
+            spec: payload.spec,
+            kickstart: payload.kickstart,
+            priority: args.priority,
+            deadline: args.deadline.map(|age| format!("{}s", age.0.as_secs())),
+        };
+        match client.submit(&order).await {
+            Ok(job) => {
+                let title = &request.title;
+                if args.json {
+                    output::json_line(&serde_json::json!({
+                        "job": job, "title": title, "state": "submitted",
+                        "arch": request.arch, "release": request.release,
+                    }));
+                } else {
+                    output::text(&format!("{job}\n"));
+                }
+                eprintln!("submitted: {title}, job {job}");
+                jobs.push(job);
+            }
+            Err(error) => return exit::error(&error),
+        }
+    }
+    match args.wait {
+        true => to_the_end(client, &jobs).await,
+        false => Exit::Done,
+    }
+}
+
+/// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
+async fn to_the_end(client: &Client, jobs: &[JobId]) -> Exit {
+    let mut file = match File::create(LOG) {
+        Ok(file) => file,
+        Err(error) => {
+            exit::say(format_args!("{LOG}: {error}"));
+            return Exit::Host;
+        }
+    };
+    let mut worst = Exit::Done;
+    let cancel = cancelled_by_signals();
+    for job in jobs {
+        let followed = tokio::select! {
+            () = cancel.cancelled() => {
+                eprintln!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
+                return Exit::Cancelled;
+            }
+            followed = follow(client, job.as_str(), &mut file, true) => followed,
+        };
+        match followed {
+            Ok(job) => {
+                summary(&job.title, job.state, job.ending.as_ref());
+                if worst == Exit::Done {
+                    worst = exit_of(job.ending.as_ref());
+                }
+            }
+            Err(error) => return exit::error(&error),
+        }
+    }
+    eprintln!("{:<12}{LOG}", "log");
+    worst
+}
+
+/// Writes the log of a job into `out` while it grows; gives the job when it has ended.
+async fn follow(
+    client: &Client,
+    id: &str,
+    out: &mut (dyn Write + Send),
+    show: bool,
+) -> Result<RemoteJob, ClientError> {
+    let mut log = client.follow(id);
+    let mut last = 0;
+    if show && let Some(waits) = client.job(id).await?.waits {
+        eprintln!("queued: {}", waits.reason);
+    }
+    while let Some(event) = log.next().await? {
+        match event {
+            LogEvent::Run { run, worker } => {
+                if show && run != last {
+                    eprintln!("running at {worker}");
+                }
+                if last != 0 && run != last {
+                    let _ = writeln!(out, "== run {run} at {worker} ==");
+                }
+                last = run;
+            }
+            LogEvent::Lines(text) => {
+                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                if let Err(error) = written
+                    && error.kind() != io::ErrorKind::BrokenPipe
+                {
+                    eprintln!("warning: the log cannot be written: {error}");
+                }
+            }
+        }
+    }
+    client.job(id).await
+}
+
+pub(super) async fn logs(
+    client: &Client,
+    job: &str,
+    to_the_end: bool,
+    out: &mut (dyn Write + Send),
+) -> Exit {
+    if to_the_end {
+        return match follow(client, job, out, false).await {
+            Ok(_) => Exit::Done,
+            Err(error) => exit::error(&error),
+        };
+    }
+    let shown = async {
+        let mut log = client.log(job).await?;
+        while let Some(chunk) = log.chunk().await? {
+            // A reader that has gone is no error.
+            let _ = out.write_all(&chunk);
+        }
+        let _ = out.flush();
+        Ok::<(), ClientError>(())
+    };
+    match shown.await {
+        Ok(()) => Exit::Done,
+        Err(error) => exit::error(&error),
+    }
+}
+
+pub(super) async fn status(client: &Client, args: &Status) -> Exit {
+    let job = match client.job(&args.job).await {
+        Ok(job) => job,
+        Err(error) => return exit::error(&error),
+    };
+    if args.json {
+        output::json_pretty(&serde_json::to_value(&job).unwrap_or_default());
+        return Exit::Done;
+    }
+    let listed = Listed {
+        id: &job.id,
+        title: &job.title,
+        requester: &job.requester,
+        state: job.state,
+        worker: job.worker.as_deref(),
+        ending: job.ending.as_ref(),
+        history: &job.history,
+    };
+    let reason = job.waits.as_ref().map(|waits| waits.reason.as_str());
+    output::text(&listed.status(reason));
+    Exit::Done
+}
+
+pub(super) async fn jobs(client: &Client, args: &Jobs) -> Exit {
+    let open = ["queued", "running", "delivering"];
+    let states = if args.open { &open[..] } else { &[] };
+    let jobs = match client.jobs(states, args.limit).await {
+        Ok(jobs) => jobs,
+        Err(error) => return exit::error(&error),
+    };
+    for job in &jobs {
+        if args.json {
+            output::json_line(&serde_json::to_value(job).unwrap_or_default());
+            continue;
+        }
+        let listed = Listed {
+            id: &job.id,
+            title: &job.title,
+            requester: &job.requester,
+            state: job.state,
+            worker: job.worker.as_deref(),
+            ending: None,
+            history: &[],
+        };
+        output::text(&listed.line());
+    }
+    if !args.json && jobs.is_empty() {
+        eprintln!("no jobs at {}", client.name());
+    }
+    Exit::Done
+}
+
+pub(super) async fn cancel(client: &Client, args: &Cancel) -> Exit {
+    let mut job = match client.cancel(&args.job, args.reason.as_deref()).await {
+        Ok(job) => job,
+        Err(error) => return exit::error(&error),
+    };
+    let until = Instant::now() + PATIENCE;
+    while !job.state.is_final() && Instant::now() < until {
+        tokio::time::sleep(PAUSE).await;
+        job = match client.job(&args.job).await {
+            Ok(job) => job,
+            Err(error) => return exit::error(&error),
+        };
+    }
+    end_of(&job.id, job.state);
+    Exit::Done
+}
+
+pub(super) async fn retry(client: &Client, args: &Retry) -> Exit {
+    match client.retry(&args.job).await {
+        Ok(job) => {
+            output::text(&format!("{job}\n"));
+            eprintln!("submitted: job {} once more, job {job}", args.job);
+            Exit::Done
+        }
+        Err(error) => exit::error(&error),
+    }
+}
+
+pub(super) async fn workers(client: &Client, args: &Workers) -> Exit {
+    let workers = match client.workers().await {
+        Ok(workers) => workers,
+        Err(error) => return exit::error(&error),
+    };
+    for worker in &workers {
+        if args.json {
+            output::json_line(&serde_json::to_value(worker).unwrap_or_default());
+            continue;
+        }
+        let state = match (worker.state.as_str(), &worker.cannot) {
+            ("gone", _) => "gone: it does not answer".to_owned(),
+            ("draining", _) => "takes no more jobs".to_owned(),
+            (_, Some(reason)) => format!("takes no jobs: {reason}"),
+            _ => format!("{} of {} slots busy", worker.running.len(), worker.slots),
+        };
+        output::text(&format!(
+            "{}  {}/{}  {state}, {} finished, since {}\n",
+            worker.worker,
+            worker.arch,
+            worker.releases.join(","),
+            worker.finished,
+            worker.since.strftime("%Y-%m-%d %H:%M:%S"),
+        ));
+        for job in &worker.running {
+            output::text(&format!("    {job}\n"));
+        }
+    }
+    if !args.json && workers.is_empty() {
+        eprintln!("no workers at {}", client.name());
+    }
+    Exit::Done
+}
