@@ -87,13 +87,14 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         StorePlace::Postgres(address) => Arc::new(PostgresStore::connect(address).await?),
     };
     let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
-    let local = settings.worker.as_ref();
-    let mut local = local.map(|plan| Local::new(&settings, plan)).transpose()?;
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| ServeError::Listen(settings.listen, error))?;
     let address = listener
         .local_addr()
         .map_err(|error| ServeError::Listen(settings.listen, error))?;
+    let local = settings.worker.as_ref();
+    let local = local.map(|plan| Local::new(&settings, plan, address));
+    let mut local = local.transpose()?;
     let own = local.as_ref().map(|local| OwnWorker {
         name: local.own.name.clone(),
         logs: local.own.logs.clone(),

@@ -1,5 +1,6 @@
 //! The worker in this process: what makes the service of one machine whole.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use image_builder::host;
@@ -30,20 +31,29 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Makes its folders.
-    pub(crate) fn new(settings: &Settings, plan: &WorkerPlan) -> Result<Self, ServeError> {
+    /// Makes its folders. Mails say that builds can be watched at `address`, or at the public one.
+    pub(crate) fn new(
+        settings: &Settings,
+        plan: &WorkerPlan,
+        address: SocketAddr,
+    ) -> Result<Self, ServeError> {
         let folder = settings.folder.join("worker");
         let failed = |error: std::io::Error| ServeError::Folder(folder.clone(), error);
         let lock = FolderLock::take(&folder).map_err(failed)?;
         umask(Mode::from_bits_truncate(0o022));
         let service = &settings.service;
         let runner = ImageRunner::new(&folder, PlanOptions::of(service)).map_err(failed)?;
+        let watch = match &settings.public_url {
+            Some(url) => url.to_string(),
+            None => format!("http://{address}"),
+        };
         let min_free = service.worker.min_free.map_or(MIN_FREE, |size| size.0);
         let runner = runner
             .with_staging(service.worker.staging.clone(), service.staging.clone())
             .with_own_place(settings.folder.join("images"))
             .with_notifier(Notifier::configured(service).map_err(ServeError::Notifier)?)
-            .with_min_free(min_free);
+            .with_min_free(min_free)
+            .with_watch(watch.trim_end_matches('/'));
         let arch = Arch::host().unwrap_or(Arch::X86_64);
         // Another worker of this host may have the host's name.
         let name = format!("{}-http", plain_name(&host::name()));

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use fbs_suite::browser::Browser;
 use fbs_suite::need::Need;
 use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
 use mini_release::Server;
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-const BROWSER: &[Need] = &[Need::Tool("chromium")];
+const BROWSER: &[Need] = &[Need::Tool("chromium"), Need::Tool("chromedriver")];
 
 /// A build takes less than this, also on a busy machine.
 const BUILD: Duration = Duration::from_secs(240);
@@ -119,32 +120,6 @@ impl Service {
     }
 }
 
-/// What a browser makes of a page: its elements after some seconds, and what it complained about.
-fn browsed(service: &Service, folders: &Folders, target: &str) -> String {
-    let done = Program::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-        ])
-        .args(["--enable-logging=stderr", "--timeout=4000", "--dump-dom"])
-        .set("--user-data-dir", folders.top().join("browser"))
-        .arg(format!("http://{}{target}", service.address))
-        .env("HOME", folders.top())
-        .folder(folders.top())
-        .run();
-    done.assert_exit(0);
-    // What the policy refuses, and what a script stumbles over.
-    let complaints = done.stderr.lines().filter(|line| line.contains("CONSOLE"));
-    assert_eq!(
-        complaints.collect::<Vec<_>>(),
-        Vec::<&str>::new(),
-        "{target}"
-    );
-    done.stdout.join("\n")
-}
-
 #[test]
 fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     if !need::met(&[need::BUILD, BROWSER]) {
@@ -219,17 +194,60 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
         (&json!("succeeded"), &json!(id))
     );
 
-    // In a browser the log is there with its lines, and the list with the job.
-    let page = browsed(&service, &folders, &format!("/jobs/{id}"));
-    assert!(
-        page.contains("id=\"L1\"") && page.contains("Image build succeeded"),
-        "{page}"
-    );
-    assert!(browsed(&service, &folders, "/").contains(&format!("/jobs/{id}")));
-    assert!(browsed(&service, &folders, "/new").contains("boot_test=both"));
+    pages(&service, &folders, &id, &url);
     service.running.signal(Signal::SIGTERM);
     service.running.finish().assert_exit(0);
     folders.assert_no_process();
+}
+
+/// A newcomer's way through the pages: the job that was made, another one asked for and followed live, a mistake, and
+/// the same without scripts.
+fn pages(service: &Service, folders: &Folders, made: &str, url: &str) {
+    let base = format!("http://{}", service.address);
+    let browser = Browser::start(folders.top(), true);
+    browser.go(&format!("{base}/jobs/{made}"));
+    browser.wait_for("#log", "Image build succeeded");
+    assert_eq!(browser.text("#L1 a"), "1");
+    browser.go(&format!("{base}/new"));
+    browser.fill("[name=release]", "99");
+    browser.fill("[name=packages]", "@core;fbs-no-such-package");
+    browser.fill("[name=repository]", url);
+    // The spec is shown as it is written.
+    browser.wait_for("#preview", &format!("99_url={url}"));
+    browser.click("[name=boot_test] option[value=none]");
+    browser.fill("[name=nvr]", "vim");
+    browser.click("#new button");
+    browser.wait_for("#h-nvr", "vim");
+    browser.fill("[name=nvr]", "");
+    browser.click("#new button");
+    browser.wait_for("#state .pf-v6-c-label", "failed");
+    browser.wait_for("#log", "fbs-no-such-package");
+    let failed = browser.address();
+    assert!(failed.starts_with(&format!("{base}/jobs/")), "{failed}");
+    // The list changes without being asked.
+    browser.go(&format!("{base}/"));
+    let spec = "[DEFAULT]\ntype = boot\nrelease = 41\n";
+    let submit = "POST /api/v1/jobs HTTP/1.0\r\ncontent-type: text/plain\r\n";
+    assert_eq!(service.ask(submit, spec).0, 201);
+    browser.wait_for("#jobs", "boot image of Fedora 41");
+    browser.wait_for("#jobs", "no worker serves x86_64/41");
+    browser.go(&format!("{base}/workers"));
+    browser.wait_for("#workers", "present");
+    browser.go(&format!("{base}/api/docs/"));
+    browser.wait_for("#swagger-ui", "/api/v1/jobs/{id}/retry");
+    let mut complaints = browser.complaints();
+    // That of the mistake above.
+    complaints.retain(|one| !one.contains("status of 422"));
+    assert_eq!(complaints, Vec::<String>::new());
+    drop(browser);
+
+    let browser = Browser::start(folders.top(), false);
+    browser.go(&format!("{base}/new"));
+    browser.fill("[name=release]", "41");
+    browser.click("#new button");
+    browser.wait_for("#state", "no worker serves x86_64/41");
+    browser.click("#state form button");
+    browser.wait_for("#state .pf-v6-c-label", "cancelled");
 }
 
 #[test]

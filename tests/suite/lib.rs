@@ -17,11 +17,13 @@
 //! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
 //! | [`smtp`], [`rabbitmq`], [`postgres`] | a mail server that keeps its mails, a message broker, a database |
 //! | [`network`] | hosts in network namespaces, which can be cut off |
+//! | [`browser`] | headless Chromium |
 //! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
 pub mod binaries;
+pub mod browser;
 pub mod certificates;
 pub mod command;
 pub mod daemon;

@@ -109,6 +109,15 @@ pub(super) async fn show(
     page(StatusCode::OK, &template)
 }
 
+/// The address that mails name.
+pub(super) async fn log(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let job = app.job(&id).await?;
+    Ok(Redirect::temporary(&format!("/api/v1/jobs/{}/log", job.id)).into_response())
+}
+
 pub(super) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -26,6 +26,7 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/new/text", get(new::text).post(new::as_text))
         .route("/new/spec", post(new::download))
         .route("/jobs/{id}", get(job::show))
+        .route("/jobs/{id}/log", get(job::log))
         .route("/jobs/{id}/cancel", post(job::cancel))
         .route("/jobs/{id}/retry", post(job::retry))
         .route("/workers", get(workers::show))

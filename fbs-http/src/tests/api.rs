@@ -282,7 +282,7 @@ async fn other_sites_and_other_names_get_nothing() {
             "{policy}"
         );
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
         assert!(answer.header("cache-control").is_some());
     }
     site.get("/nowhere").await.problem(404);

@@ -134,6 +134,11 @@ async fn an_image_is_asked_for_by_the_form_cancelled_and_asked_for_again() {
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    let log = site.get(&format!("/jobs/{changed}/log")).await.expect(307);
+    assert_eq!(
+        log.header("location"),
+        Some(&*format!("/api/v1/jobs/{changed}/log"))
+    );
     let list = html(&site.get("/").await.expect(200));
     assert_eq!(list.matches("href=\"/jobs/").count(), 3, "{list}");
     let list = html(
