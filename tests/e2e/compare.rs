@@ -125,7 +125,7 @@ fn what_cannot_be_compared_is_named() {
     let text = folders.file("text", "x".repeat(64 * 1024));
     let missing = folders.top().join("missing.iso");
     for (old, new, words) in [
-        (&text, &missing, "missing.iso"),
+        (&text, &missing, "is not an ISO image"),
         (&missing, &text, "missing.iso"),
         (&text, &text, "is not an ISO image"),
     ] {

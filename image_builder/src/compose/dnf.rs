@@ -305,6 +305,15 @@ pub enum Complaint {
     Signature(String),
 }
 
+/// Whether dnf failed only because another one, which shares its cache, took the lock of the metadata away in the same
+/// moment: dnf 4 looks at it and removes it in two steps (`dnf/lock.py`). Nothing was done then, and the same may be tried
+/// again.
+#[must_use]
+pub fn lost_its_lock(lines: &[String]) -> bool {
+    let lost = |line: &String| line.contains("[Errno 2]") && line.contains("_lock.pid");
+    lines.iter().any(lost)
+}
+
 /// Reads the lines that dnf printed before it failed.
 #[must_use]
 pub fn complaint(lines: &[String]) -> Option<Complaint> {
@@ -390,6 +399,18 @@ mod tests {
             release: &Release::Number(43),
             arch: Arch::X86_64,
         }
+    }
+
+    #[test]
+    fn a_lock_that_another_dnf_has_taken_away_is_no_failure_of_the_packages() {
+        let lost = "[Errno 2] No such file or directory: '/../../cache/dnf/metadata_lock.pid'";
+        assert!(lost_its_lock(&[
+            "Last metadata".to_owned(),
+            lost.to_owned()
+        ]));
+        assert_eq!(complaint(&[lost.to_owned()]), None);
+        let other = "[Errno 2] No such file or directory: '/root/etc/passwd'";
+        assert!(!lost_its_lock(&[other.to_owned()]));
     }
 
     #[test]

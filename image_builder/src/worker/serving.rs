@@ -290,7 +290,8 @@ impl Serving {
 
     /// What is told of jobs that no worker has.
     fn news(&mut self, asked: Option<u64>, event: &JobEvent, applied: &Result<Job, Misfit>) {
-        let told = self.untold.take(asked, event, applied);
+        let now = Timestamp::now();
+        let told = self.untold.take(asked, event, applied, now);
         if let (Some(news), JobEventKind::Announced { moment, session }) = (told, &event.kind)
             && *session == self.session
         {

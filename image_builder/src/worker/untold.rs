@@ -38,6 +38,7 @@ impl Untold {
         place: Option<u64>,
         event: &JobEvent,
         applied: &Result<Job, Misfit>,
+        now: Timestamp,
     ) -> Option<News> {
         let moment = match (&event.kind, applied) {
             (JobEventKind::Announced { moment, .. }, _) => {
@@ -48,6 +49,9 @@ impl Untold {
             (_, Ok(job)) if job.state.is_final() => Moment::Ended,
             _ => return None,
         };
+        if now.duration_since(event.time) >= STALE {
+            return None;
+        }
         let (job, place) = (applied.as_ref().ok()?.clone(), place?);
         let news = News {
             job,
@@ -126,7 +130,7 @@ mod tests {
             };
             let asked = table.place(&event.job).or(Some(place));
             let applied = table.apply(place, &event);
-            if let Some(news) = untold.take(asked, &event, &applied) {
+            if let Some(news) = untold.take(asked, &event, &applied, at(0)) {
                 assert_eq!(news.place, 1);
                 told.push(news.job.state.name().to_owned());
             }
@@ -195,7 +199,9 @@ mod tests {
             kind: queued(),
         };
         let job = Job::new(&event).ok_or(Misfit::Superseded);
-        assert!(untold.take(Some(1), &event, &job).is_none());
+        assert!(untold.take(Some(1), &event, &job, at(3600)).is_none());
+        assert!(untold.0.is_empty());
+        assert!(untold.take(Some(1), &event, &job, at(0)).is_none());
         let patience = Duration::from_secs(60);
         assert_eq!(untold.due(at(60), patience).len(), 0);
         assert_eq!(untold.due(at(60), Duration::ZERO).len(), 1);

@@ -89,7 +89,9 @@ pub async fn compare(
     options: &InspectOptions,
 ) -> Result<Comparison, InspectError> {
     let work = async {
-        let (old, new) = tokio::try_join!(IsoImage::open(ctx, old), IsoImage::open(ctx, new))?;
+        // One after the other: what is said of two that cannot be opened is always the same.
+        let old = IsoImage::open(ctx, old).await?;
+        let new = IsoImage::open(ctx, new).await?;
         compare_opened(ctx, [&old, &new], options).await
     };
     tokio::select! {
