@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Proxy};
+use reqwest::{Client, ClientBuilder, Proxy, Response};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,6 +42,22 @@ pub(crate) fn install_tls_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// The body of an answer; none if it has more than `most` bytes.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub(crate) async fn body(answer: &mut Response, most: usize) -> Result<Option<Vec<u8>>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| reason(&error))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > most {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
+
 /// Fetches a small text, such as a key.
 ///
 /// # Errors
@@ -54,13 +70,8 @@ pub(crate) async fn fetch(url: &str, proxy: Option<&str>) -> Result<String, Stri
     if !answer.status().is_success() {
         return Err(format!("the server answers {}", answer.status()));
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| reason(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LARGEST {
-            return Err("it is larger than 1 MiB".to_owned());
-        }
-    }
+    let bytes = body(&mut answer, LARGEST).await?;
+    let bytes = bytes.ok_or("it is larger than 1 MiB")?;
     String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())
 }
 

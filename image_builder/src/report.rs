@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, StageError};
 use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
 use crate::koji::KojiConfig;
 use crate::process::Exit;
@@ -73,6 +73,19 @@ pub struct ErrorRecord {
     /// The way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl ErrorRecord {
+    /// That of an error of no stage.
+    #[must_use]
+    pub fn of(error: &impl StageError) -> Self {
+        Self {
+            stage: None,
+            kind: error.kind(),
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
 }
 
 /// The backend and why it was taken.

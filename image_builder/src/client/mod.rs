@@ -248,7 +248,8 @@ impl Client {
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
         let mut response = self.send(request).await?;
-        let body = read(&mut response, LARGEST).await;
+        let body = http::body(&mut response, LARGEST).await;
+        let body = body.and_then(|body| body.ok_or_else(|| "the answer is too long".to_owned()));
         let body = body.map_err(|reason| self.unreachable(reason))?;
         serde_json::from_slice(&body).map_err(|error| ClientError::Unreadable {
             server: self.name(),
@@ -264,7 +265,8 @@ impl Client {
             return Ok(response);
         }
         let status = response.status();
-        let body = read(&mut response, LARGEST).await.unwrap_or_default();
+        let body = http::body(&mut response, LARGEST).await;
+        let body = body.ok().flatten().unwrap_or_default();
         Err(ClientError::refused(self.name(), status, &body))
     }
 
@@ -305,21 +307,6 @@ fn json(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
     request
         .header(header::CONTENT_TYPE, "application/json")
         .body(body)
-}
-
-async fn read(response: &mut Response, most: usize) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| http::reason(&error))?
-    {
-        body.extend_from_slice(&chunk);
-        if body.len() > most {
-            return Err("the answer is too long".to_owned());
-        }
-    }
-    Ok(body)
 }
 
 /// What a user names, as one segment of a path.

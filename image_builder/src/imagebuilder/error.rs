@@ -101,9 +101,7 @@ impl ImageBuilderError {
     pub(super) fn record(&self) -> ErrorRecord {
         ErrorRecord {
             stage: self.stage(),
-            kind: self.kind(),
-            message: self.to_string(),
-            hint: self.hint(),
+            ..ErrorRecord::of(self)
         }
     }
 }

@@ -22,7 +22,7 @@ mod sqlite;
 mod store;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::{
     Claim, Entry, JobEnding, JobEvent, JobEventKind, Moment, WorkerEvent, WorkerEventKind,

@@ -18,7 +18,7 @@ fn id(name: &str) -> JobId {
     JobId::parse(name).unwrap()
 }
 
-fn request() -> JobRequest {
+pub(crate) fn request() -> JobRequest {
     JobRequest {
         title: "boot image of Fedora 43 (x86_64)".to_owned(),
         image_type: "boot".to_owned(),

@@ -18,8 +18,7 @@ use super::{Master, OnceKey, OrderError, WorkerState};
 use crate::events::Outcome;
 use crate::jobs::{
     Entry, Job, JobEnding, JobEvent, JobEventKind, JobFilter, JobId, JobRequest, JobState,
-    JobStore, JobSummary, Line, LineLoad, Payload, Priority, SqliteStore, StoreError, Waiting,
-    Wish,
+    JobStore, JobSummary, Line, LineLoad, Payload, SqliteStore, StoreError, Waiting, Wish,
 };
 use crate::queue::{JobQueue, Local, NewEntry};
 use crate::worker::{ClaimedJob, JobContext, JobRunner, RunEnd, Worker, WorkerSettings};
@@ -83,16 +82,9 @@ impl Host {
 
 fn request() -> JobRequest {
     JobRequest {
-        title: "boot image of Fedora 43 (x86_64)".to_owned(),
-        image_type: "boot".to_owned(),
-        arch: "x86_64".to_owned(),
-        release: "43".to_owned(),
-        requester: "qa@desk".to_owned(),
         submitted: Timestamp::now(),
-        priority: Priority::default(),
-        deadline: None,
-        retry_of: None,
         payload: Some(Payload::default()),
+        ..crate::jobs::tests::request()
     }
 }
 

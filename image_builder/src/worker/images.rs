@@ -197,12 +197,7 @@ impl ImageRunner {
         if ctx.delivering().await.is_ok() {
             let kind = NoticeKind::Unbuilt {
                 outcome: Outcome::Failed,
-                error: Box::new(ErrorRecord {
-                    stage: None,
-                    kind: error.kind(),
-                    message: error.to_string(),
-                    hint: error.hint(),
-                }),
+                error: Box::new(ErrorRecord::of(error)),
             };
             self.send(Notice::of_request(&job.id, &job.request, kind), events)
                 .await;
@@ -433,26 +428,18 @@ impl Drop for OwnFolder {
 #[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
-    use crate::jobs::{Entry, JobEvent, JobEventKind, JobId, Priority};
+    use crate::jobs::{Entry, JobEvent, JobEventKind, JobId};
     use crate::notification::Memory;
     use crate::queue::{JobQueue, Local, NewEntry, Overview};
     use crate::worker::{LOST_AFTER, Worker, WorkerSettings};
 
     fn request(spec: &str, kickstart: Option<&str>) -> JobRequest {
         JobRequest {
-            title: "boot image of Fedora 43 (x86_64)".to_owned(),
-            image_type: "boot".to_owned(),
-            arch: "x86_64".to_owned(),
-            release: "43".to_owned(),
-            requester: "qa@desk".to_owned(),
-            submitted: jiff::Timestamp::now(),
-            priority: Priority::default(),
-            deadline: None,
-            retry_of: None,
             payload: Some(Payload {
                 spec: spec.to_owned(),
                 kickstart: kickstart.map(str::to_owned),
             }),
+            ..crate::jobs::tests::request()
         }
     }
 

@@ -254,10 +254,10 @@ impl Serving {
         {
             self.hear(&claim.worker, &claim.session);
         }
-        let asked = self.table.place(&event.job).or(Some(place));
+        let asked = self.table.place(&event.job);
         let applied = self.table.apply(place, event);
         if self.runner.tells() {
-            self.news(asked, event, &applied);
+            self.news(asked.unwrap_or(place), event, &applied);
         }
         if let JobEventKind::Claimed { claim } = &event.kind
             && claim.session == self.session
@@ -289,7 +289,7 @@ impl Serving {
     }
 
     /// What is told of jobs that no worker has.
-    fn news(&mut self, asked: Option<u64>, event: &JobEvent, applied: &Result<Job, Misfit>) {
+    fn news(&mut self, asked: u64, event: &JobEvent, applied: &Result<Job, Misfit>) {
         let now = Timestamp::now();
         let told = self.untold.take(asked, event, applied, now);
         if let (Some(news), JobEventKind::Announced { moment, session }) = (told, &event.kind)

@@ -35,7 +35,7 @@ impl Untold {
     /// wrote the event.
     pub(super) fn take(
         &mut self,
-        place: Option<u64>,
+        place: u64,
         event: &JobEvent,
         applied: &Result<Job, Misfit>,
         now: Timestamp,
@@ -52,9 +52,8 @@ impl Untold {
         if now.duration_since(event.time) >= STALE {
             return None;
         }
-        let (job, place) = (applied.as_ref().ok()?.clone(), place?);
         let news = News {
-            job,
+            job: applied.as_ref().ok()?.clone(),
             place,
             time: event.time,
             offered: None,
@@ -83,20 +82,16 @@ impl Untold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{Claim, JobEnding, JobRequest, JobTable};
+    use crate::jobs::tests::request;
+    use crate::jobs::{Claim, JobEnding, JobTable};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + seconds).unwrap()
     }
 
     fn queued() -> JobEventKind {
-        let request = serde_json::json!({
-            "title": "boot image of Fedora 43 (x86_64)", "image_type": "boot", "arch": "x86_64",
-            "release": "43", "requester": "qa@desk", "submitted": at(0),
-        });
-        let request: JobRequest = serde_json::from_value(request).unwrap();
         JobEventKind::Queued {
-            request: Box::new(request),
+            request: Box::new(request()),
         }
     }
 
@@ -128,7 +123,7 @@ mod tests {
                 by: "anna".to_owned(),
                 kind,
             };
-            let asked = table.place(&event.job).or(Some(place));
+            let asked = table.place(&event.job).unwrap_or(place);
             let applied = table.apply(place, &event);
             if let Some(news) = untold.take(asked, &event, &applied, at(0)) {
                 assert_eq!(news.place, 1);
@@ -199,9 +194,9 @@ mod tests {
             kind: queued(),
         };
         let job = Job::new(&event).ok_or(Misfit::Superseded);
-        assert!(untold.take(Some(1), &event, &job, at(3600)).is_none());
+        assert!(untold.take(1, &event, &job, at(3600)).is_none());
         assert!(untold.0.is_empty());
-        assert!(untold.take(Some(1), &event, &job, at(0)).is_none());
+        assert!(untold.take(1, &event, &job, at(0)).is_none());
         let patience = Duration::from_secs(60);
         assert_eq!(untold.due(at(60), patience).len(), 0);
         assert_eq!(untold.due(at(60), Duration::ZERO).len(), 1);

@@ -1,5 +1,6 @@
 //! Groups of which a kickstart wants more or less than dnf would install.
 
+use super::job::run_dnf;
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::Dnf;
@@ -32,7 +33,8 @@ pub(super) async fn look_up(
     dnf: &Dnf<'_>,
     install: &InstallOptions,
 ) -> Result<Vec<String>, ComposeError> {
-    let lines = ctx.query(&invocation(dnf, install)).await;
+    let info = invocation(dnf, install);
+    let lines = run_dnf(ctx, || ctx.query(&info)).await;
     let lines = lines.map_err(|error| explain(error, dnf.cache))?;
     expand(&group_info(&lines), install)
 }

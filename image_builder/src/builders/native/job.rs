@@ -297,3 +297,26 @@ pub(super) fn no_space(
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// So often dnf is begun that another build's dnf keeps from beginning.
+const LOCK_TRIES: u32 = 5;
+
+/// Runs dnf, once more where another one that shares its cache kept it from beginning.
+pub(super) async fn run_dnf<T, F>(
+    ctx: &BuildContext,
+    run: impl Fn() -> F,
+) -> Result<T, CommandError>
+where
+    F: Future<Output = Result<T, CommandError>>,
+{
+    let mut tries = 1;
+    loop {
+        match run().await {
+            Err(error) if tries < LOCK_TRIES && dnf::lost_its_lock(error.tail()) => {
+                tries += 1;
+                ctx.events.info("Another build had dnf's lock: once more");
+            }
+            result => return result,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::groups;
-use super::job::lock;
+use super::job::{lock, run_dnf};
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::{self, Dnf};
@@ -107,7 +107,8 @@ impl Places {
         let downloaded = async {
             // dnf believes for hours what it has once read.
             if states.is_some_and(|states| !self.is_current(plan, states, true)) {
-                let refreshed = ctx.run(&dnf.refresh()).await;
+                let refresh = dnf.refresh();
+                let refreshed = run_dnf(ctx, || ctx.run(&refresh)).await;
                 refreshed.map_err(|error| explain(error, &self.cache))?;
             }
             if plan.install.looks_up_groups() {
@@ -123,7 +124,7 @@ impl Places {
                 Line::Keep
             };
             let download = dnf.download(&wanted);
-            let done = ctx.run_watched(&download, watch).await;
+            let done = run_dnf(ctx, || ctx.run_watched(&download, watch.clone())).await;
             done.map_err(|error| explain(error, &self.cache))
         };
         match downloaded.await {
@@ -160,7 +161,8 @@ async fn all_unknown(
         let is_known = |name: &&String| !unknown.iter().any(|one| plain(one) == plain(name));
         let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
         // A trial that fails otherwise leaves the names that are known already.
-        let told = match ctx.run_watched(&dnf.dry_run(&known), |_| Line::Drop).await {
+        let trial = dnf.dry_run(&known);
+        let told = match run_dnf(ctx, || ctx.run_watched(&trial, |_| Line::Drop)).await {
             Err(error) => dnf::complaint(error.tail()),
             Ok(_) => None,
         };

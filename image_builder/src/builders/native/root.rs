@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{Job, lock, no_space};
+use super::job::{Job, lock, no_space, run_dnf};
 use crate::builders::explain;
 use crate::cache::{Entry, Key, Kind, Store};
 use crate::compose::dnf;
@@ -105,9 +105,6 @@ impl From<Entry<RootNote>> for Layer {
         }
     }
 }
-
-/// So often a transaction is begun that another build's dnf keeps from beginning.
-const LOCK_TRIES: u32 = 5;
 
 /// A root takes so many times the bytes of its packages at most, in general.
 const UNPACKED: u64 = 4;
@@ -483,16 +480,7 @@ impl Job<'_> {
                 Line::Keep
             }
         };
-        let mut tries = 1;
-        let result = loop {
-            match ctx.run_watched(command, watch.clone()).await {
-                Err(error) if tries < LOCK_TRIES && dnf::lost_its_lock(error.tail()) => {
-                    tries += 1;
-                    ctx.events.info("Another build had dnf's lock:: once more");
-                }
-                result => break result,
-            }
-        };
+        let result = run_dnf(ctx, || ctx.run_watched(command, watch.clone())).await;
         let failures = std::mem::take(&mut *lock(&failures));
         let result = no_space(result, &self.places.root);
         match (result, failures.is_empty()) {

@@ -11,6 +11,7 @@ use super::comps;
 use super::replace::{Fresh, at};
 use crate::builders::explain;
 use crate::builders::native::groups;
+use crate::builders::native::job::run_dnf;
 use crate::builders::native::packages::Places;
 use crate::compose::dnf;
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
@@ -140,7 +141,8 @@ impl Job<'_> {
         let states = states.as_deref();
         let packages = places.download(ctx, Stage::Gather, plan, &plan.packages, states);
         let packages = packages.await?.packages;
-        ctx.run(&places.dnf(plan).record(&packages))
+        let record = places.dnf(plan).record(&packages);
+        run_dnf(ctx, || ctx.run(&record))
             .await
             .map_err(|error| explain(error, &places.root))?;
         let lines = ctx.query(&self.query_gathered(places)).await?;

@@ -9,6 +9,7 @@ use super::Job;
 use super::gather::{Gathered, blocking};
 use super::replace::Fresh;
 use crate::builders::explain;
+use crate::builders::native::job::run_dnf;
 use crate::compose::dnf_cache::CachedRepository;
 use crate::compose::files::{make_folder, place};
 use crate::compose::{ComposeError, DvdError};
@@ -86,7 +87,8 @@ impl Job<'_> {
         }
         let places = self.places("sources");
         places.prepare(self.plan, &self.dvd.source_repositories)?;
-        ctx.run(&places.dnf(self.plan).fetch_metadata())
+        let fetch = places.dnf(self.plan).fetch_metadata();
+        run_dnf(ctx, || ctx.run(&fetch))
             .await
             .map_err(|error| explain(error, &places.cache))?;
         let mut offers = BTreeMap::new();
