@@ -11,6 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::notification::NotificationError;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::auth::{self, Accounts, OidcError, Origins};
 use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
@@ -48,6 +50,10 @@ pub(crate) enum ServeError {
     Folder(PathBuf, io::Error),
     #[error("{0}: {1}")]
     Listen(SocketAddr, io::Error),
+    #[error(transparent)]
+    Accounts(#[from] OidcError),
+    #[error("{0}: no answer within {1} s")]
+    NoAnswer(String, u64),
 }
 
 impl StageError for ServeError {
@@ -58,6 +64,7 @@ impl StageError for ServeError {
             Self::Queue(error) => error.kind(),
             Self::Notifier(error) => error.kind(),
             Self::Folder(..) | Self::Listen(..) => ErrorKind::Host,
+            Self::Accounts(_) | Self::NoAnswer(..) => ErrorKind::Network,
         }
     }
 
@@ -70,6 +77,8 @@ impl StageError for ServeError {
             Self::Folder(..) => {
                 Some("FBS_STATE_DIR names another folder for /var/lib/fbs".to_owned())
             }
+            Self::Accounts(_) => Some("[http.oidc] names the provider".to_owned()),
+            Self::NoAnswer(..) => None,
             Self::Listen(..) => Some("name another address with --listen".to_owned()),
         }
     }
@@ -82,10 +91,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     let settings = Settings::of(args, service)?;
-    let store: Arc<dyn JobStore> = match &settings.store {
-        StorePlace::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
-        StorePlace::Postgres(address) => Arc::new(PostgresStore::connect(address).await?),
-    };
+    let (store, accounts) = stores(&settings.store).await?;
     let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| ServeError::Listen(settings.listen, error))?;
@@ -99,9 +105,13 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         name: local.own.name.clone(),
         logs: local.own.logs.clone(),
     });
+    let accounts = Accounts::configured(&settings, accounts, address);
+    let http = &settings.service.http;
     let app = App::new(Inner {
         masters: masters.clone(),
         store,
+        accounts: accounts.map_err(ConfigError::Oidc)?,
+        origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
         own,
         images: settings.folder.join("images"),
         hosts: Hosts::new(address, settings.public_url.as_ref()),
@@ -115,6 +125,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let end = CancellationToken::new();
     let reading = tokio::spawn(masters.clone().run(end.clone()));
     let counting = tokio::spawn(metrics::watch(app.clone()));
+    let tidying = tokio::spawn(auth::tidy(app.clone()));
     let closing = app.closing.clone();
     let answering = tokio::spawn(serve(listener, app));
     // Standard output is for programs that start this one on port 0.
@@ -152,13 +163,31 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     // They end at once; what went wrong in them has been said.
     let _ = reading.await;
     counting.abort();
+    tidying.abort();
     served.map_err(ServeError::from)
+}
+
+/// The records of jobs and of accounts, which are in one place.
+async fn stores(
+    place: &StorePlace,
+) -> Result<(Arc<dyn JobStore>, Arc<dyn AccountStore>), StoreError> {
+    Ok(match place {
+        StorePlace::Sqlite(path) => {
+            let store = Arc::new(SqliteStore::open(path).await?);
+            (store.clone(), store)
+        }
+        StorePlace::Postgres(address) => {
+            let store = Arc::new(PostgresStore::connect(address).await?);
+            (store.clone(), store)
+        }
+    })
 }
 
 /// Answers requests until the service closes.
 pub(crate) async fn serve(listener: TcpListener, app: App) {
     let closing = app.closing.clone();
-    let served = axum::serve(listener, router(app))
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service)
         .with_graceful_shutdown(closing.cancelled_owned())
         .await;
     if let Err(error) = served {
@@ -170,6 +199,7 @@ fn router(app: App) -> Router {
     Router::new()
         .merge(api::router())
         .merge(pages::router(app.max_body))
+        .merge(auth::router())
         .route("/rest", get(rest::help).post(rest::submit))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -183,6 +213,7 @@ fn router(app: App) -> Router {
         })
         .layer(DefaultBodyLimit::max(app.max_body))
         .layer(from_fn(guard::problems))
+        .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(guard::headers))
         .with_state(app)

@@ -66,6 +66,12 @@ impl FromStr for Age {
     }
 }
 
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// A whole number and a unit; `plain` is what it counts without one.
 fn number(text: &str, units: &[(char, u64)], plain: u64) -> Option<u64> {
     let last = text.chars().last()?;

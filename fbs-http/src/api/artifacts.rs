@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::artifacts::{Delivered, content_type};
+use crate::auth::Caller;
 use crate::problem::Problem;
 
 /// What is in a file may not act here, whatever it is.
@@ -103,10 +104,11 @@ fn nothing_here(job: &Job) -> Problem {
 )]
 pub(super) async fn report(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     match delivered.and_then(|delivered| delivered.file(REPORT)) {
         Some(path) => serve(&path, "application/json", request).await,
@@ -124,9 +126,10 @@ pub(super) async fn report(
 )]
 pub(super) async fn list(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Artifacts>, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let files = delivered
         .map(|delivered| delivered.files())
@@ -159,10 +162,11 @@ pub(super) async fn list(
 )]
 pub(super) async fn file(
     State(app): State<App>,
+    caller: Caller,
     Path((id, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let delivered = delivered.ok_or_else(|| nothing_here(&job))?;
     let path = delivered

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use clap::Parser;
+use image_builder::accounts::AccountStore;
 use image_builder::build_monitor::JobLogs;
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{JobEnding, JobStore, SqliteStore};
 use image_builder::queue::{JobQueue, Local};
 use image_builder::report::BuildReport;
+use image_builder::service_config::ServiceConfig;
 use image_builder::worker::{
     ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
 };
@@ -24,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Request};
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::auth::{Accounts, Origins};
+use crate::config::{Args, Settings};
 use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
@@ -64,11 +69,23 @@ impl Site {
 
     /// On what an earlier one has left.
     pub(super) async fn at(folder: Arc<TempDir>, worked: Worked) -> Self {
+        Self::open(folder, worked, "").await
+    }
+
+    /// One where this of `[http]` says who may do what.
+    pub(super) async fn with_access(access: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(folder, Worked::Nowhere, access).await
+    }
+
+    async fn open(folder: Arc<TempDir>, worked: Worked, access: &str) -> Self {
         let path = folder.path();
         let queue = Local::open(&path.join("jobs.sqlite")).await.unwrap();
         let queue: Arc<dyn JobQueue> = Arc::new(queue);
         let store = SqliteStore::open(&path.join("store.sqlite")).await.unwrap();
-        let store: Arc<dyn JobStore> = Arc::new(store);
+        let store = Arc::new(store);
+        let accounts: Arc<dyn AccountStore> = store.clone();
+        let store: Arc<dyn JobStore> = store;
         let masters = Arc::new(Masters::of_one(queue.clone(), store.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -78,12 +95,19 @@ impl Site {
             logs: logs.clone(),
         });
         let public = "https://images.example.org".parse().unwrap();
+        let config = path.join("fbs.toml");
+        std::fs::write(&config, format!("[http]\n{access}\n")).unwrap();
+        let args = Args::parse_from(["fbs-http"]);
+        let settings = Settings::of(&args, ServiceConfig::read(&config).unwrap()).unwrap();
+        let http = settings.service.http.clone();
         let app = App::new(Inner {
             masters: masters.clone(),
             store,
             own,
             images: path.join("images"),
             hosts: Hosts::new(address, Some(&public)),
+            accounts: Accounts::configured(&settings, accounts, address).unwrap(),
+            origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),

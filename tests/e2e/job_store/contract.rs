@@ -11,11 +11,11 @@ use image_builder::jobs::{
     Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line, LineLoad, Wish,
 };
 
-use super::Home;
 use super::story::{
     at, cancelled, claim, claimed, ended, event, fold, id, id_at, lost, many, queued, request,
     stage,
 };
+use super::{Home, accounts};
 
 type Check = for<'a> fn(&'a dyn Home) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -32,6 +32,14 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("foreign words", |home| Box::pin(foreign_words(home))),
     ("what there is to do", |home| Box::pin(to_do(home))),
     ("a wish is remembered once", |home| Box::pin(wishes(home))),
+    ("logins and sessions", |home| {
+        Box::pin(accounts::logins(home))
+    }),
+    ("tokens", |home| Box::pin(accounts::tokens(home))),
+    ("who did what", |home| Box::pin(accounts::audit(home))),
+    ("whose jobs, and who sees them", |home| {
+        Box::pin(accounts::work(home))
+    }),
 ];
 
 const LEDGER: &str = "amqp://fbs@broker/%2F";
@@ -507,6 +515,8 @@ async fn wishes(home: &dyn Home) {
     let (first, second) = (wish(1, 0), wish(2, 10));
     assert_eq!(one.remember(&key, &first).await.unwrap(), first);
     assert_eq!(other.remember(&key, &second).await.unwrap(), first);
+    assert_eq!(one.wish(&key).await.unwrap(), Some(first.clone()));
+    assert_eq!(one.wish("another").await.unwrap(), None);
     // At once, of both.
     for round in 0..20 {
         let key = format!("key {round}");

@@ -1,5 +1,6 @@
 //! Records of jobs: one contract, kept by a SQLite file and by a real PostgreSQL.
 
+mod accounts;
 mod contract;
 mod postgres;
 mod sqlite;
@@ -8,6 +9,7 @@ mod story;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use image_builder::accounts::AccountStore;
 use image_builder::jobs::{JobStore, StoreError};
 
 /// A place for records that is empty at first.
@@ -15,4 +17,7 @@ use image_builder::jobs::{JobStore, StoreError};
 trait Home: Send + Sync {
     /// Opens it, as a program does that starts. Several may have it open.
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError>;
+
+    /// The same, for what it keeps of accounts.
+    async fn accounts(&self) -> Arc<dyn AccountStore>;
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use fbs_suite::need::{self, Need};
 use fbs_suite::postgres::{LOGIN, Postgres};
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, StoreError};
 
@@ -21,6 +22,10 @@ struct Database(String);
 impl Home for Database {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(PostgresStore::connect(&self.0).await?))
+    }
+
+    async fn accounts(&self) -> Arc<dyn AccountStore> {
+        Arc::new(PostgresStore::connect(&self.0).await.unwrap())
     }
 }
 

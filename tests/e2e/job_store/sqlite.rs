@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use fbs_suite::need::{self, Need};
 use fbs_suite::python::sql;
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, SqliteStore, StoreError};
 
@@ -22,6 +23,10 @@ struct File(PathBuf);
 impl Home for File {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(SqliteStore::open(&self.0).await?))
+    }
+
+    async fn accounts(&self) -> Arc<dyn AccountStore> {
+        Arc::new(SqliteStore::open(&self.0).await.unwrap())
     }
 }
 
