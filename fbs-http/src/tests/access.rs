@@ -404,8 +404,8 @@ async fn nobody_has_more_than_their_share() {
     let many = futures_util::future::join_all(many).await;
     let mut statuses: Vec<u16> = many.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [201, 429, 429, 429, 429]);
-    let refused = anna.submit(false).await.problem(429);
+    assert_eq!(statuses, [201, 409, 409, 409, 409]);
+    let refused = anna.submit(false).await.problem(409);
     assert!(
         refused["detail"]
             .as_str()
@@ -422,7 +422,7 @@ async fn nobody_has_more_than_their_share() {
         let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
         anna.send(cancel).await;
     }
-    let refused = anna.submit(false).await.problem(429);
+    let refused = anna.submit(false).await.problem(409);
     assert!(
         refused["detail"]
             .as_str()
@@ -430,7 +430,7 @@ async fn nobody_has_more_than_their_share() {
             .contains("within 24 hours")
     );
     let form = Request::post(format!("/jobs/{}/retry", first["id"].as_str().unwrap()));
-    anna.send(form).await.expect(429);
+    anna.send(form).await.expect(409);
     site.log_in("berta", &["qa"])
         .await
         .submit(false)
