@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod accounts;
+mod api_description;
 mod boot_image;
 mod caches;
 mod cli;

@@ -12,15 +12,16 @@ use nix::sys::signal::Signal;
 
 const NEEDS: &[Need] = &[Need::Tool("rpm")];
 
-struct Site {
-    folders: Folders,
+/// A service whose builds are quick: their slow half is made by stubs.
+pub(crate) struct Site {
+    pub(crate) folders: Folders,
     packages: Server,
-    service: Running,
-    address: String,
+    pub(crate) service: Running,
+    pub(crate) address: String,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folders = Folders::new();
         let stubs = fake::root(Stubs::new(folders.top()));
         let mut service = Program::new(binaries::fbs_http())
@@ -45,14 +46,14 @@ impl Site {
     }
 
     /// `fbs COMMAND --server`, with a state folder of its own: this host has built nothing.
-    fn fbs(&self, command: &str) -> Program {
+    pub(crate) fn fbs(&self, command: &str) -> Program {
         let program = self.folders.fbs(command);
         program
             .env("FBS_STATE_DIR", self.folders.top().join("client"))
             .args(["--server", &self.address])
     }
 
-    fn spec(&self, release: &str) -> std::path::PathBuf {
+    pub(crate) fn spec(&self, release: &str) -> std::path::PathBuf {
         let url = format!(
             "{}/{}",
             self.packages.url(),

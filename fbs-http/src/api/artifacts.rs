@@ -154,8 +154,14 @@ pub(super) async fn list(
         ("name" = String, Path, description = "The file's name, as the list has it"),
     ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, content(
+            (Vec<u8> = "application/octet-stream"), (serde_json::Value = "application/json"), (String = "text/plain"),
+            (Vec<u8> = "image/png"),
+        )),
+        (status = 206, description = "The part that was asked for", content(
+            (Vec<u8> = "application/octet-stream"), (Vec<u8> = "application/json"), (Vec<u8> = "text/plain"),
+            (Vec<u8> = "image/png"),
+        )),
         (status = 404, description = "No such job, or no such file of it", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "There is no such part"),
     )

@@ -429,6 +429,7 @@ pub(super) async fn cancel(
         (status = 201, description = "The new job", body = JobView,
             headers(("Location" = String, description = "The new job"))),
         (status = 200, description = "It was submitted before with the same key", body = JobView),
+        (status = 400, description = "No key of ours", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has not ended, or one has as much as one may", body = Problem, content_type = "application/problem+json"),
     )

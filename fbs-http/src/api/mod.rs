@@ -53,22 +53,23 @@ fn token() -> SecurityScheme {
     SecurityScheme::Http(bearer.build())
 }
 
-/// What any request may be answered before anything looks at it.
-const BEFORE: [(&str, &str); 4] = [
+/// What any request may be answered, whatever it asks for.
+const ANY: [(&str, &str); 5] = [
     ("401", "An account is needed"),
     ("403", "More than one may do"),
     ("421", "The service is not known under that name"),
     ("429", "More than one may ask in a second"),
+    ("503", "The records or the queue cannot be asked now"),
 ];
 
-/// Adds to every request what it may be answered before anything looks at it.
+/// Adds to every request what any may be answered.
 fn with_refusals(description: &mut utoipa::openapi::OpenApi) {
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", token());
     for item in description.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            for (status, words) in BEFORE {
+            for (status, words) in ANY {
                 let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
                 let response = ResponseBuilder::new().description(words);
                 let response = response.content("application/problem+json", problem.build());

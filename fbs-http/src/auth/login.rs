@@ -139,7 +139,7 @@ async fn finish(
         subject: String::new(),
         detail: detail.to_owned(),
     };
-    let begun = begun(accounts, &headers, answer.state.as_deref()).await?;
+    let begun = begun(accounts, &headers, &answer).await?;
     let wanted = begun.wanted.clone();
     let account = match (answer.code, answer.error) {
         (Some(code), None) => accounts.provider.finish(begun, code).await,
@@ -184,11 +184,12 @@ async fn finish(
     Ok(response)
 }
 
-/// The login that this browser has begun with this state, once.
+/// The login that this browser has begun and that is answered here, once. Not every provider sends the state along with
+/// an error, which lets nobody in.
 async fn begun(
     accounts: &Accounts,
     headers: &HeaderMap,
-    state: Option<&str>,
+    answer: &Answer,
 ) -> Result<Begun, Problem> {
     let unknown = || {
         Problem::bad_request("this login was not begun in this browser, or not within 15 minutes")
@@ -198,9 +199,11 @@ async fn begun(
     let hash = shown.ok_or_else(unknown)?.hash();
     let begun = accounts.store.take_login(&hash, Timestamp::now()).await?;
     let begun = begun.and_then(|text| serde_json::from_str::<Begun>(&text).ok());
-    begun
-        .filter(|begun| Some(begun.state.as_str()) == state)
-        .ok_or_else(unknown)
+    let answers = |begun: &Begun| match &answer.state {
+        Some(state) => *state == begun.state,
+        None => answer.error.is_some(),
+    };
+    begun.filter(answers).ok_or_else(unknown)
 }
 
 async fn log_out(
