@@ -6,6 +6,7 @@ use std::sync::Arc;
 use image_builder::accounts::AuditEntry;
 use image_builder::build_monitor::JobLogs;
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
+use image_builder::kickstart::Reader;
 use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     /// What is said about where requests come from.
     pub(crate) origins: Origins,
     pub(crate) max_body: usize,
+    /// Fetches the kickstarts that specs name.
+    pub(crate) reader: Reader,
     pub(crate) followers: Arc<Semaphore>,
     pub(crate) stage_times: StageTimes,
     /// Cancelled when those who follow something should come again later.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use image_builder::jobs::{JobRequest, PrepareError, Priority, untrusted};
-use image_builder::kickstart::Kickstart;
+use image_builder::kickstart::{Kickstart, Limits, Reader, Source, config};
+use image_builder::network::Network;
 use image_builder::quantity::Age;
 use image_builder::spec::{BuildSpec, Format, LARGEST_SPEC, Trust};
 use jiff::Timestamp;
@@ -18,6 +19,21 @@ const MOST_PACKAGES: usize = 10_000;
 
 /// As many builds, tags, updates, places and addresses may be named, of each.
 const MOST_NAMES: usize = 1000;
+
+/// What fetching a kickstart may take: more than the largest of Fedora's, and not long.
+const FETCH: Limits = Limits {
+    each: 2 << 20,
+    total: 8 << 20,
+    texts: 64,
+    depth: 16,
+    time: Duration::from_secs(20),
+};
+
+/// Who fetches kickstarts for others: nothing of this machine, and of internal networks only those that are named.
+pub(crate) fn reader(networks: &[Network]) -> Reader {
+    let reader = Reader::new(Trust::Remote).with_networks(networks);
+    reader.with_limits(FETCH)
+}
 
 /// What is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -85,6 +101,40 @@ impl Wanted {
             Err(mut mistakes) => {
                 mistakes.extend(self.deadline().err());
                 mistakes.extend(self.kickstart_mistakes());
+                Err(mistakes)
+            }
+        }
+    }
+
+    /// The same, with the kickstart that its `config` names by an address and all that kickstarts include: that is
+    /// fetched.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in it; a kickstart that cannot be had is one.
+    pub(crate) async fn fetched(mut self, reader: &Reader) -> Result<Self, Vec<WrittenMistake>> {
+        let fetched = match (&self.kickstart, self.parse()) {
+            (Some(text), _) if !text.contains("%include") && !text.contains("%ksappend") => {
+                return Ok(self);
+            }
+            (Some(text), _) => reader.flatten_text(text, "kickstart").await,
+            (None, Ok(spec)) => match config(&spec).and_then(|location| location.url()) {
+                Some(url) => reader.flatten(&Source::Url(url)).await,
+                None => return Ok(self),
+            },
+            // They are told when it is asked for.
+            (None, Err(_)) => return Ok(self),
+        };
+        match fetched {
+            Ok(kickstart) => {
+                self.kickstart = Some(kickstart.to_string());
+                Ok(self)
+            }
+            Err(error) => {
+                let mut mistakes = mistakes_of(&PrepareError::Kickstart(error));
+                // All else that is wrong is told with it.
+                self.kickstart = Some(String::new());
+                mistakes.extend(self.request("").err().unwrap_or_default());
                 Err(mistakes)
             }
         }

@@ -32,7 +32,7 @@ use crate::metrics::{self, StageTimes};
 use crate::pages::Trouble;
 use crate::problem::Problem;
 use crate::worker::Local;
-use crate::{api, health, pages, rest};
+use crate::{api, draft, health, pages, rest};
 
 /// So long answers that are on their way may take when the service ends.
 const LAST: Duration = Duration::from_secs(10);
@@ -118,6 +118,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         images: settings.folder.join("images"),
         hosts: Hosts::new(address, settings.public_url.as_ref()),
         max_body: settings.max_body,
+        reader: draft::reader(&http.fetch_networks),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
         stage_times: StageTimes::default(),
         closing: CancellationToken::new(),

@@ -70,7 +70,7 @@
 //! | [`plan`] | everything that a build will do, decided before it begins |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
-//! | [`quantity`] | sizes and ages as people write them |
+//! | [`quantity`], [`network`] | sizes, ages and networks as people write them |
 //! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
 //! | [`builders`] | who can make an image: the native engine, lorax |
@@ -123,6 +123,7 @@ pub mod jobs;
 pub mod kickstart;
 pub mod koji;
 pub mod master;
+pub mod network;
 pub mod notification;
 pub mod outdir;
 #[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]

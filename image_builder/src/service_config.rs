@@ -38,7 +38,7 @@ mod deploy_conf;
 mod http;
 mod notification;
 
-pub use access::{Auth, Network, Networks, OidcSection};
+pub use access::{Auth, Networks, OidcSection};
 pub use broker::{BrokerSection, WorkerSection};
 pub use http::HttpSection;
 pub use notification::{

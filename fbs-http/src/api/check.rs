@@ -45,17 +45,16 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Checked>, Problem> {
-    let wanted = wanted(&headers, &body)?;
-    let checked =
-        wanted
-            .request(&caller.name)
-            .and_then(|request| match app.masters.of(&request.arch) {
-                Some(_) => Ok(request),
-                None => Err(vec![WrittenMistake::new(format!(
-                    "no broker is configured for {}",
-                    request.arch
-                ))]),
-            });
+    let wanted = wanted(&headers, &body)?.fetched(&app.reader).await;
+    let checked = wanted
+        .and_then(|wanted| wanted.request(&caller.name))
+        .and_then(|request| match app.masters.of(&request.arch) {
+            Some(_) => Ok(request),
+            None => Err(vec![WrittenMistake::new(format!(
+                "no broker is configured for {}",
+                request.arch
+            ))]),
+        });
     Ok(Json(match checked {
         Ok(request) => Checked {
             valid: true,

@@ -216,7 +216,9 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let wanted = wanted(&headers, &body)?;
     let once = once(&headers, || String::from_utf8_lossy(&body).into_owned())?;
-    let request = wanted.request(&caller.name).map_err(Problem::invalid)?;
+    let wanted = wanted.fetched(&app.reader).await;
+    let request = wanted.and_then(|wanted| wanted.request(&caller.name));
+    let request = request.map_err(Problem::invalid)?;
     let submitted = app.submit(&caller, request, once.as_ref()).await?;
     app.answer(&submitted).await
 }

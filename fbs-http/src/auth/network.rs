@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use image_builder::accounts::Role;
-use image_builder::service_config::{Network, Networks};
+use image_builder::network::Network;
+use image_builder::service_config::Networks;
 
 /// What is said about addresses.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,8 @@ const MOST_FIELDS: usize = 64;
 const COMMON: [&str; 6] = ["type", "release", "arch", "staging", "email", "boot_test"];
 
 /// Fields that stand in the section of the image.
-const SECTION: [&str; 8] = [
+const SECTION: [&str; 9] = [
+    "config",
     "packages",
     "groups",
     "nvr",
@@ -145,7 +146,10 @@ impl Fields {
             (!text.is_empty()).then(|| ((*name).to_owned(), Value::String(text)))
         };
         let common: Map<String, Value> = COMMON.iter().filter_map(given).collect();
-        let mut section: Map<String, Value> = SECTION.iter().filter_map(given).collect();
+        let image = self.get("type");
+        let of_image = |name: &&&str| image != "boot" || **name != "config";
+        let section = SECTION.iter().filter(of_image).filter_map(given);
+        let mut section: Map<String, Value> = section.collect();
         let repository = self.get("repository").trim();
         if !repository.is_empty() {
             let key = format!("{}_url", self.get("release").trim());
@@ -153,7 +157,6 @@ impl Fields {
         }
         let mut spec = Map::new();
         spec.insert("DEFAULT".to_owned(), Value::Object(common));
-        let image = self.get("type");
         if matches!(image, "boot" | "dvd" | "live") {
             spec.insert(image.to_owned(), Value::Object(section));
         }

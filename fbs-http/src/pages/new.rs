@@ -50,7 +50,12 @@ struct Preview {
 
 impl Preview {
     fn of(fields: &Fields) -> Self {
-        let checked = fields.wanted().request(ANYBODY);
+        let mut wanted = fields.wanted();
+        if !fields.get("config").is_empty() {
+            // It is fetched when it is submitted, and not at every letter.
+            wanted.kickstart.get_or_insert_default();
+        }
+        let checked = wanted.request(ANYBODY);
         let wrong = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
         Self {
             spec: fields.spec().ok().map(|spec| spec.to_ini()),
@@ -124,7 +129,8 @@ pub(super) async fn submit(
     form: Multipart,
 ) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
-    let request = match fields.wanted().request(&caller.name) {
+    let wanted = fields.wanted().fetched(&app.reader).await;
+    let request = match wanted.and_then(|wanted| wanted.request(&caller.name)) {
         Ok(request) => request,
         Err(mistakes) => {
             let mistakes = Mistakes::new(mistakes, &fields);

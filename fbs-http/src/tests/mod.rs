@@ -6,6 +6,7 @@ mod artifacts;
 mod client;
 mod description;
 mod help;
+mod kickstarts;
 mod logs;
 mod pages;
 mod site;

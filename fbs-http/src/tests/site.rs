@@ -29,6 +29,7 @@ use super::client::{Answer, Request};
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::auth::{Accounts, Origins};
 use crate::config::{Args, Settings};
+use crate::draft;
 use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
@@ -109,6 +110,7 @@ impl Site {
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
+            reader: draft::reader(&http.fetch_networks),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),
             closing: CancellationToken::new(),

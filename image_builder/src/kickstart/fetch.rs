@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use url::Url;
 
 use super::error::Unreadable;
-use super::internal::{InternalName, PublicNames, by_number};
+use super::internal::{InternalName, Public};
 use super::place::Source;
 use crate::http;
 use crate::spec::Trust;
@@ -20,12 +20,18 @@ const REDIRECTS: usize = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Fetch {
     trust: Trust,
+    /// What may be reached for who is not trusted.
+    pub(super) public: Public,
     pub(super) proxy: Option<String>,
 }
 
 impl Fetch {
     pub(super) fn new(trust: Trust) -> Self {
-        Self { trust, proxy: None }
+        Self {
+            trust,
+            public: Public::default(),
+            proxy: None,
+        }
     }
 
     /// The text of a source, of at most `limit` bytes.
@@ -39,7 +45,7 @@ impl Fetch {
             Source::File(_) | Source::Text(_) => return Err(Unreadable::Local),
             Source::Url(url) => {
                 if self.trust == Trust::Remote
-                    && let Some(address) = by_number(url)
+                    && let Some(address) = self.public.by_number(url)
                 {
                     return Err(Unreadable::Internal(address.to_string()));
                 }
@@ -55,12 +61,14 @@ impl Fetch {
     async fn http(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Unreadable> {
         let mut builder = http::builder(self.proxy.as_deref()).map_err(Unreadable::Network)?;
         if self.trust == Trust::Remote {
-            builder = builder.redirect(Policy::custom(public_only));
+            let public = self.public.clone();
+            let follow = move |attempt: Attempt<'_>| public_only(&public, attempt);
+            builder = builder.redirect(Policy::custom(follow));
             if self.proxy.is_none() {
                 // A proxy of the environment would resolve names for us.
                 builder = builder
                     .no_proxy()
-                    .dns_resolver(std::sync::Arc::new(PublicNames));
+                    .dns_resolver(std::sync::Arc::new(self.public.clone()));
             }
         }
         let client = builder
@@ -91,7 +99,8 @@ impl Fetch {
 
     #[cfg(feature = "ftp")]
     async fn ftp(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Unreadable> {
-        let bytes = super::ftp::fetch(url, limit, self.trust).await?;
+        let public = (self.trust == Trust::Remote).then_some(&self.public);
+        let bytes = super::ftp::fetch(url, limit, public).await?;
         match bytes.len() as u64 > limit {
             true => Err(Unreadable::TooLarge { limit }),
             false => Ok(bytes),
@@ -100,11 +109,11 @@ impl Fetch {
 }
 
 /// Follows a redirect unless it leads inside or away from HTTP.
-fn public_only(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+fn public_only(public: &Public, attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if attempt.previous().len() > REDIRECTS {
         return attempt.error("there are too many redirects");
     }
-    match by_number(attempt.url()) {
+    match public.by_number(attempt.url()) {
         Some(address) => attempt.error(InternalName(address.to_string())),
         None => attempt.follow(),
     }

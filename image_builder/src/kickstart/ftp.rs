@@ -10,9 +10,8 @@ use url::Url;
 
 use super::error::Unreadable;
 use super::fetch::at_most;
-use super::internal::{InternalName, PublicNames};
+use super::internal::{InternalName, Public};
 use crate::percent;
-use crate::spec::Trust;
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -21,13 +20,17 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// The bytes behind an `ftp` URL, as anonymous unless it names a user; one more than `limit` at
-/// most.
+/// most. Nothing is reached that is not public, if that is given.
 ///
 /// # Errors
 ///
 /// Why they cannot be had.
-pub(super) async fn fetch(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>, Unreadable> {
-    let read = read(url, limit, trust);
+pub(super) async fn fetch(
+    url: &Url,
+    limit: u64,
+    public: Option<&Public>,
+) -> Result<Vec<u8>, Unreadable> {
+    let read = read(url, limit, public);
     match tokio::time::timeout(ANSWER, read).await {
         Ok(read) => read,
         Err(_) => Err(Unreadable::Network(format!(
@@ -37,7 +40,7 @@ pub(super) async fn fetch(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>
     }
 }
 
-async fn read(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>, Unreadable> {
+async fn read(url: &Url, limit: u64, public: Option<&Public>) -> Result<Vec<u8>, Unreadable> {
     let decoded = |text: &str| percent::decoded(text).ok_or_else(unfit);
     // Behind the slash the path counts from where the login leads: RFC 1738, section 3.2.2.
     let path = decoded(url.path().trim_start_matches('/'))?;
@@ -46,7 +49,7 @@ async fn read(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>, Unreadable
         user => decoded(user)?,
     };
     let password = decoded(url.password().unwrap_or("fbs@"))?;
-    let mut server = AsyncFtpStream::connect_timeout(address(url, trust).await?, CONNECT)
+    let mut server = AsyncFtpStream::connect_timeout(address(url, public).await?, CONNECT)
         .await
         .map_err(|error| failed(&error))?;
     // Data comes from where the commands go, whatever address the server names.
@@ -78,13 +81,13 @@ async fn read(url: &Url, limit: u64, trust: Trust) -> Result<Vec<u8>, Unreadable
     Ok(bytes)
 }
 
-async fn address(url: &Url, trust: Trust) -> Result<SocketAddr, Unreadable> {
+async fn address(url: &Url, public: Option<&Public>) -> Result<SocketAddr, Unreadable> {
     let host = url.host_str().ok_or_else(unfit)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port().unwrap_or(21);
-    let found = match trust {
-        Trust::Remote => PublicNames::look_up(host, port).await,
-        Trust::Local => match tokio::net::lookup_host((host, port)).await {
+    let found = match public {
+        Some(public) => public.look_up(host, port).await,
+        None => match tokio::net::lookup_host((host, port)).await {
             Ok(found) => Ok(found.collect()),
             Err(error) => Err(error.into()),
         },

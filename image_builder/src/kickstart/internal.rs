@@ -2,12 +2,15 @@
 //! fetch from them: <https://owasp.org/www-community/attacks/Server_Side_Request_Forgery>.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::network::Network;
+
 /// Whether an address is not one of the public internet.
-pub(super) fn is_internal(address: IpAddr) -> bool {
+fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_internal_v4(address),
         IpAddr::V6(address) => is_internal_v6(address),
@@ -43,49 +46,60 @@ fn is_internal_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The internal address that a URL names by number; those behind a name are found when it is
-/// resolved.
-pub(super) fn by_number(url: &Url) -> Option<IpAddr> {
-    let address = match url.host()? {
-        Host::Ipv4(address) => IpAddr::V4(address),
-        Host::Ipv6(address) => IpAddr::V6(address),
-        Host::Domain(_) => return None,
-    };
-    is_internal(address).then_some(address)
-}
-
 /// Why a name is not used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is an internal address")]
 pub(super) struct InternalName(pub(super) String);
 
-/// Resolves names, but not to internal addresses. What is resolved is what is connected to, so
-/// that a name cannot mean one address to a check and another to the connection.
-#[derive(Debug)]
-pub(super) struct PublicNames;
+/// The public internet, and the internal networks that are named.
+///
+/// It resolves names, but not to internal addresses. What is resolved is what is connected to, so that a name cannot
+/// mean one address to a check and another to the connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Public(pub(super) Arc<[Network]>);
 
-impl PublicNames {
+impl Public {
+    fn is_internal(&self, address: IpAddr) -> bool {
+        is_internal(address) && !self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// The internal address that a URL names by number; those behind a name are found when it is
+    /// resolved.
+    pub(super) fn by_number(&self, url: &Url) -> Option<IpAddr> {
+        let address = match url.host()? {
+            Host::Ipv4(address) => IpAddr::V4(address),
+            Host::Ipv6(address) => IpAddr::V6(address),
+            Host::Domain(_) => return None,
+        };
+        self.is_internal(address).then_some(address)
+    }
+
     /// The public addresses of a host.
     ///
     /// # Errors
     ///
     /// Those of the resolver; [`InternalName`] for a host with any internal address.
     pub(super) async fn look_up(
+        &self,
         host: &str,
         port: u16,
     ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
-        match addresses.iter().any(|address| is_internal(address.ip())) {
+        match addresses
+            .iter()
+            .any(|address| self.is_internal(address.ip()))
+        {
             true => Err(Box::new(InternalName(host.to_owned()))),
             false => Ok(addresses),
         }
     }
 }
 
-impl Resolve for PublicNames {
+impl Resolve for Public {
     fn resolve(&self, name: Name) -> Resolving {
+        let public = self.clone();
         Box::pin(async move {
-            let addresses = Self::look_up(name.as_str(), 0).await?;
+            let addresses = public.look_up(name.as_str(), 0).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
@@ -136,15 +150,24 @@ mod tests {
             "http://127.1/",
         ] {
             let url = Url::parse(url).unwrap();
-            let seen = by_number(&url).is_some() || url.scheme() == "ftp";
+            let seen = Public::default().by_number(&url).is_some() || url.scheme() == "ftp";
             assert!(seen, "{url}");
         }
-        assert_eq!(by_number(&Url::parse("http://host/").unwrap()), None);
+        let named = Url::parse("http://host/").unwrap();
+        assert_eq!(Public::default().by_number(&named), None);
     }
 
     #[tokio::test]
     async fn a_name_that_leads_inside_is_refused() {
-        let error = PublicNames::look_up("localhost", 80).await.unwrap_err();
+        let error = Public::default().look_up("localhost", 80).await;
+        let error = error.unwrap_err();
         assert!(error.downcast_ref::<InternalName>().is_some(), "{error}");
+        // Unless that was allowed, and nothing else with it.
+        let own = ["127.0.0.0/8", "::1"].map(|network| network.parse().unwrap());
+        let own = Public(own.into());
+        own.look_up("localhost", 80).await.unwrap();
+        let number = |url: &str| own.by_number(&Url::parse(url).unwrap());
+        assert_eq!(number("http://127.0.0.1/"), None);
+        assert!(number("http://10.0.0.1/").is_some());
     }
 }

@@ -10,8 +10,10 @@ use url::Url;
 use super::document::{Include, Kickstart, Line};
 use super::error::{KickstartError, Unreadable};
 use super::fetch::Fetch;
+use super::internal::Public;
 use super::parser::{Parser, numbered, without_mark};
 use super::place::{Origin, Place, Source};
+use crate::network::Network;
 use crate::spec::{Location, Trust};
 
 /// How much may be read for one kickstart.
@@ -97,6 +99,13 @@ impl Reader {
     #[must_use]
     pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
         self.fetch.proxy = Some(proxy.into());
+        self
+    }
+
+    /// With [`Trust::Remote`], fetches from these internal networks all the same.
+    #[must_use]
+    pub fn with_networks(mut self, networks: &[Network]) -> Self {
+        self.fetch.public = Public(networks.into());
         self
     }
 

@@ -1,17 +1,14 @@
 //! Who may use the service over HTTP: `auth`, `[http.oidc]`, `[http.roles]`, `[http.networks]`, `[http.quota]`.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use ipnet::IpNet;
+use serde::Deserialize;
 use serde::de::{Deserializer, Error};
-use serde::{Deserialize, Serialize};
 
 use super::notification::counted_from;
 use crate::accounts::Role;
+use crate::network::Network;
 use crate::secret::SecretPlace;
 
 /// How somebody proves who they are.
@@ -23,50 +20,6 @@ pub enum Auth {
     None,
     /// By an account at a provider of [OpenID Connect](https://openid.net/specs/openid-connect-core-1_0.html).
     Oidc,
-}
-
-/// Addresses: `10.0.0.0/8`, `2001:db8::/32`, or one by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Network(IpNet);
-
-impl Network {
-    /// Whether an address is one of them. An IPv4 address may be written as IPv6.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let network = text.parse::<IpNet>().ok();
-        let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        let network = network.ok_or_else(|| {
-            format!("{text:?} is no network; expected one such as 10.1.0.0/16 or an address")
-        })?;
-        // 10.1.2.3/16 may be meant as the one or the other.
-        match network.trunc() == network {
-            true => Ok(Self(network)),
-            false => Err(format!(
-                "{text:?} has more than the network: {} is that",
-                network.trunc()
-            )),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
 }
 
 /// The provider of accounts.
@@ -161,32 +114,3 @@ impl OidcSection {
 
 /// What may be done without an account by who comes from a network: `"10.1.0.0/16" = "submit"`.
 pub type Networks = BTreeMap<Network, Role>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_are_whole_and_know_their_addresses() {
-        for (network, inside, outside) in [
-            ("10.1.0.0/16", "10.1.2.3", "10.2.0.1"),
-            ("10.1.0.0/16", "::ffff:10.1.2.3", "::ffff:10.2.2.3"),
-            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
-            ("2001:db8::/32", "2001:db8::1", "2001:db9::1"),
-            ("::1", "::1", "127.0.0.1"),
-        ] {
-            let network: Network = network.parse().unwrap();
-            assert!(network.contains(inside.parse().unwrap()), "{network}");
-            assert!(!network.contains(outside.parse().unwrap()), "{network}");
-        }
-        for (wrong, words) in [
-            ("10.1.2.3/16", "10.1.0.0/16 is that"),
-            ("example.org", "no network"),
-            ("10.0.0.0/33", "no network"),
-            ("", "no network"),
-        ] {
-            let said = wrong.parse::<Network>().unwrap_err();
-            assert!(said.contains(words), "{said}");
-        }
-    }
-}

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::SecretPlace;
 use super::access::{Auth, Networks, OidcSection};
-use super::{Network, SecretPlace};
 use crate::accounts::{Quota, RoleRules};
+use crate::network::Network;
 use crate::quantity::{Age, ByteSize};
 use crate::spec::Release;
 
@@ -46,6 +47,8 @@ pub struct HttpSection {
     pub rate: Option<NonZeroU32>,
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Vec<Network>,
+    /// The internal networks that kickstarts may be fetched from.
+    pub fetch_networks: Vec<Network>,
 }
 
 impl HttpSection {
