@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image_builder::build_monitor::JobLogs;
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
+use image_builder::retention::Keeper;
 use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) own: Option<OwnWorker>,
     /// Below it each job has a folder with what was delivered here.
     pub(crate) images: PathBuf,
+    /// How long these stay.
+    pub(crate) keeper: Keeper,
     pub(crate) hosts: Hosts,
     pub(crate) max_body: usize,
     pub(crate) followers: Arc<Semaphore>,

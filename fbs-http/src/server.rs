@@ -13,8 +13,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
-use image_builder::notification::NotificationError;
+use image_builder::notification::{NotificationError, Notifier};
 use image_builder::queue::QueueError;
+use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,7 @@ use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::problem::Problem;
 use crate::worker::Local;
-use crate::{api, health, pages, rest};
+use crate::{api, health, images, pages, rest};
 
 /// So long answers that are on their way may take when the service ends.
 const LAST: Duration = Duration::from_secs(10);
@@ -82,10 +83,11 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     let settings = Settings::of(args, service)?;
-    let store: Arc<dyn JobStore> = match &settings.store {
-        StorePlace::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
-        StorePlace::Postgres(address) => Arc::new(PostgresStore::connect(address).await?),
+    let stores = match &settings.store {
+        StorePlace::Sqlite(path) => Stores::of(SqliteStore::open(path).await?),
+        StorePlace::Postgres(address) => Stores::of(PostgresStore::connect(address).await?),
     };
+    let store = stores.jobs.clone();
     let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| ServeError::Listen(settings.listen, error))?;
@@ -99,11 +101,23 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         name: local.own.name.clone(),
         logs: local.own.logs.clone(),
     });
+    let images = settings.folder.join("images");
+    let notifier = Notifier::configured(&settings.service).map_err(ServeError::Notifier)?;
+    let policy = settings.service.http.retention.policy();
+    let keeper = Keeper::new(
+        ImageFolder::new(&images),
+        stores.jobs,
+        stores.images,
+        policy,
+    )
+    .with_notifier(notifier)
+    .with_address(settings.url(address));
     let app = App::new(Inner {
         masters: masters.clone(),
         store,
         own,
-        images: settings.folder.join("images"),
+        images,
+        keeper,
         hosts: Hosts::new(address, settings.public_url.as_ref()),
         max_body: settings.max_body,
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
@@ -115,6 +129,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let end = CancellationToken::new();
     let reading = tokio::spawn(masters.clone().run(end.clone()));
     let counting = tokio::spawn(metrics::watch(app.clone()));
+    let keeping = tokio::spawn(images::keep(app.clone()));
     let closing = app.closing.clone();
     let answering = tokio::spawn(serve(listener, app));
     // Standard output is for programs that start this one on port 0.
@@ -151,8 +166,25 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     end.cancel();
     // They end at once; what went wrong in them has been said.
     let _ = reading.await;
+    let _ = keeping.await;
     counting.abort();
     served.map_err(ServeError::from)
+}
+
+/// What is on record, all in one database.
+struct Stores {
+    jobs: Arc<dyn JobStore>,
+    images: Arc<dyn ImageStore>,
+}
+
+impl Stores {
+    fn of(store: impl JobStore + ImageStore + 'static) -> Self {
+        let store = Arc::new(store);
+        Self {
+            jobs: store.clone(),
+            images: store,
+        }
+    }
 }
 
 /// Answers requests until the service closes.

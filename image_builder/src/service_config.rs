@@ -36,12 +36,14 @@ mod broker;
 mod deploy_conf;
 mod http;
 mod notification;
+mod retention;
 
 pub use broker::{BrokerSection, WorkerSection};
 pub use http::HttpSection;
 pub use notification::{
     FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
 };
+pub use retention::{Lifetime, RetentionSection};
 
 use std::path::{Path, PathBuf};
 

@@ -5,13 +5,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use image_builder::delivery::{Delivered, DeliveredFile};
 use image_builder::report::BuildReport;
 use jiff::Timestamp;
 
 use super::{Trouble, page, show};
 use crate::api::{REQUESTER, href};
 use crate::app::App;
-use crate::artifacts::{Delivered, DeliveredFile};
+use crate::images::ImagesView;
 use crate::problem::Problem;
 use crate::view::JobView;
 
@@ -22,6 +23,7 @@ struct JobPage {
     ended: bool,
     steps: Vec<ShownStep>,
     files: Vec<DeliveredFile>,
+    images: Option<ImagesView>,
     report: Option<BuildReport>,
     boots: Vec<Boot>,
 }
@@ -92,11 +94,13 @@ pub(super) async fn show(
 ) -> Result<Response, Trouble> {
     let job = app.job(&id).await?;
     let waits = app.waits(&job).await?;
+    let images = app.images_of(&job).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let ended = job.state.is_final();
     let job = JobView::new(&job, waits);
     let template = JobPage {
         steps: steps(&job, ended),
+        images,
         files: delivered.as_ref().map(Delivered::files).unwrap_or_default(),
         boots: delivered
             .as_ref()
@@ -141,4 +145,22 @@ pub(super) async fn retry(
     let submitted = master.retry(&job.id, REQUESTER, None).await;
     let job = submitted.map_err(Problem::from)?.job;
     Ok(Redirect::to(&format!("/jobs/{job}")).into_response())
+}
+
+pub(super) async fn pin(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let job = app.job(&id).await?;
+    app.pin(&job, REQUESTER).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+}
+
+pub(super) async fn unpin(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let job = app.job(&id).await?;
+    app.unpin(&job).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }

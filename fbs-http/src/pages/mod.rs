@@ -29,6 +29,8 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/jobs/{id}/log", get(job::log))
         .route("/jobs/{id}/cancel", post(job::cancel))
         .route("/jobs/{id}/retry", post(job::retry))
+        .route("/jobs/{id}/pin", post(job::pin))
+        .route("/jobs/{id}/unpin", post(job::unpin))
         .route("/workers", get(workers::show))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(max_body))

@@ -7,4 +7,5 @@ mod description;
 mod help;
 mod logs;
 mod pages;
+mod retention;
 mod site;

@@ -9,12 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_builder::build_monitor::JobLogs;
 use image_builder::events::{Outcome, Stage};
-use image_builder::jobs::{JobEnding, JobStore, SqliteStore};
+use image_builder::jobs::{JobEnding, SqliteStore};
+use image_builder::notification::{Limits, Memory, Notifier};
 use image_builder::queue::{JobQueue, Local};
 use image_builder::report::BuildReport;
+use image_builder::retention::{ImageFolder, Keeper, Policy};
 use image_builder::worker::{
     ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
 };
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -25,12 +28,20 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Request};
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::guard::Hosts;
+use crate::images;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::server::serve;
 
 /// The largest request.
 pub(super) const MAX_BODY: usize = 256 * 1024;
+
+/// Images stay for an hour, and a mail goes ten minutes before.
+const POLICY: Policy = Policy {
+    max_age: Some(SignedDuration::from_hours(1)),
+    max_size: None,
+    warning: SignedDuration::from_mins(10),
+};
 
 /// The image that every job makes.
 pub(super) const IMAGE: &[u8] = b"not really an ISO, but 0123456789 bytes of one";
@@ -50,6 +61,8 @@ pub(super) enum Worked {
 pub(super) struct Site {
     pub(super) folder: Arc<TempDir>,
     pub(super) address: SocketAddr,
+    /// Whoever is told that images go.
+    pub(super) told: Arc<Memory>,
     pub(super) app: App,
     worked: Worked,
     ends: Vec<CancellationToken>,
@@ -68,7 +81,12 @@ impl Site {
         let queue = Local::open(&path.join("jobs.sqlite")).await.unwrap();
         let queue: Arc<dyn JobQueue> = Arc::new(queue);
         let store = SqliteStore::open(&path.join("store.sqlite")).await.unwrap();
-        let store: Arc<dyn JobStore> = Arc::new(store);
+        let store = Arc::new(store);
+        let told = Arc::new(Memory::default());
+        let folder_of_images = ImageFolder::new(path.join("images"));
+        let keeper = Keeper::new(folder_of_images, store.clone(), store.clone(), POLICY)
+            .with_notifier(Notifier::new(Limits::default()).with(told.clone()))
+            .with_address("https://images.example.org");
         let masters = Arc::new(Masters::of_one(queue.clone(), store.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,6 +101,7 @@ impl Site {
             store,
             own,
             images: path.join("images"),
+            keeper,
             hosts: Hosts::new(address, Some(&public)),
             max_body: MAX_BODY,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
@@ -92,6 +111,7 @@ impl Site {
         let end = CancellationToken::new();
         tokio::spawn(masters.run(end.clone()));
         tokio::spawn(metrics::watch(app.clone()));
+        tokio::spawn(images::keep(app.clone()));
         let stop = CancellationToken::new();
         let worker = (worked != Worked::Nowhere).then(|| {
             let runner = Scripted {
@@ -114,6 +134,7 @@ impl Site {
         });
         let site = Self {
             folder,
+            told,
             address,
             worked,
             ends: vec![stop, end],

@@ -25,6 +25,10 @@ const STEPS: Steps = &[
         "wishes",
         include_str!("../../migrations/sqlite/0003_wishes.sql"),
     ),
+    (
+        "images",
+        include_str!("../../migrations/sqlite/0004_images.sql"),
+    ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.

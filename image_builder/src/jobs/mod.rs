@@ -13,7 +13,7 @@ mod kickstart;
 mod postgres;
 mod prepare;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod record;
+pub(crate) mod record;
 mod request;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;

@@ -20,6 +20,10 @@ const STEPS: Steps = &[
         "wishes",
         include_str!("../../migrations/postgres/0002_wishes.sql"),
     ),
+    (
+        "images",
+        include_str!("../../migrations/postgres/0003_images.sql"),
+    ),
 ];
 
 /// As many connections a master needs at most.

@@ -181,11 +181,11 @@ pub(super) fn summary(id: &str, job: &str, since: &str) -> Result<JobSummary, St
 }
 
 /// Times of one length sort as text.
-pub(super) fn time(time: Timestamp) -> String {
+pub(crate) fn time(time: Timestamp) -> String {
     format!("{time:.9}")
 }
 
-pub(super) fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
+pub(crate) fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
     text.parse().map_err(|error| damaged(id, error))
 }
 
@@ -195,7 +195,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A text that can be looked for, whoever wrote it.
-pub(super) fn key(text: &str) -> String {
+pub(crate) fn key(text: &str) -> String {
     plain(text).chars().take(LONGEST_KEY).collect()
 }
 

@@ -86,10 +86,10 @@ const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, 
 /// A store in such a database.
 #[derive(Debug)]
 pub struct SqlStore<DB: Database> {
-    pub(super) writer: Pool<DB>,
-    pub(super) readers: Pool<DB>,
+    pub(crate) writer: Pool<DB>,
+    pub(crate) readers: Pool<DB>,
     /// Begins a transaction that sees nothing of what others write meanwhile.
-    pub(super) snapshot: &'static str,
+    pub(crate) snapshot: &'static str,
 }
 
 impl<DB: Database> SqlStore<DB> {

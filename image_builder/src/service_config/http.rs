@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::RetentionSection;
 use crate::quantity::ByteSize;
 use crate::spec::Release;
 
@@ -26,6 +27,8 @@ pub struct HttpSection {
     pub releases: Vec<String>,
     /// The builds that are made here at a time.
     pub slots: Option<u16>,
+    /// `[http.retention]`
+    pub retention: RetentionSection,
 }
 
 impl HttpSection {
@@ -61,7 +64,7 @@ impl HttpSection {
                     .to_owned(),
             );
         }
-        Ok(())
+        self.retention.check()
     }
 }
 

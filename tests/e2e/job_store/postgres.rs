@@ -8,6 +8,7 @@ use fbs_suite::need::{self, Need};
 use fbs_suite::postgres::{LOGIN, Postgres};
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, StoreError};
+use image_builder::retention::ImageStore;
 
 use super::Home;
 use super::contract::CHECKS;
@@ -21,6 +22,10 @@ struct Database(String);
 impl Home for Database {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(PostgresStore::connect(&self.0).await?))
+    }
+
+    async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(PostgresStore::connect(&self.0).await.unwrap())
     }
 }
 
@@ -94,7 +99,7 @@ async fn postgresql_keeps_the_contract() {
     server.sql_at(&address, newer).assert_exit(0);
     refused(
         &address,
-        "its schema is of version 99, and this program knows up to 2: bring it up to date",
+        "its schema is of version 99, and this program knows up to 3: bring it up to date",
     )
     .await;
 }

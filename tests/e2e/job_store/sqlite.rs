@@ -10,6 +10,7 @@ use fbs_suite::need::{self, Need};
 use fbs_suite::python::sql;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, SqliteStore, StoreError};
+use image_builder::retention::ImageStore;
 
 use super::Home;
 use super::contract::CHECKS;
@@ -22,6 +23,10 @@ struct File(PathBuf);
 impl Home for File {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(SqliteStore::open(&self.0).await?))
+    }
+
+    async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(SqliteStore::open(&self.0).await.unwrap())
     }
 }
 
@@ -94,7 +99,7 @@ async fn a_file_of_a_newer_program_is_refused() {
     sql(&file, newer);
     refused(
         &file,
-        "its schema is of version 99, and this program knows up to 3: bring it up to date",
+        "its schema is of version 99, and this program knows up to 4: bring it up to date",
     )
     .await;
 }
