@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::REPORT;
-use crate::jobs::JobId;
+use crate::job_id::JobId;
 use crate::report::{BuildReport, FileRecord};
 
 /// The largest report that is read.
