@@ -77,7 +77,7 @@ impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         for (noun, unit) in [("day", 86_400), ("hour", 3600), ("minute", 60)] {
-            if seconds >= unit && seconds % unit == 0 {
+            if seconds >= unit && seconds.is_multiple_of(unit) {
                 let number = usize::try_from(seconds / unit).unwrap_or(usize::MAX);
                 return f.write_str(&count(number, noun));
             }

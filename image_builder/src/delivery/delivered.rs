@@ -180,12 +180,11 @@ impl Delivered {
 /// The folders in a folder, with their names; links are none.
 pub(crate) fn folders(top: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
     let entries = is_folder(top).then(|| top.read_dir().ok()).flatten();
-    let folders = entries.into_iter().flatten().filter_map(|entry| {
+    entries.into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
         let path = entry.path();
         is_folder(&path).then(|| (entry.file_name(), path))
-    });
-    folders
+    })
 }
 
 /// A report is not trusted with paths.
