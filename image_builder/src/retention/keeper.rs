@@ -1,44 +1,28 @@
-//! Does what a policy says.
+//! Whom one asks about images.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::folder::bytes;
-use super::{Duty, ImageFolder, ImageRecord, ImageStore, Pin, Policy, Reason, Removal, Step};
+use super::sweep::{Sweep, Swept};
+use super::{ImageFolder, ImageRecord, ImageStore, Pin, Policy, Removal};
 use crate::delivery::Delivered;
 use crate::error::{ErrorKind, StageError};
 use crate::jobs::{Job, JobId, JobState, JobStore, StoreError};
-use crate::notification::{Notice, NoticeKind, Notifier};
-use crate::quantity::ByteSize;
-
-/// So long one keeper has images for itself: longer than any mail is tried.
-const CLAIM: SignedDuration = SignedDuration::from_mins(10);
+use crate::notification::Notifier;
 
 /// Keeps the images of one folder, as long as its policy says.
 #[derive(Debug)]
 pub struct Keeper {
     folder: ImageFolder,
-    jobs: Arc<dyn JobStore>,
-    images: Arc<dyn ImageStore>,
-    policy: Policy,
-    notifier: Notifier,
+    pub(super) jobs: Arc<dyn JobStore>,
+    pub(super) images: Arc<dyn ImageStore>,
+    pub(super) policy: Policy,
+    pub(super) notifier: Notifier,
     address: Option<String>,
-}
-
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// Jobs whose images are on record now.
-    pub recorded: u64,
-    /// Jobs whose people were told that their images will go.
-    pub warned: u64,
-    /// Jobs whose images went.
-    pub removed: u64,
-    /// The bytes of these.
-    pub bytes: u64,
 }
 
 /// Why a keeper cannot do its work.
@@ -171,65 +155,13 @@ impl Keeper {
     }
 
     /// Does all that is to be done now. What cannot be done with the images of one job, such as a file that cannot be
-    /// removed, is logged and tried again by the next sweep.
+    /// removed, is logged and tried again by a later sweep.
     ///
     /// # Errors
     ///
     /// [`RetentionError`].
     pub async fn sweep(&self, now: Timestamp) -> Result<Swept, RetentionError> {
-        let mut swept = Swept::default();
-        let Some(id) = self.id().await? else {
-            return Ok(swept);
-        };
-        let jobs = self.with_folder(|folder| Ok(folder.jobs())).await?;
-        for job in self.images.unrecorded(&jobs).await? {
-            let job = self.jobs.job(&job).await?;
-            if let Some(found) = self.found(job.as_ref(), &id).await? {
-                self.images.record(&found).await?;
-                swept.recorded += 1;
-            }
-        }
-        let mut there = self.images.there(&id).await?;
-        let mut gone = Vec::new();
-        for image in &there {
-            let job = image.job.clone();
-            if !self
-                .with_folder(move |folder| Ok(folder.has_images(&job)))
-                .await?
-            {
-                gone.push(image.job.clone());
-            }
-        }
-        there.retain(|image| !gone.contains(&image.job));
-        for job in gone {
-            let reason = Reason::Gone;
-            self.images
-                .remove(&job, &Removal { time: now, reason })
-                .await?;
-        }
-        for step in self.policy.steps(&there, now) {
-            match step {
-                Step::Warn { job, reason, ends } => {
-                    let image = there.iter().find(|image| image.job == job);
-                    if let Some(image) = image {
-                        swept.warned += u64::from(self.warn(image, reason, ends, now).await?);
-                    }
-                }
-                Step::Remove { job, reason } => {
-                    self.images
-                        .remove(&job, &Removal { time: now, reason })
-                        .await?;
-                }
-            }
-        }
-        // Also what an earlier sweep could not bring to its end.
-        for image in self.images.unsettled(&id).await? {
-            if self.settle(&image, now).await? {
-                swept.removed += 1;
-                swept.bytes += image.bytes;
-            }
-        }
-        Ok(swept)
+        Sweep::new(self, now).run().await
     }
 
     /// Takes the images of a job in as soon as it has ended, without waiting for a sweep.
@@ -315,12 +247,12 @@ impl Keeper {
         })
     }
 
-    async fn id(&self) -> Result<Option<String>, RetentionError> {
+    pub(super) async fn id(&self) -> Result<Option<String>, RetentionError> {
         self.with_folder(ImageFolder::id).await
     }
 
     /// Looks into the folder without keeping others waiting.
-    async fn with_folder<T: Send + 'static>(
+    pub(super) async fn with_folder<T: Send + 'static>(
         &self,
         look: impl FnOnce(&ImageFolder) -> io::Result<T> + Send + 'static,
     ) -> Result<T, RetentionError> {
@@ -333,14 +265,14 @@ impl Keeper {
         })
     }
 
-    async fn delivered(&self, job: &JobId) -> Result<Vec<Delivered>, RetentionError> {
+    pub(super) async fn delivered(&self, job: &JobId) -> Result<Vec<Delivered>, RetentionError> {
         let job = job.clone();
         self.with_folder(move |folder| Ok(folder.delivered(&job)))
             .await
     }
 
     /// The images that a job has left. Nothing is said of one that has not ended, or that nobody knows.
-    async fn found(
+    pub(super) async fn found(
         &self,
         job: Option<&Job>,
         folder: &str,
@@ -358,119 +290,9 @@ impl Keeper {
         Ok(Some(found))
     }
 
-    /// Tells people that images will go; whether they were told.
-    async fn warn(
-        &self,
-        image: &ImageRecord,
-        reason: Reason,
-        ends: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RetentionError> {
-        if !self.claim(image, Duty::Warn, now).await? {
-            return Ok(false);
-        }
-        let kind = NoticeKind::Expiring {
-            files: names(&self.delivered(&image.job).await?),
-            bytes: image.bytes,
-            reason,
-            ends,
-            page: self.page(&image.job),
-        };
-        // A server that never answers does not keep an image for ever.
-        if self.tell(image, kind, now).await? || self.policy.is_due(image, now) {
-            self.images.warned(&image.job, now).await?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    /// Removes images that are to go, and tells people; whether both is done.
-    async fn settle(&self, image: &ImageRecord, now: Timestamp) -> Result<bool, RetentionError> {
-        let Some(removal) = image.removed else {
-            return Ok(false);
-        };
-        if !self.claim(image, Duty::Settle, now).await? {
-            return Ok(false);
-        }
-        let delivered = self.delivered(&image.job).await?;
-        let files = names(&delivered);
-        let removed = self.with_folder(move |_| remove(&delivered)).await;
-        if let Err(error) = removed {
-            tracing::warn!("the image of job {} cannot be removed: {error}", image.job);
-            return Ok(false);
-        }
-        let kind = NoticeKind::Expired {
-            files,
-            bytes: image.bytes,
-            reason: removal.reason,
-            warned: image.warned,
-            page: self.page(&image.job),
-        };
-        let told = self.tell(image, kind, removal.time).await?;
-        let late = now.duration_since(removal.time) >= self.policy.warning;
-        if !told && !late {
-            return Ok(false);
-        }
-        self.images.settled(&image.job, now).await?;
-        tracing::info!(
-            "the image of job {} ({}) was removed, because {}",
-            image.job,
-            ByteSize(image.bytes),
-            removal.reason
-        );
-        Ok(true)
-    }
-
-    async fn claim(
-        &self,
-        image: &ImageRecord,
-        duty: Duty,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let until = now.checked_add(CLAIM).unwrap_or(now);
-        self.images.claim(&image.job, duty, now, until).await
-    }
-
-    /// Tells all; false if it is worth another try: somebody was to be told, and nobody could be reached.
-    async fn tell(
-        &self,
-        image: &ImageRecord,
-        kind: NoticeKind,
-        time: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let Some(job) = self.jobs.job(&image.job).await? else {
-            return Ok(true);
-        };
-        let name = kind.name();
-        let notice = Notice {
-            time,
-            ..Notice::of_request(&job.id, &job.request, kind)
-        };
-        let answers = self.notifier.tell(notice).await;
-        for (whom, error) in &answers.failed {
-            tracing::warn!("job {}: {name} was not told by {whom}: {error}", job.id);
-        }
-        let again = answers.failed.iter().any(|(_, error)| error.is_transient());
-        Ok(answers.told > 0 || !again)
-    }
-
-    fn page(&self, job: &JobId) -> Option<String> {
+    /// The address of a job's page.
+    pub(super) fn page(&self, job: &JobId) -> Option<String> {
         let address = self.address.as_ref()?;
         Some(format!("{address}/jobs/{job}"))
     }
-}
-
-/// What the reports of a job call images.
-fn names(delivered: &[Delivered]) -> Vec<String> {
-    let images = delivered.iter().flat_map(Delivered::images);
-    images.map(|file| file.name.clone()).collect()
-}
-
-fn remove(delivered: &[Delivered]) -> io::Result<()> {
-    for delivered in delivered {
-        for file in delivered.images() {
-            delivered.remove(&file.name)?;
-        }
-    }
-    Ok(())
 }

@@ -15,11 +15,13 @@ mod record;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 mod store;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use folder::ImageFolder;
-pub use keeper::{Keeper, PinError, RetentionError, Swept};
+pub use keeper::{Keeper, PinError, RetentionError};
 pub use policy::{Policy, Step};
 pub use record::{ImageRecord, Pin, Reason, Removal};
 pub use store::{Duty, ImageFigures, ImageStore};
+pub use sweep::Swept;

@@ -74,12 +74,12 @@ pub(super) fn blocks(notice: &Notice, tail: &[String]) -> Vec<Block> {
         NoticeKind::Expiring {
             files,
             bytes: size,
+            reason,
             ends,
             page,
-            ..
         } => {
             let mut rows = of_images(notice, files, *size);
-            rows.extend(ends.map(|end| row("Removed", format!("{} UTC or later", minute(end)))));
+            rows.push(row("Removed", going(*reason, *ends)));
             rows.extend(page.as_ref().map(|page| row("Pin it at", page)));
             blocks.push(Block::Rows(rows));
             blocks.push(Block::Text(format!(
@@ -141,21 +141,12 @@ fn opening(notice: &Notice) -> String {
             }
         },
         NoticeKind::Expiring { reason, ends, .. } => {
-            let when = ends.map(minute);
-            match (reason, when) {
-                (Reason::Space, Some(when)) => format!(
-                    "An image of yours is among the next to be removed, because there is little space left: a {title}. It \
-                     goes as soon as that is needed, and soon after {when} UTC at the latest."
-                ),
-                (Reason::Space, None) => format!(
-                    "An image of yours is among the next to be removed, because there is little space left: a {title}. It \
-                     goes as soon as that is needed."
-                ),
-                (_, Some(when)) => {
-                    format!("An image of yours will be removed soon after {when} UTC: a {title}.")
-                }
-                (_, None) => format!("An image of yours will be removed soon: a {title}."),
-            }
+            let why = match reason {
+                Reason::Space => ", because there is little space left",
+                Reason::Age | Reason::Gone => "",
+            };
+            let when = going(*reason, *ends);
+            format!("An image of yours will be removed {when}{why}: a {title}.")
         }
         NoticeKind::Expired { reason, warned, .. } => {
             let sorry = match warned {
@@ -183,6 +174,16 @@ fn of_images(notice: &Notice, files: &[String], size: u64) -> Vec<(String, Strin
     rows.extend(files.iter().map(|name| row("Image", log::clean(name))));
     rows.push(row("Size", bytes(size)));
     rows
+}
+
+/// When images go: `soon after 2026-11-22 06:32 UTC`.
+fn going(reason: Reason, ends: Option<Timestamp>) -> String {
+    let end = ends.map(|end| format!("soon after {} UTC", minute(end)));
+    match (reason, end) {
+        (Reason::Space, Some(end)) => format!("when the space is needed, or {end}"),
+        (Reason::Space, None) => "when the space is needed".to_owned(),
+        (_, end) => end.unwrap_or_else(|| "soon".to_owned()),
+    }
 }
 
 /// `2026-11-22 06:32`

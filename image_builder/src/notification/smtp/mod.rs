@@ -366,7 +366,10 @@ mod tests {
         }
         assert!(!mail.contains('\u{1b}') && !mail.contains("=1B"), "{mail}");
         let mail = bytes(&expiring(Reason::Space)).await;
-        for words in ["little space left", "at the latest"] {
+        for words in [
+            "little space left",
+            "when the space is needed, or soon after",
+        ] {
             assert!(mail.contains(words), "{words}: {mail}");
         }
         let mail = bytes(&expired(Reason::Space, None)).await;

@@ -125,8 +125,8 @@ async fn for_space_the_oldest_goes_at_once_and_a_mail_says_so() {
     let notices = told.notices();
     let expected = [
         "expiring a",
-        "expiring b",
         "expired a",
+        "expiring b",
         "expired b",
         "expired c",
     ];
@@ -197,22 +197,22 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_and_does_not_keep_an_image_fo
     site.job("a", 0, 100).await;
     site.job("b", 0, 100).await;
     assert_eq!(away.sweep(at(85)).await.unwrap().warned, 0);
-    // Whoever tried it has it for some minutes.
-    assert_eq!(back.sweep(at(85)).await.unwrap().warned, 0);
-    let job = site.store.job(&id("b")).await.unwrap().unwrap();
-    back.pin(&job, "anna", at(85)).await.unwrap();
+    // Who tried it has the first for some minutes, and left the rest to others.
+    assert_eq!(back.sweep(at(85)).await.unwrap().warned, 1);
     assert_eq!(back.sweep(at(90)).await.unwrap().warned, 1);
-    assert_eq!(words(&told.notices()), ["expiring a"]);
-    back.unpin(&job).await.unwrap();
-    assert_eq!(away.sweep(at(99)).await.unwrap().warned, 0);
-    assert_eq!(away.sweep(at(105)).await.unwrap().warned, 1);
-    assert_eq!(site.record("b").await.warned, Some(at(105)));
-    // It is gone at once, and told for as long as a warning would have been.
-    assert_eq!(away.sweep(at(125)).await.unwrap().removed, 0);
+    assert_eq!(words(&told.notices()), ["expiring b", "expiring a"]);
+    site.job("c", 10, 100).await;
+    assert_eq!(away.sweep(at(95)).await.unwrap().warned, 0);
+    assert_eq!(site.left("a"), ALL);
+    // Its time has come, and two go whose people know: at once, and told of as long as a warning takes.
+    assert_eq!(away.sweep(at(111)).await.unwrap().warned, 1);
+    assert_eq!(site.record("c").await.warned, Some(at(111)));
     assert_eq!(site.left("a"), RECORDS);
     assert_eq!(site.left("b"), RECORDS);
-    assert_eq!(away.sweep(at(144)).await.unwrap().removed, 0);
-    assert_eq!(away.sweep(at(146)).await.unwrap().removed, 2);
+    assert_eq!(away.sweep(at(130)).await.unwrap(), Swept::default());
+    assert_eq!(away.sweep(at(131)).await.unwrap().removed, 2);
+    assert_eq!(site.left("c"), RECORDS);
+    assert_eq!(away.sweep(at(151)).await.unwrap().removed, 1);
 }
 
 #[tokio::test]
