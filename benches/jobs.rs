@@ -184,6 +184,7 @@ fn queued(number: usize) -> JobEvent {
         priority: Priority::default(),
         deadline: None,
         retry_of: None,
+        private: false,
         payload: Some(Payload {
             spec: "[DEFAULT]\ntype = boot\nrelease = 43\n".repeat(10),
             kickstart: None,

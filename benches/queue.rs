@@ -176,6 +176,7 @@ fn job(release: &str) -> (JobId, NewEntry) {
         priority: Priority::default(),
         deadline: None,
         retry_of: None,
+        private: false,
         payload: Some(Payload {
             spec: format!(
                 "[DEFAULT]\ntype = boot\nrelease = {release}\n[boot]\nnvr = fbs-hello-1.1-1\n"

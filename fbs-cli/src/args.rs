@@ -21,6 +21,7 @@ Exit codes:
 Environment:
   FBS_BROKER       where jobs wait (default: nodes.conf, the configuration)
   FBS_SERVER       the service that is asked instead, as by --server
+  FBS_TOKEN        the token that it is shown; FBS_TOKEN_FILE names a file with it
   FBS_CACHE_DIR    caches shared by all builds (default /var/cache/fbs)
   FBS_CONFIG       the service's configuration (default /etc/fbs/fbs.toml, if it is there)
   FBS_KOJI_HUB     the Koji hub (default Fedora's)
@@ -304,6 +305,9 @@ pub(crate) struct Submit {
     /// Give it up when it is not done in this time: 90m, 12h, 2d
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<Age>,
+    /// Where there are accounts, only who submits it and administrators see it
+    #[arg(long)]
+    pub(crate) private: bool,
     /// Follow the log until the jobs have ended, leave it in imagebuilder.log, and
     /// end with the exit code that `fbs build` would end with
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use image_builder::accounts::AuditEntry;
 use image_builder::build_monitor::JobLogs;
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
 use image_builder::retention::Keeper;
@@ -10,6 +11,7 @@ use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{Accounts, Caller, Origins};
 use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::StageTimes;
@@ -34,6 +36,10 @@ pub(crate) struct Inner {
     /// How long these stay.
     pub(crate) keeper: Keeper,
     pub(crate) hosts: Hosts,
+    /// None: whoever reaches the service may do everything.
+    pub(crate) accounts: Option<Accounts>,
+    /// What is said about where requests come from.
+    pub(crate) origins: Origins,
     pub(crate) max_body: usize,
     pub(crate) followers: Arc<Semaphore>,
     pub(crate) stage_times: StageTimes,
@@ -61,11 +67,32 @@ impl App {
         Self(Arc::new(inner))
     }
 
-    /// The job of an id, with all that is known of it.
-    pub(crate) async fn job(&self, id: &str) -> Result<Job, Problem> {
+    /// The job of an id, with all that is known of it. Who may not see it is told what they would be if there was none.
+    pub(crate) async fn job(&self, caller: &Caller, id: &str) -> Result<Job, Problem> {
         let unknown = || Problem::not_found(format!("no job {id:?} is known"));
         let id = JobId::parse(id).ok_or_else(unknown)?;
-        self.store.job(&id).await?.ok_or_else(unknown)
+        let job = self.store.job(&id).await?;
+        job.filter(|job| caller.sees(job)).ok_or_else(unknown)
+    }
+
+    /// Remembers what somebody did, where there are accounts.
+    pub(crate) async fn note(&self, entry: AuditEntry) {
+        let Some(accounts) = &self.accounts else {
+            return;
+        };
+        let AuditEntry {
+            account,
+            by,
+            action,
+            subject,
+            detail,
+            ..
+        } = &entry;
+        let address = entry.address.map(|address| address.to_string());
+        tracing::info!(target: "audit", account, address, by, %action, subject, detail);
+        if let Err(error) = accounts.store.note(&entry).await {
+            tracing::error!("the audit log has no word of this: {error}");
+        }
     }
 
     /// Where a job stands that waits, and why it does.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use image_builder::build_monitor::state_dir;
 use image_builder::error::{ErrorKind, StageError};
-use image_builder::service_config::{ServiceConfig, ServiceConfigError};
+use image_builder::service_config::{Auth, ServiceConfig, ServiceConfigError};
 use image_builder::spec::Release;
 use url::Url;
 
@@ -29,6 +29,9 @@ const RELEASES: [&str; 4] = ["43", "44", "45", "rawhide"];
 #[derive(Debug, Parser)]
 #[command(name = "fbs-http", version, max_term_width = 80)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Address and port to listen on, of this machine only [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,
@@ -52,6 +55,13 @@ pub(crate) struct Args {
     /// Build nothing here: others serve the queue
     #[arg(long, conflicts_with_all = ["slots", "releases"])]
     pub(crate) no_worker: bool,
+}
+
+/// What is done instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Look whether the service could begin: its configuration, and all that it needs
+    Check,
 }
 
 /// What holds.
@@ -90,9 +100,15 @@ pub(crate) enum ConfigError {
     #[error(transparent)]
     File(#[from] ServiceConfigError),
     #[error(
-        "{0} can be reached from other machines, and there are no accounts yet: whoever finds it could build images as root here"
+        "{0} can be reached from other machines, and [http] auth is \"none\": whoever finds it could build images as root here"
     )]
     Open(SocketAddr),
+    #[error("{0} can be reached from other machines, and it is not said by which name")]
+    Nameless(SocketAddr),
+    #[error("--public-url {0}: over http everybody on the way could read sessions and tokens")]
+    Readable(Url),
+    #[error("[http.oidc]: {0}")]
+    Oidc(String),
     #[error("--public-url {0}: an http or https address without a path is wanted")]
     PublicUrl(String),
 }
@@ -106,10 +122,17 @@ impl StageError for ConfigError {
         match self {
             Self::File(error) => error.hint(),
             Self::Open(_) => Some(
-                "listen on 127.0.0.1 or [::1]; for others, put a reverse proxy with a login before it and name its \
-                 address with --public-url"
+                "listen on 127.0.0.1 or [::1], or set auth = \"oidc\" and name the provider of accounts in [http.oidc]"
                     .to_owned(),
             ),
+            Self::Nameless(_) => Some(
+                "name the https address that users find it at with --public-url; a reverse proxy there speaks TLS"
+                    .to_owned(),
+            ),
+            Self::Readable(_) => {
+                Some("a reverse proxy that speaks TLS makes an https address of it".to_owned())
+            }
+            Self::Oidc(_) => None,
             Self::PublicUrl(_) => Some("such as https://images.example.org".to_owned()),
         }
     }
@@ -128,11 +151,17 @@ impl Settings {
     pub(crate) fn of(args: &Args, service: ServiceConfig) -> Result<Self, ConfigError> {
         let http = &service.http;
         let listen = args.listen.or(http.listen).unwrap_or(LISTEN);
-        if !listen.ip().is_loopback() {
-            return Err(ConfigError::Open(listen));
-        }
         let public_url = args.public_url.as_ref().or(http.public_url.as_ref());
         let public_url = public_url.map(|text| public(text)).transpose()?;
+        let open = !listen.ip().is_loopback();
+        match (http.auth, &public_url) {
+            (Auth::None, _) if open => return Err(ConfigError::Open(listen)),
+            (Auth::Oidc, None) if open => return Err(ConfigError::Nameless(listen)),
+            (Auth::Oidc, Some(url)) if url.scheme() != "https" && !is_here(url) => {
+                return Err(ConfigError::Readable(url.clone()));
+            }
+            _ => {}
+        }
         let folder = state_dir().join("http");
         let store = match args.store.as_ref().or(http.store.as_ref()) {
             None => StorePlace::Sqlite(folder.join("store.sqlite")),
@@ -167,6 +196,16 @@ impl Settings {
     }
 }
 
+/// Whether an address leads to this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
 fn public(text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/"
@@ -191,7 +230,7 @@ mod tests {
         for listen in ["0.0.0.0:80", "[::]:80", "192.0.2.1:8080"] {
             let error = settings(&["--listen", listen], "").unwrap_err();
             assert_eq!(error.kind().exit_code(), 2);
-            assert!(error.to_string().contains("no accounts"), "{error}");
+            assert!(error.to_string().contains("auth is \"none\""), "{error}");
         }
         for listen in ["127.0.0.1:80", "[::1]:80", "127.8.0.1:0"] {
             settings(&["--listen", listen], "").unwrap();

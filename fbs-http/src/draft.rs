@@ -37,6 +37,9 @@ pub(crate) struct Wanted {
     /// A job that nobody has begun with in this time is not needed any more: `12h`, `30m`.
     #[serde(default)]
     pub(crate) deadline: Option<String>,
+    /// Whether only who asks and administrators may see it.
+    #[serde(default)]
+    pub(crate) private: bool,
 }
 
 /// What a spec is written in.
@@ -126,6 +129,7 @@ impl Wanted {
             (Ok(mut request), Ok(deadline)) if mistakes.is_empty() => {
                 request.priority = Priority(self.priority);
                 request.deadline = deadline;
+                request.private = self.private;
                 Ok(request)
             }
             _ => Err(mistakes),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use image_builder::accounts::Action;
 use image_builder::error::StageError;
 use image_builder::jobs::Job;
 use image_builder::quantity::ByteSize;
@@ -13,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::auth::Caller;
 use crate::problem::Problem;
 
 /// So long after the begin of the service it is looked after for the first time.
@@ -143,15 +145,22 @@ impl App {
         Ok(found.map(|image| ImagesView::new(image, self.keeper.policy())))
     }
 
-    /// Keeps the images of a job, on behalf of somebody.
-    pub(crate) async fn pin(&self, job: &Job, by: &str) -> Result<ImagesView, Problem> {
-        let image = self.keeper.pin(job, by, Timestamp::now()).await?;
+    /// Keeps the images of a job that is somebody's.
+    pub(crate) async fn pin(&self, caller: &Caller, job: &Job) -> Result<ImagesView, Problem> {
+        caller.must_own(&job.request.requester)?;
+        let now = Timestamp::now();
+        let image = self.keeper.pin(job, &caller.name, now).await?;
+        let did = caller.did(Action::Pinned, job.id.as_str(), "");
+        self.note(did).await;
         Ok(ImagesView::new(image, self.keeper.policy()))
     }
 
     /// Keeps them no longer than others.
-    pub(crate) async fn unpin(&self, job: &Job) -> Result<ImagesView, Problem> {
+    pub(crate) async fn unpin(&self, caller: &Caller, job: &Job) -> Result<ImagesView, Problem> {
+        caller.must_own(&job.request.requester)?;
         let image = self.keeper.unpin(job).await?;
+        let did = caller.did(Action::Unpinned, job.id.as_str(), "");
+        self.note(did).await;
         Ok(ImagesView::new(image, self.keeper.policy()))
     }
 }

@@ -6,6 +6,8 @@ mod api;
 mod app;
 mod artifacts;
 mod assets;
+mod auth;
+mod check;
 mod config;
 mod draft;
 mod follow;
@@ -28,6 +30,7 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::Parser;
+use config::Command;
 use image_builder::error::StageError;
 
 #[tokio::main]
@@ -40,14 +43,23 @@ async fn main() -> ExitCode {
         .without_time()
         .with_max_level(tracing::Level::INFO)
         .init();
-    match server::run(&args).await {
+    let done = match args.command {
+        None => server::run(&args).await,
+        Some(Command::Check) => check::check(&args).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
+            problem(&error);
             ExitCode::from(error.kind().exit_code())
         }
+    }
+}
+
+/// Tells what is wrong, and the way out.
+fn problem(error: &impl StageError) {
+    eprintln!("error: {error}");
+    if let Some(hint) = error.hint() {
+        eprintln!("hint: {hint}");
     }
 }

@@ -1,6 +1,6 @@
 //! The queues, and who keeps records of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use image_builder::build_monitor::state_dir;
@@ -16,6 +16,23 @@ use crate::config::Settings;
 
 /// As many changes are kept for somebody who listens and is slow.
 const CHANGES: usize = 1024;
+
+/// The queues of the configured brokers, each once, by its address. There are none where this machine's queue is
+/// meant. Nothing is connected yet.
+pub(crate) fn brokers(
+    settings: &Settings,
+) -> Result<BTreeMap<String, Arc<dyn JobQueue>>, QueueError> {
+    let section = &settings.service.broker;
+    let urls: BTreeSet<&String> = match &settings.broker {
+        Some(url) => [url].into(),
+        None => section.arch.values().chain(&section.url).collect(),
+    };
+    let queue = |url: &String| {
+        let queue = Amqp::new(&AmqpBroker::configured(url, section)?)?;
+        Ok((url.clone(), Arc::new(queue) as Arc<dyn JobQueue>))
+    };
+    urls.into_iter().map(queue).collect()
+}
 
 /// The masters of all queues, over one store.
 #[derive(Debug)]
@@ -46,27 +63,23 @@ impl Masters {
         store: Arc<dyn JobStore>,
     ) -> Result<Self, QueueError> {
         let section = &settings.service.broker;
-        if let Some(url) = &settings.broker {
-            let broker = AmqpBroker::configured(url, section)?;
-            return Ok(Self::of_one(Arc::new(Amqp::new(&broker)?), store));
-        }
-        if section.url.is_none() && section.arch.is_empty() {
+        let queues = brokers(settings)?;
+        if queues.is_empty() {
             let queue = Local::open(&state_dir().join(Local::FILE)).await?;
             return Ok(Self::of_one(Arc::new(queue), store));
         }
-        let mut by_url = BTreeMap::<&str, Arc<Master>>::new();
-        for url in section.arch.values().chain(&section.url) {
-            if !by_url.contains_key(url.as_str()) {
-                let queue = Amqp::new(&AmqpBroker::configured(url, section)?)?;
-                let master = Master::new(Arc::new(queue), store.clone());
-                by_url.insert(url, Arc::new(master));
-            }
+        if let Some(url) = &settings.broker {
+            return Ok(Self::of_one(queues[url].clone(), store));
         }
+        let master = |(url, queue): (String, Arc<dyn JobQueue>)| {
+            (url, Arc::new(Master::new(queue, store.clone())))
+        };
+        let by_url: BTreeMap<String, Arc<Master>> = queues.into_iter().map(master).collect();
         let named = section.arch.iter();
         Ok(Self {
-            default: section.url.as_ref().map(|url| by_url[url.as_str()].clone()),
+            default: section.url.as_ref().map(|url| by_url[url].clone()),
             by_arch: named
-                .map(|(arch, url)| (arch.clone(), by_url[url.as_str()].clone()))
+                .map(|(arch, url)| (arch.clone(), by_url[url].clone()))
                 .collect(),
             all: by_url.into_values().collect(),
             changes: broadcast::Sender::new(CHANGES),

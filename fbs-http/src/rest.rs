@@ -12,8 +12,8 @@ use image_builder::spec::BuildSpec;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::REQUESTER;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::draft::{self, Wanted};
 use crate::problem::Problem;
 
@@ -38,7 +38,11 @@ pub(crate) async fn help() -> &'static str {
 }
 
 /// `POST /rest`
-pub(crate) async fn submit(State(app): State<App>, body: Bytes) -> Result<Response, Problem> {
+pub(crate) async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let sent: Sent = draft::json(&body)?;
     let config = inner("config", &sent.config)?;
     let kickstart = match &sent.ks {
@@ -60,9 +64,9 @@ pub(crate) async fn submit(State(app): State<App>, body: Bytes) -> Result<Respon
         wanted.kickstart = None;
     }
     let request = wanted
-        .request_of(&spec, REQUESTER)
+        .request_of(&spec, &caller.name)
         .map_err(Problem::invalid)?;
-    let submitted = app.master(&request.arch)?.submit(request, None).await?;
+    let submitted = app.submit(&caller, request, None).await?;
     let place = format!("/api/v1/jobs/{}", submitted.job);
     let answer = json!({
         "job": submitted.job,

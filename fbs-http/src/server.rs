@@ -11,6 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::notification::{NotificationError, Notifier};
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::auth::{self, Accounts, OidcError, Origins};
 use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
@@ -49,6 +51,10 @@ pub(crate) enum ServeError {
     Folder(PathBuf, io::Error),
     #[error("{0}: {1}")]
     Listen(SocketAddr, io::Error),
+    #[error(transparent)]
+    Accounts(#[from] OidcError),
+    #[error("{0}: no answer within {1} s")]
+    NoAnswer(String, u64),
 }
 
 impl StageError for ServeError {
@@ -59,6 +65,7 @@ impl StageError for ServeError {
             Self::Queue(error) => error.kind(),
             Self::Notifier(error) => error.kind(),
             Self::Folder(..) | Self::Listen(..) => ErrorKind::Host,
+            Self::Accounts(_) | Self::NoAnswer(..) => ErrorKind::Network,
         }
     }
 
@@ -71,6 +78,8 @@ impl StageError for ServeError {
             Self::Folder(..) => {
                 Some("FBS_STATE_DIR names another folder for /var/lib/fbs".to_owned())
             }
+            Self::Accounts(_) => Some("[http.oidc] names the provider".to_owned()),
+            Self::NoAnswer(..) => None,
             Self::Listen(..) => Some("name another address with --listen".to_owned()),
         }
     }
@@ -83,10 +92,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     let settings = Settings::of(args, service)?;
-    let stores = match &settings.store {
-        StorePlace::Sqlite(path) => Stores::of(SqliteStore::open(path).await?),
-        StorePlace::Postgres(address) => Stores::of(PostgresStore::connect(address).await?),
-    };
+    let stores = Stores::open(&settings.store).await?;
     let store = stores.jobs.clone();
     let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
     let listener = TcpListener::bind(settings.listen).await;
@@ -103,7 +109,8 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     });
     let images = settings.folder.join("images");
     let notifier = Notifier::configured(&settings.service).map_err(ServeError::Notifier)?;
-    let policy = settings.service.http.retention.policy();
+    let http = &settings.service.http;
+    let policy = http.retention.policy();
     let keeper = Keeper::new(
         ImageFolder::new(&images),
         stores.jobs,
@@ -112,9 +119,12 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     )
     .with_notifier(notifier)
     .with_address(settings.url(address));
+    let accounts = Accounts::configured(&settings, stores.accounts, address);
     let app = App::new(Inner {
         masters: masters.clone(),
         store,
+        accounts: accounts.map_err(ConfigError::Oidc)?,
+        origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
         own,
         images,
         keeper,
@@ -130,6 +140,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let reading = tokio::spawn(masters.clone().run(end.clone()));
     let counting = tokio::spawn(metrics::watch(app.clone()));
     let keeping = tokio::spawn(images::keep(app.clone()));
+    let tidying = tokio::spawn(auth::tidy(app.clone()));
     let closing = app.closing.clone();
     let answering = tokio::spawn(serve(listener, app));
     // Standard output is for programs that start this one on port 0.
@@ -168,20 +179,30 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let _ = reading.await;
     let _ = keeping.await;
     counting.abort();
+    tidying.abort();
     served.map_err(ServeError::from)
 }
 
-/// What is on record, all in one database.
+/// What is on record, all in one place.
 struct Stores {
     jobs: Arc<dyn JobStore>,
+    accounts: Arc<dyn AccountStore>,
     images: Arc<dyn ImageStore>,
 }
 
 impl Stores {
-    fn of(store: impl JobStore + ImageStore + 'static) -> Self {
+    async fn open(place: &StorePlace) -> Result<Self, StoreError> {
+        Ok(match place {
+            StorePlace::Sqlite(path) => Self::of(SqliteStore::open(path).await?),
+            StorePlace::Postgres(address) => Self::of(PostgresStore::connect(address).await?),
+        })
+    }
+
+    fn of(store: impl JobStore + AccountStore + ImageStore + 'static) -> Self {
         let store = Arc::new(store);
         Self {
             jobs: store.clone(),
+            accounts: store.clone(),
             images: store,
         }
     }
@@ -190,7 +211,8 @@ impl Stores {
 /// Answers requests until the service closes.
 pub(crate) async fn serve(listener: TcpListener, app: App) {
     let closing = app.closing.clone();
-    let served = axum::serve(listener, router(app))
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service)
         .with_graceful_shutdown(closing.cancelled_owned())
         .await;
     if let Err(error) = served {
@@ -202,6 +224,7 @@ fn router(app: App) -> Router {
     Router::new()
         .merge(api::router())
         .merge(pages::router(app.max_body))
+        .merge(auth::router())
         .route("/rest", get(rest::help).post(rest::submit))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -215,6 +238,7 @@ fn router(app: App) -> Router {
         })
         .layer(DefaultBodyLimit::max(app.max_body))
         .layer(from_fn(guard::problems))
+        .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(guard::headers))
         .with_state(app)

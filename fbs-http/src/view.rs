@@ -53,6 +53,8 @@ pub(crate) struct JobLine {
     pub(crate) release: String,
     /// Who asked.
     pub(crate) requester: String,
+    /// Whether only they and administrators see it.
+    pub(crate) private: bool,
     /// When it was asked for.
     pub(crate) submitted: Timestamp,
     /// `queued`, `running`, `delivering`, `succeeded`, `failed` or `cancelled`.
@@ -152,6 +154,7 @@ impl From<&Job> for JobLine {
             arch: request.arch.clone(),
             release: request.release.clone(),
             requester: request.requester.clone(),
+            private: request.private,
             submitted: request.submitted,
             state: job.state.name(),
             stage: stage_of(job.state),
@@ -173,6 +176,7 @@ impl From<JobSummary> for JobLine {
             arch: job.arch,
             release: job.release,
             requester: job.requester,
+            private: job.private,
             submitted: job.submitted,
             state: job.state.name(),
             stage: stage_of(job.state),

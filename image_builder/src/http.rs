@@ -16,7 +16,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// The words of the HTTP library: a proxy address that it does not take.
-pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
+pub fn client(proxy: Option<&str>) -> Result<Client, String> {
     builder(proxy)?.build().map_err(|error| reason(&error))
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn client(proxy: Option<&str>) -> Result<Client, String> {
 /// # Errors
 ///
 /// As [`client`].
-pub(crate) fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
+pub fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
     install_tls_provider();
     let mut builder = Client::builder()
         .user_agent(concat!("fbs/", env!("CARGO_PKG_VERSION")))

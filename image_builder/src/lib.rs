@@ -85,6 +85,7 @@
 //! | [`worker`] | takes jobs from a queue and has them made |
 //! | [`master`] | keeps records of all jobs of a queue, and tells of them |
 //! | [`retention`] | how long images stay, and who is told before they go |
+//! | [`accounts`] | who somebody is, what they may do, and what they did |
 //! | [`client`] | asks a service over HTTP |
 //!
 //! # Features
@@ -96,6 +97,7 @@
 //! of a build; webhooks need no feature. `sqlite`, which is on by default, keeps records of jobs in a file and
 //! gives a queue for one machine; `postgres` keeps the records in PostgreSQL.
 
+pub mod accounts;
 #[cfg(feature = "amqp")]
 mod amqp;
 mod backoff;
@@ -114,7 +116,7 @@ pub mod digest;
 pub mod error;
 pub mod events;
 pub mod host;
-mod http;
+pub mod http;
 pub mod imagebuilder;
 pub mod job_id;
 pub mod job_log;

@@ -32,12 +32,14 @@
 //! Every section may be left out. A file counts from the folder of this one. A command's option goes before the spec, the spec before the
 //! environment, the environment before this file.
 
+mod access;
 mod broker;
 mod deploy_conf;
 mod http;
 mod notification;
 mod retention;
 
+pub use access::{Auth, Network, Networks, OidcSection};
 pub use broker::{BrokerSection, WorkerSection};
 pub use http::HttpSection;
 pub use notification::{
@@ -240,6 +242,8 @@ impl ServiceConfig {
         self.broker.settle(folder);
         places.extend(self.broker.password());
         places.extend(self.broker.key_file.clone().map(SecretPlace::File));
+        self.http.settle(folder);
+        places.extend(self.http.secret());
         for hook in &mut self.webhook {
             hook.settle(folder);
             places.extend(hook.secret());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use image_builder::client::{Client, ClientError, LogEvent, Order, RemoteJob};
 use image_builder::jobs::{JobId, JobRequest};
+use image_builder::secret::{Secret, SecretPlace};
 use tokio::time::Instant;
 
 use super::cancelled_by_signals;
@@ -29,9 +30,28 @@ pub(super) fn named(args: &ServiceArgs, queue_is_named: bool) -> Result<Option<C
     let Some(address) = args.server.clone().or_else(environment) else {
         return Ok(None);
     };
-    Client::new(&address)
-        .map(Some)
-        .map_err(|error| exit::error(&error))
+    let client = Client::new(&address).map_err(|error| exit::error(&error))?;
+    Ok(Some(match token()? {
+        Some(token) => client.with_token(token),
+        None => client,
+    }))
+}
+
+/// The token of `FBS_TOKEN`, or of the file that `FBS_TOKEN_FILE` names.
+fn token() -> Result<Option<Secret>, Exit> {
+    let given = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty());
+    let place = match (given("FBS_TOKEN"), given("FBS_TOKEN_FILE")) {
+        (Some(_), _) => SecretPlace::Environment("FBS_TOKEN".to_owned()),
+        (None, Some(path)) => SecretPlace::File(path.into()),
+        (None, None) => return Ok(None),
+    };
+    if let Some(exposed) = place.exposure() {
+        eprintln!("warning: {exposed}");
+    }
+    place.read().map(Some).map_err(|reason| {
+        exit::say(format_args!("the token: {reason}"));
+        Exit::Usage
+    })
 }
 
 pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequest>) -> Exit {
@@ -47,6 +67,7 @@ pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequ
             kickstart: payload.kickstart,
             priority: args.priority,
             deadline: args.deadline.map(|age| format!("{}s", age.0.as_secs())),
+            private: args.private,
         };
         match client.submit(&order).await {
             Ok(job) => {

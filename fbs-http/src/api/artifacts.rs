@@ -10,9 +10,9 @@ use serde::Serialize;
 use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
-use super::REQUESTER;
 use crate::app::App;
 use crate::artifacts::content_type;
+use crate::auth::Caller;
 use crate::images::{ImagesView, RemovalView};
 use crate::problem::Problem;
 
@@ -118,10 +118,11 @@ fn gone(job: &Job, removed: &RemovalView) -> Problem {
 )]
 pub(super) async fn report(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     match delivered.and_then(|delivered| delivered.file(REPORT)) {
         Some(path) => serve(&path, "application/json", request).await,
@@ -139,9 +140,10 @@ pub(super) async fn report(
 )]
 pub(super) async fn list(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Artifacts>, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let images = app.images_of(&job).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let files = delivered
@@ -177,10 +179,11 @@ pub(super) async fn list(
 )]
 pub(super) async fn file(
     State(app): State<App>,
+    caller: Caller,
     Path((id, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let delivered = delivered.ok_or_else(|| nothing_here(&job))?;
     if delivered.images().any(|file| file.name == name)
@@ -207,16 +210,18 @@ pub(super) async fn file(
     post, path = "/api/v1/jobs/{id}/pin", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
     responses(
         (status = 200, description = "It is pinned, by whoever did so first", body = ImagesView),
+        (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "There is no image yet, or none any more", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn pin(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ImagesView>, Problem> {
-    let job = app.job(&id).await?;
-    Ok(Json(app.pin(&job, REQUESTER).await?))
+    let job = app.job(&caller, &id).await?;
+    Ok(Json(app.pin(&caller, &job).await?))
 }
 
 /// Keeps the image of a job no longer than others
@@ -226,14 +231,16 @@ pub(super) async fn pin(
     post, path = "/api/v1/jobs/{id}/unpin", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
     responses(
         (status = 200, description = "It is not pinned, or was not", body = ImagesView),
+        (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "There is no image yet, or none any more", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn unpin(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ImagesView>, Problem> {
-    let job = app.job(&id).await?;
-    Ok(Json(app.unpin(&job).await?))
+    let job = app.job(&caller, &id).await?;
+    Ok(Json(app.unpin(&caller, &job).await?))
 }

@@ -7,8 +7,9 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{REQUESTER, wanted};
+use super::wanted;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::draft::Wanted;
 use crate::problem::{Problem, WrittenMistake};
 
@@ -40,13 +41,14 @@ pub(crate) struct Checked {
 )]
 pub(super) async fn check(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Checked>, Problem> {
     let wanted = wanted(&headers, &body)?;
     let checked =
         wanted
-            .request(REQUESTER)
+            .request(&caller.name)
             .and_then(|request| match app.masters.of(&request.arch) {
                 Some(_) => Ok(request),
                 None => Err(vec![WrittenMistake::new(format!(

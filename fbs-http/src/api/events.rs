@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::app::App;
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::sse;
 use crate::view::JobLine;
@@ -27,11 +28,12 @@ struct Missed {
         (status = 503, description = "Too many follow something already", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn follow(State(app): State<App>) -> Result<Response, Problem> {
+pub(super) async fn follow(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     let mut changes = app.masters.changes();
     sse::stream(&app, |app, events| async move {
         loop {
             match changes.recv().await {
+                Ok(job) if !caller.sees(&job) => {}
                 Ok(job) => {
                     let line = JobLine {
                         waits: app.waits(&job).await.unwrap_or_default(),

@@ -5,16 +5,20 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_builder::jobs::{JobFilter, JobId, JobSummary, Line};
-use image_builder::master::{Master, OnceKey};
+use image_builder::accounts::{Action, Quota, Role, Usage};
+use image_builder::jobs::{Job, JobFilter, JobId, JobRequest, JobSummary, Line};
+use image_builder::master::{Master, OnceKey, Submitted};
 use image_builder::worker::line_state;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{REQUESTER, wanted};
+use super::wanted;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::draft::{self, Wanted};
 use crate::problem::Problem;
 use crate::view::{JobLine, JobView, Waits};
@@ -57,7 +61,7 @@ pub(crate) struct JobList {
 }
 
 impl ListQuery {
-    pub(crate) fn filter(&self) -> Result<JobFilter, Problem> {
+    pub(crate) fn filter(&self, caller: &Caller) -> Result<JobFilter, Problem> {
         const STATES: [&str; 6] = [
             "queued",
             "running",
@@ -95,6 +99,7 @@ impl ListQuery {
             arch: given(&self.arch),
             release: given(&self.release),
             requester: given(&self.requester),
+            viewer: caller.viewer(),
             before: before.transpose()?,
             limit,
         })
@@ -168,10 +173,11 @@ pub(crate) async fn lines(app: &App, jobs: Vec<JobSummary>) -> Result<Vec<JobLin
 )]
 pub(super) async fn list(
     State(app): State<App>,
+    caller: Caller,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<JobList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let filter = query.filter()?;
+    let filter = query.filter(&caller)?;
     let jobs = app.store.jobs(&filter).await?;
     let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let last = jobs.last().filter(|_| full);
@@ -198,29 +204,109 @@ pub(super) async fn list(
         (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every mistake in the spec", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "More than one may have", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue cannot be reached now", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn submit(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let wanted = wanted(&headers, &body)?;
     let once = once(&headers, || String::from_utf8_lossy(&body).into_owned())?;
-    app.submit(&wanted, once.as_ref()).await
+    let request = wanted.request(&caller.name).map_err(Problem::invalid)?;
+    let submitted = app.submit(&caller, request, once.as_ref()).await?;
+    app.answer(&submitted).await
 }
 
 impl App {
-    /// Submits what is wanted; the answer of 201, or 200 if that was done before.
+    /// Submits what somebody wants, unless they have as much as they may.
     pub(crate) async fn submit(
         &self,
-        wanted: &Wanted,
+        caller: &Caller,
+        request: JobRequest,
         once: Option<&OnceKey>,
-    ) -> Result<Response, Problem> {
-        let request = wanted.request(REQUESTER).map_err(Problem::invalid)?;
-        let submitted = self.master(&request.arch)?.submit(request, once).await?;
-        self.submitted(&submitted.job, submitted.again).await
+    ) -> Result<Submitted, Problem> {
+        let master = self.master(&request.arch)?;
+        let title = request.title.clone();
+        let _turn = self.may_have(caller, master, once).await?;
+        let submitted = master.submit(request, once).await?;
+        self.note_submitted(caller, &submitted, &title).await;
+        Ok(submitted)
+    }
+
+    /// Submits what somebody wants a second time, in their own name.
+    pub(crate) async fn again(
+        &self,
+        caller: &Caller,
+        job: &Job,
+        once: Option<&OnceKey>,
+    ) -> Result<Submitted, Problem> {
+        let master = self.master(&job.request.arch)?;
+        let _turn = self.may_have(caller, master, once).await?;
+        let submitted = master.retry(&job.id, &caller.name, once).await?;
+        let detail = format!("{} again", job.id);
+        self.note_submitted(caller, &submitted, &detail).await;
+        Ok(submitted)
+    }
+
+    /// Cancels what is somebody's.
+    pub(crate) async fn cancel(
+        &self,
+        caller: &Caller,
+        job: &Job,
+        reason: Option<String>,
+    ) -> Result<Job, Problem> {
+        caller.must_own(&job.request.requester)?;
+        let master = self.master(&job.request.arch)?;
+        let detail = reason.clone().unwrap_or_default();
+        let cancelled = master.cancel(&job.id, &caller.name, reason).await?;
+        let did = caller.did(Action::Cancelled, job.id.as_str(), &detail);
+        self.note(did).await;
+        Ok(cancelled)
+    }
+
+    async fn note_submitted(&self, caller: &Caller, submitted: &Submitted, detail: &str) {
+        if !submitted.again {
+            let did = caller.did(Action::Submitted, submitted.job.as_str(), detail);
+            self.note(did).await;
+        }
+    }
+
+    /// That somebody may have one more job; nobody else of that name is asked until the turn is given back, when the
+    /// job is counted. Administrators are not limited, and what was asked for before is not counted twice.
+    async fn may_have(
+        &self,
+        caller: &Caller,
+        master: &Master,
+        once: Option<&OnceKey>,
+    ) -> Result<Option<OwnedMutexGuard<()>>, Problem> {
+        let Some(accounts) = &self.accounts else {
+            return Ok(None);
+        };
+        if caller.role == Role::Admin || accounts.quota == Quota::default() {
+            return Ok(None);
+        }
+        let turn = accounts.submitting.take(&caller.name).await;
+        if let Some(once) = once
+            && master.asked_before(&caller.name, once).await?.is_some()
+        {
+            return Ok(Some(turn));
+        }
+        let since = Timestamp::now() - SignedDuration::from_hours(24);
+        let usage = Usage {
+            work: accounts.store.work(&caller.name, since).await?,
+            disk: self.keeper.store().bytes_of(&caller.name).await?,
+        };
+        let Some(reason) = accounts.quota.over(&usage) else {
+            return Ok(Some(turn));
+        };
+        self.note(caller.did(Action::QuotaRefused, "", &reason))
+            .await;
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, reason);
+        Err(problem.with_hint("wait until some of it has ended, or ask who runs this service"))
     }
 
     /// Who keeps the records of an architecture's jobs.
@@ -233,9 +319,11 @@ impl App {
         })
     }
 
-    async fn submitted(&self, id: &JobId, again: bool) -> Result<Response, Problem> {
+    /// 201 with the job, or 200 if it was submitted before.
+    async fn answer(&self, submitted: &Submitted) -> Result<Response, Problem> {
+        let Submitted { job: id, again } = submitted;
         let place = format!("/api/v1/jobs/{id}");
-        let status = match again {
+        let status = match *again {
             true => StatusCode::OK,
             false => StatusCode::CREATED,
         };
@@ -284,9 +372,10 @@ fn once(headers: &HeaderMap, wish: impl FnOnce() -> String) -> Result<Option<Onc
 )]
 pub(super) async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<JobView>, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let waits = app.waits(&job).await?;
     Ok(Json(JobView::new(&job, waits)))
 }
@@ -308,12 +397,14 @@ pub(crate) struct CancelWanted {
     responses(
         (status = 200, body = JobView),
         (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has ended already", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn cancel(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<JobView>, Problem> {
@@ -321,9 +412,8 @@ pub(super) async fn cancel(
         [] => CancelWanted::default(),
         body => draft::json(body)?,
     };
-    let job = app.job(&id).await?;
-    let master = app.master(&job.request.arch)?;
-    let job = master.cancel(&job.id, REQUESTER, wanted.reason).await?;
+    let job = app.job(&caller, &id).await?;
+    let job = app.cancel(&caller, &job, wanted.reason).await?;
     let waits = app.waits(&job).await?;
     Ok(Json(JobView::new(&job, waits)))
 }
@@ -341,16 +431,17 @@ pub(super) async fn cancel(
         (status = 200, description = "It was submitted before with the same key", body = JobView),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has not ended", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "More than one may have", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn retry(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let once = once(&headers, || format!("retry {id}"))?;
-    let master = app.master(&job.request.arch)?;
-    let submitted = master.retry(&job.id, REQUESTER, once.as_ref()).await?;
-    app.submitted(&submitted.job, submitted.again).await
+    let submitted = app.again(&caller, &job, once.as_ref()).await?;
+    app.answer(&submitted).await
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::artifacts::serve;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::follow::{self, Cursor};
 use crate::logs::WholeLog;
 use crate::problem::Problem;
@@ -28,10 +29,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 )]
 pub(super) async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     match app.whole_log(&job).await? {
         WholeLog::File(path) => serve(&path, TEXT, request).await,
         WholeLog::Text(text) => Ok(part(request.headers(), text.into_bytes())),
@@ -101,10 +103,11 @@ fn one_range(range: &str, length: usize) -> Option<(usize, usize)> {
 )]
 pub(super) async fn follow(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let cursor = match headers.get("last-event-id") {
         None => Cursor::default(),
         Some(text) => {

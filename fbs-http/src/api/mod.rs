@@ -1,21 +1,27 @@
 //! `/api/v1`: everything that can be asked and wanted, for programs.
 
 mod artifacts;
+mod audit;
 mod check;
 mod events;
 mod jobs;
 mod logs;
 mod queues;
+mod tokens;
 mod workers;
 
 pub(crate) use artifacts::href;
+pub(crate) use audit::{AuditLine, AuditQuery};
 pub(crate) use jobs::{ListQuery, lines};
 pub(crate) use queues::QueueView;
+pub(crate) use tokens::{NewToken, TokenView, TokenWanted};
 
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::{Json, Router};
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -25,19 +31,54 @@ use crate::draft::{self, Wanted};
 use crate::guard::DOCS;
 use crate::problem::Problem;
 
-/// Who asks, as long as nobody has to say who they are.
-pub(crate) const REQUESTER: &str = "http";
-
 /// Where the description is.
 const DESCRIPTION: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "On-Demand Fedora Build Service",
-    description = "Images of Fedora with the builds that you name, made to order.",
-    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-))]
+#[openapi(
+    info(
+        title = "On-Demand Fedora Build Service",
+        description = "Images of Fedora with the builds that you name, made to order.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(Problem)),
+    security((), ("token" = [])),
+)]
 struct Description;
+
+/// The token that a program shows where there are accounts.
+fn token() -> SecurityScheme {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+    let bearer = bearer.description(Some("Where there are accounts; /tokens makes one"));
+    SecurityScheme::Http(bearer.build())
+}
+
+/// What any request may be answered before anything looks at it.
+const BEFORE: [(&str, &str); 4] = [
+    ("401", "An account is needed"),
+    ("403", "More than one may do"),
+    ("421", "The service is not known under that name"),
+    ("429", "More than one may ask or have"),
+];
+
+/// Adds to every request what it may be answered before anything looks at it.
+fn with_refusals(description: &mut utoipa::openapi::OpenApi) {
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("token", token());
+    for item in description.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            for (status, words) in BEFORE {
+                let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+                let response = ResponseBuilder::new().description(words);
+                let response = response.content("application/problem+json", problem.build());
+                let responses = &mut operation.responses.responses;
+                let response = RefOr::T(response.build());
+                responses.entry(status.to_owned()).or_insert(response);
+            }
+        }
+    }
+}
 
 /// The routes, and what is said of them.
 fn routes() -> OpenApiRouter<App> {
@@ -57,16 +98,23 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::follow))
         .routes(routes!(workers::list))
         .routes(routes!(queues::list))
+        .routes(routes!(tokens::me))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
 }
 
 /// The description of all of it.
 #[cfg(test)]
 pub(crate) fn description() -> utoipa::openapi::OpenApi {
-    routes().to_openapi()
+    let mut description = routes().to_openapi();
+    with_refusals(&mut description);
+    description
 }
 
 pub(crate) fn router() -> Router<App> {
-    let (router, description) = routes().split_for_parts();
+    let (router, mut description) = routes().split_for_parts();
+    with_refusals(&mut description);
     let docs = SwaggerUi::new(DOCS).config(Config::from(DESCRIPTION));
     router
         .route(

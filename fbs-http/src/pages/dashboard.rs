@@ -6,15 +6,19 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{Trouble, page, show};
+use super::{Trouble, Who, page, show};
 use crate::api::{ListQuery, QueueView, lines};
 use crate::app::App;
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::view::JobLine;
 
 #[derive(Debug, Template)]
 #[template(path = "dashboard.html")]
 struct Dashboard {
+    who: Who,
+    /// The address of the jobs of who looks.
+    mine: Option<String>,
     jobs: Vec<JobLine>,
     queues: Vec<QueueView>,
     next: Option<String>,
@@ -26,17 +30,27 @@ struct Dashboard {
 
 pub(super) async fn show(
     State(app): State<App>,
+    caller: Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let filter = query.filter()?;
+    let filter = query.filter(&caller)?;
     let jobs = app.store.jobs(&filter).await.map_err(Problem::from)?;
     let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let next = jobs
         .last()
         .filter(|_| full)
         .map(|last| query.next("/", last.id.as_str()));
+    let mine = app.accounts.as_ref().map(|_| {
+        let own = ListQuery {
+            requester: Some(caller.name.clone()),
+            ..ListQuery::default()
+        };
+        own.itself("/")
+    });
     let template = Dashboard {
+        who: Who::of(&app, &caller),
+        mine,
         jobs: lines(&app, jobs).await?,
         queues: app.queues().await?,
         next,

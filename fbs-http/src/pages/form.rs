@@ -127,6 +127,7 @@ impl Fields {
                     _ => SpecFormat::Ini,
                 }),
                 kickstart: self.kickstart(),
+                private: self.is("private", "yes"),
                 ..Wanted::default()
             };
         }
@@ -155,6 +156,7 @@ impl Fields {
         }
         Wanted {
             spec: Value::Object(spec),
+            private: self.is("private", "yes"),
             // A boot image is made without one, whatever the field has.
             kickstart: self.kickstart().filter(|_| image != "boot"),
             ..Wanted::default()

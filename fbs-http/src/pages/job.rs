@@ -9,16 +9,19 @@ use image_builder::delivery::{Delivered, DeliveredFile};
 use image_builder::report::BuildReport;
 use jiff::Timestamp;
 
-use super::{Trouble, page, show};
-use crate::api::{REQUESTER, href};
+use super::{Trouble, Who, page, show};
+use crate::api::href;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::images::ImagesView;
-use crate::problem::Problem;
 use crate::view::JobView;
 
 #[derive(Debug, Template)]
 #[template(path = "job.html")]
 struct JobPage {
+    who: Who,
+    /// Whether who looks may cancel it.
+    owned: bool,
     job: JobView,
     ended: bool,
     steps: Vec<ShownStep>,
@@ -90,15 +93,19 @@ fn boots(id: &str, delivered: &Delivered) -> Vec<Boot> {
 
 pub(super) async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     let waits = app.waits(&job).await?;
     let images = app.images_of(&job).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let ended = job.state.is_final();
+    let owned = caller.owns(&job.request.requester);
     let job = JobView::new(&job, waits);
     let template = JobPage {
+        who: Who::of(&app, &caller),
+        owned,
         steps: steps(&job, ended),
         images,
         files: delivered.as_ref().map(Delivered::files).unwrap_or_default(),
@@ -116,51 +123,52 @@ pub(super) async fn show(
 /// The address that mails name.
 pub(super) async fn log(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     Ok(Redirect::temporary(&format!("/api/v1/jobs/{}/log", job.id)).into_response())
 }
 
 pub(super) async fn cancel(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
+    let job = app.job(&caller, &id).await?;
     // Who was a moment too late sees how it has ended.
     if !job.state.is_final() {
-        let master = app.master(&job.request.arch)?;
-        let cancelled = master.cancel(&job.id, REQUESTER, None).await;
-        cancelled.map_err(Problem::from)?;
+        app.cancel(&caller, &job, None).await?;
     }
     Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }
 
 pub(super) async fn retry(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
-    let master = app.master(&job.request.arch)?;
-    let submitted = master.retry(&job.id, REQUESTER, None).await;
-    let job = submitted.map_err(Problem::from)?.job;
+    let job = app.job(&caller, &id).await?;
+    let job = app.again(&caller, &job, None).await?.job;
     Ok(Redirect::to(&format!("/jobs/{job}")).into_response())
 }
 
 pub(super) async fn pin(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
-    app.pin(&job, REQUESTER).await?;
+    let job = app.job(&caller, &id).await?;
+    app.pin(&caller, &job).await?;
     Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }
 
 pub(super) async fn unpin(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
-    let job = app.job(&id).await?;
-    app.unpin(&job).await?;
+    let job = app.job(&caller, &id).await?;
+    app.unpin(&caller, &job).await?;
     Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }

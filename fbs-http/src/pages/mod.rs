@@ -1,10 +1,12 @@
 //! Pages for people. They work without scripts: links, forms, and a reload now and then.
 
+mod audit;
 mod dashboard;
 mod form;
 mod job;
 mod new;
 mod show;
+mod tokens;
 mod workers;
 
 use askama::Template;
@@ -14,8 +16,11 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
+use image_builder::accounts::Role;
+
 use crate::app::App;
 use crate::assets;
+use crate::auth::Caller;
 use crate::problem::Problem;
 
 pub(crate) fn router(max_body: usize) -> Router<App> {
@@ -32,14 +37,51 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/jobs/{id}/pin", post(job::pin))
         .route("/jobs/{id}/unpin", post(job::unpin))
         .route("/workers", get(workers::show))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/audit", get(audit::show))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(max_body))
+}
+
+/// Who a page is for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Who {
+    /// Their name, if they have logged in.
+    pub(crate) name: Option<String>,
+    role: Option<Role>,
+    /// Whether there are accounts.
+    pub(crate) accounts: bool,
+}
+
+impl Who {
+    pub(crate) fn of(app: &App, caller: &Caller) -> Self {
+        Self {
+            name: caller.has_session().then(|| caller.name.clone()),
+            role: Some(caller.role),
+            accounts: app.accounts.is_some(),
+        }
+    }
+
+    /// Somebody of whom nothing is known here.
+    pub(crate) fn nobody() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn may_submit(&self) -> bool {
+        self.role >= Some(Role::Submit)
+    }
+
+    pub(crate) fn is_admin(&self) -> bool {
+        self.role == Some(Role::Admin)
+    }
 }
 
 /// A page that says what went wrong.
 #[derive(Debug, Template)]
 #[template(path = "problem.html")]
 struct ProblemPage {
+    who: Who,
     problem: Problem,
 }
 
@@ -57,6 +99,7 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status);
         let page = ProblemPage {
+            who: Who::nobody(),
             problem: self.0.clone(),
         };
         match (page.render(), status) {
@@ -67,7 +110,7 @@ impl IntoResponse for Trouble {
 }
 
 /// A page of this status.
-fn page(status: StatusCode, template: &impl Template) -> Result<Response, Trouble> {
+pub(crate) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Trouble> {
     let text = template.render().map_err(|error| {
         tracing::error!("a page: {error}");
         Problem::new(

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::form::{Fields, Mistakes};
-use super::{Trouble, page};
-use crate::api::REQUESTER;
+use super::{Trouble, Who, page};
 use crate::app::App;
+use crate::auth::{ANYBODY, Caller};
 use crate::problem::Problem;
 
 /// The architectures that images are made for.
@@ -23,6 +23,7 @@ const ARCHES: [(&str, &str); 3] = [
 #[derive(Debug, Template)]
 #[template(path = "new.html")]
 struct NewPage {
+    who: Who,
     fields: Fields,
     mistakes: Mistakes,
     /// Which releases somebody builds.
@@ -33,6 +34,7 @@ struct NewPage {
 #[derive(Debug, Template)]
 #[template(path = "new_text.html")]
 struct TextPage {
+    who: Who,
     fields: Fields,
     mistakes: Mistakes,
 }
@@ -48,7 +50,7 @@ struct Preview {
 
 impl Preview {
     fn of(fields: &Fields) -> Self {
-        let checked = fields.wanted().request(REQUESTER);
+        let checked = fields.wanted().request(ANYBODY);
         let wrong = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
         Self {
             spec: fields.spec().ok().map(|spec| spec.to_ini()),
@@ -66,15 +68,27 @@ impl Preview {
 }
 
 /// The form again, with what is wrong beside its fields.
-fn again(app: &App, fields: Fields, mistakes: Mistakes) -> Result<Response, Trouble> {
+fn again(
+    app: &App,
+    caller: &Caller,
+    fields: Fields,
+    mistakes: Mistakes,
+) -> Result<Response, Trouble> {
     let status = match mistakes.is_empty() {
         true => StatusCode::OK,
         false => StatusCode::UNPROCESSABLE_ENTITY,
     };
     if fields.is_text() {
-        return page(status, &TextPage { fields, mistakes });
+        let who = Who::of(app, caller);
+        let template = TextPage {
+            who,
+            fields,
+            mistakes,
+        };
+        return page(status, &template);
     }
     let template = NewPage {
+        who: Who::of(app, caller),
         preview: Preview::of(&fields),
         served: served(&releases(app)),
         fields,
@@ -102,22 +116,25 @@ fn served(releases: &[String]) -> String {
     }
 }
 
-pub(super) async fn show(State(app): State<App>) -> Result<Response, Trouble> {
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Trouble> {
     let fields = Fields::new(&releases(&app));
-    again(&app, fields, Mistakes::default())
+    again(&app, &caller, fields, Mistakes::default())
 }
 
-pub(super) async fn submit(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+pub(super) async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    form: Multipart,
+) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
-    let request = match fields.wanted().request(REQUESTER) {
+    let request = match fields.wanted().request(&caller.name) {
         Ok(request) => request,
         Err(mistakes) => {
             let mistakes = Mistakes::new(mistakes, &fields);
-            return again(&app, fields, mistakes);
+            return again(&app, &caller, fields, mistakes);
         }
     };
-    let master = app.master(&request.arch)?;
-    let submitted = master.submit(request, None).await.map_err(Problem::from)?;
+    let submitted = app.submit(&caller, request, None).await?;
     Ok(Redirect::to(&format!("/jobs/{}", submitted.job)).into_response())
 }
 
@@ -136,35 +153,49 @@ pub(super) struct From {
 
 pub(super) async fn text(
     State(app): State<App>,
+    caller: Caller,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let Query(from) = from.map_err(|error| Problem::bad_request(error.body_text()))?;
     let payload = match &from.job {
-        Some(id) => app.job(id).await?.request.payload.unwrap_or_default(),
+        Some(id) => app
+            .job(&caller, id)
+            .await?
+            .request
+            .payload
+            .unwrap_or_default(),
         None => image_builder::jobs::Payload::default(),
     };
     let fields = Fields::of_text(payload.spec, payload.kickstart);
-    again(&app, fields, Mistakes::default())
+    again(&app, &caller, fields, Mistakes::default())
 }
 
 /// What the form makes, to go on with as text.
-pub(super) async fn as_text(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+pub(super) async fn as_text(
+    State(app): State<App>,
+    caller: Caller,
+    form: Multipart,
+) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
     match fields.spec() {
         Ok(spec) => {
             let kickstart = fields.wanted().kickstart;
             let fields = Fields::of_text(spec.to_ini(), kickstart);
-            again(&app, fields, Mistakes::default())
+            again(&app, &caller, fields, Mistakes::default())
         }
         Err(mistakes) => {
             let mistakes = Mistakes::new(mistakes, &fields);
-            again(&app, fields, mistakes)
+            again(&app, &caller, fields, mistakes)
         }
     }
 }
 
 /// The spec as a file.
-pub(super) async fn download(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+pub(super) async fn download(
+    State(app): State<App>,
+    caller: Caller,
+    form: Multipart,
+) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
     match fields.spec() {
         Ok(spec) => {
@@ -179,7 +210,7 @@ pub(super) async fn download(State(app): State<App>, form: Multipart) -> Result<
         }
         Err(mistakes) => {
             let mistakes = Mistakes::new(mistakes, &fields);
-            again(&app, fields, mistakes)
+            again(&app, &caller, fields, mistakes)
         }
     }
 }

@@ -5,21 +5,24 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{Trouble, page, show};
+use super::{Trouble, Who, page, show};
 use crate::api::QueueView;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::view::WorkerView;
 
 #[derive(Debug, Template)]
 #[template(path = "workers.html")]
 struct Workers {
+    who: Who,
     workers: Vec<WorkerView>,
     queues: Vec<QueueView>,
 }
 
-pub(super) async fn show(State(app): State<App>) -> Result<Response, Trouble> {
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Trouble> {
     let workers = app.masters.workers().into_iter();
     let template = Workers {
+        who: Who::of(&app, &caller),
         workers: workers.map(WorkerView::from).collect(),
         queues: app.queues().await?,
     };

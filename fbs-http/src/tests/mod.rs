@@ -1,5 +1,6 @@
 //! The service on a loopback port, with a real queue, a real store, and a worker whose jobs are scripted.
 
+mod access;
 mod api;
 mod artifacts;
 mod client;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use clap::Parser;
+use image_builder::accounts::AccountStore;
 use image_builder::build_monitor::JobLogs;
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{JobEnding, SqliteStore};
@@ -14,6 +16,7 @@ use image_builder::notification::{Limits, Memory, Notifier};
 use image_builder::queue::{JobQueue, Local};
 use image_builder::report::BuildReport;
 use image_builder::retention::{ImageFolder, Keeper, Policy};
+use image_builder::service_config::ServiceConfig;
 use image_builder::worker::{
     ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
 };
@@ -27,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Request};
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::auth::{Accounts, Origins};
+use crate::config::{Args, Settings};
 use crate::guard::Hosts;
 use crate::images;
 use crate::masters::Masters;
@@ -77,6 +82,16 @@ impl Site {
 
     /// On what an earlier one has left.
     pub(super) async fn at(folder: Arc<TempDir>, worked: Worked) -> Self {
+        Self::open(folder, worked, "").await
+    }
+
+    /// One where this of `[http]` says who may do what.
+    pub(super) async fn with_access(access: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(folder, Worked::Nowhere, access).await
+    }
+
+    async fn open(folder: Arc<TempDir>, worked: Worked, access: &str) -> Self {
         let path = folder.path();
         let queue = Local::open(&path.join("jobs.sqlite")).await.unwrap();
         let queue: Arc<dyn JobQueue> = Arc::new(queue);
@@ -87,6 +102,7 @@ impl Site {
         let keeper = Keeper::new(folder_of_images, store.clone(), store.clone(), POLICY)
             .with_notifier(Notifier::new(Limits::default()).with(told.clone()))
             .with_address("https://images.example.org");
+        let accounts: Arc<dyn AccountStore> = store.clone();
         let masters = Arc::new(Masters::of_one(queue.clone(), store.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -96,6 +112,11 @@ impl Site {
             logs: logs.clone(),
         });
         let public = "https://images.example.org".parse().unwrap();
+        let config = path.join("fbs.toml");
+        std::fs::write(&config, format!("[http]\n{access}\n")).unwrap();
+        let args = Args::parse_from(["fbs-http"]);
+        let settings = Settings::of(&args, ServiceConfig::read(&config).unwrap()).unwrap();
+        let http = settings.service.http.clone();
         let app = App::new(Inner {
             masters: masters.clone(),
             store,
@@ -103,6 +124,8 @@ impl Site {
             images: path.join("images"),
             keeper,
             hosts: Hosts::new(address, Some(&public)),
+            accounts: Accounts::configured(&settings, accounts, address).unwrap(),
+            origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),
@@ -270,7 +293,7 @@ impl JobRunner for Scripted {
 }
 
 /// What a build hands over: an image, a screenshot, the log and the report of docs/report.md, about these.
-fn deliver(folder: &Path) {
+pub(super) fn deliver(folder: &Path) {
     let example = include_str!("../../../docs/report.md");
     let example = example.rsplit("```json\n").next().unwrap();
     let example = example.split("```").next().unwrap();

@@ -21,6 +21,9 @@ pub struct Order {
     /// When nobody needs it any more, from now on: `12h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
+    /// Whether only who asks and administrators may see it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
 }
 
 impl Order {

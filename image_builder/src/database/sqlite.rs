@@ -26,13 +26,20 @@ const STEPS: Steps = &[
         include_str!("../../migrations/sqlite/0003_wishes.sql"),
     ),
     (
+        "accounts",
+        include_str!("../../migrations/sqlite/0004_accounts.sql"),
+    ),
+    (
         "images",
-        include_str!("../../migrations/sqlite/0004_images.sql"),
+        include_str!("../../migrations/sqlite/0005_images.sql"),
     ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.
 const APPLICATION: i32 = 0x6662_7331;
+
+/// What is said of a file that is not ours.
+const FOREIGN: &str = "it is a database of another program";
 
 /// So long one process waits for another that writes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,6 +95,25 @@ impl SqliteFile {
         SqliteConnection::connect_with(&options(path).read_only(true)).await
     }
 
+    /// Whether a file is one of ours. Nothing is changed in it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub(crate) async fn check(path: &Path) -> Result<(), String> {
+        let told = |error: sqlx::Error| reason(&error);
+        let mut connection = Self::connect(path).await.map_err(told)?;
+        let application: i32 = sqlx::query_scalar("PRAGMA application_id")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(told)?;
+        connection.close().await.map_err(told)?;
+        match application {
+            APPLICATION => Ok(()),
+            _ => Err(FOREIGN.to_owned()),
+        }
+    }
+
     /// Closes it; what was written is in the file itself then.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
@@ -134,7 +160,7 @@ async fn prepare(options: &SqliteConnectOptions) -> Result<(), String> {
             .await
             .map_err(told)?;
         if tables > 0 {
-            return Err("it is a database of another program".to_owned());
+            return Err(FOREIGN.to_owned());
         }
         let ours = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}"));
         transaction.execute(ours).await.map_err(told)?;

@@ -21,8 +21,12 @@ const STEPS: Steps = &[
         include_str!("../../migrations/postgres/0002_wishes.sql"),
     ),
     (
+        "accounts",
+        include_str!("../../migrations/postgres/0003_accounts.sql"),
+    ),
+    (
         "images",
-        include_str!("../../migrations/postgres/0003_images.sql"),
+        include_str!("../../migrations/postgres/0004_images.sql"),
     ),
 ];
 
@@ -50,11 +54,7 @@ impl PostgresStore {
         let told = |error: sqlx::Error| refuse(reason(&error));
         let options = PgConnectOptions::from_str(address).map_err(told)?;
         let options = options.application_name("fbs");
-        // One connection by itself: a pool goes on trying, and says only that it took too long.
-        let connected = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
-        let mut connection = connected
-            .map_err(|_| refuse(format!("no answer within {} s", PATIENCE.as_secs())))?
-            .map_err(told)?;
+        let mut connection = connection(&options).await.map_err(refuse)?;
         migrate(&mut connection, STEPS).await.map_err(refuse)?;
         connection.close().await.map_err(told)?;
         let pool = PgPoolOptions::new()
@@ -67,4 +67,29 @@ impl PostgresStore {
             snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         })
     }
+
+    /// Whether the server is there and lets us in. Nothing is changed there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Open`].
+    pub async fn check(address: &str) -> Result<(), StoreError> {
+        let refuse = |reason: String| StoreError::Open {
+            place: redact::passwords(address).into_owned(),
+            reason,
+        };
+        let options = PgConnectOptions::from_str(address);
+        let options = options.map_err(|error| refuse(reason(&error)))?;
+        let connection = connection(&options).await.map_err(refuse)?;
+        let closed = connection.close().await;
+        closed.map_err(|error| refuse(reason(&error)))
+    }
+}
+
+/// One connection by itself: a pool goes on trying, and says only that it took too long.
+async fn connection(options: &PgConnectOptions) -> Result<PgConnection, String> {
+    let connected = tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await;
+    connected
+        .map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?
+        .map_err(|error| reason(&error))
 }

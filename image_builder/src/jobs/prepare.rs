@@ -122,6 +122,7 @@ impl JobRequest {
             priority: Priority::default(),
             deadline: None,
             retry_of: None,
+            private: false,
             payload: Some(Payload {
                 spec: sent.to_ini(),
                 kickstart: kickstart.map(|kickstart| kickstart.to_string()),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Job, JobEvent, JobId, JobState, JobSummary, StoreError, Transition};
+use super::{Job, JobEvent, JobId, JobState, JobSummary, StoreError, Transition, Wish};
 
 /// Databases limit what can be looked for in an index; PostgreSQL to 2,704 bytes.
 const LONGEST_KEY: usize = 200;
@@ -33,6 +33,7 @@ pub(super) struct Row {
     pub(super) release: String,
     pub(super) priority: i64,
     pub(super) requester: String,
+    pub(super) private: i64,
     pub(super) submitted: String,
     pub(super) since: String,
     pub(super) worker: Option<String>,
@@ -98,6 +99,7 @@ impl Change {
             release: key(&job.request.release),
             priority: i64::from(job.request.priority.0),
             requester: key(&job.request.requester),
+            private: i64::from(job.request.private),
             submitted: time(job.request.submitted),
             since: time(since(job)),
             worker: job.claim.as_ref().map(|claim| key(&claim.worker)),
@@ -174,9 +176,19 @@ pub(super) fn summary(id: &str, job: &str, since: &str) -> Result<JobSummary, St
         arch: job.request.arch,
         release: job.request.release,
         state: job.state,
+        private: job.request.private,
         submitted: job.request.submitted,
         since: read_time(id, since)?,
         worker: job.claim.map(|claim| claim.worker),
+    })
+}
+
+pub(super) fn wish(job: String, digest: String, time: &str) -> Result<Wish, StoreError> {
+    let id = JobId::parse(&job).ok_or_else(|| damaged(&job, "a wish names no job"))?;
+    Ok(Wish {
+        job: id,
+        digest,
+        time: read_time(&job, time)?,
     })
 }
 

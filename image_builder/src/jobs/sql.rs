@@ -34,8 +34,8 @@ const PAYLOAD: &str = "SELECT payload FROM payloads WHERE job = $1";
 const HISTORY: &str = "SELECT time, state, cause FROM transitions WHERE job = $1 ORDER BY number";
 
 const SAVE: &str = "INSERT INTO jobs
-    (id, job, state, arch, release, priority, requester, submitted, since, worker)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    (id, job, state, arch, release, priority, requester, submitted, since, worker, private)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (id) DO UPDATE SET job = excluded.job, state = excluded.state,
         since = excluded.since, worker = excluded.worker";
 
@@ -79,6 +79,8 @@ const LINES: &str =
         WHERE state IN ('running', 'delivering') GROUP BY arch, release";
 
 const FORGET_WISHES: &str = "DELETE FROM wishes WHERE time < $1";
+
+const KNOWN_WISH: &str = "SELECT job, digest, time FROM wishes WHERE key = $1";
 
 const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, $3, $4)
     ON CONFLICT (key) DO UPDATE SET key = wishes.key RETURNING job, digest, time";
@@ -193,6 +195,10 @@ where
                 query.push(column).push_bind(record::key(wanted));
             }
         }
+        if let Some(viewer) = &filter.viewer {
+            query.push(" AND (private = 0 OR requester = ");
+            query.push_bind(record::key(viewer)).push(")");
+        }
         if let Some(before) = &filter.before {
             query.push(" AND id < ").push_bind(before.to_string());
         }
@@ -259,15 +265,16 @@ where
             .fetch_one(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        let damaged = || StoreError::Damaged {
-            job: job.clone(),
-            reason: "a wish names no job".to_owned(),
-        };
-        Ok(Wish {
-            job: JobId::parse(&job).ok_or_else(damaged)?,
-            digest,
-            time: record::read_time(&job, &time)?,
-        })
+        record::wish(job, digest, &time)
+    }
+
+    async fn wish(&self, key: &str) -> Result<Option<Wish>, StoreError> {
+        let row: Option<(String, String, String)> = sqlx::query_as(KNOWN_WISH)
+            .bind(record::key(key))
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|(job, digest, time)| record::wish(job, digest, &time))
+            .transpose()
     }
 }
 
@@ -340,6 +347,7 @@ where
             .bind(row.submitted)
             .bind(row.since)
             .bind(row.worker)
+            .bind(row.private)
             .execute(&mut *self.transaction)
             .await?;
         if let Some(payload) = row.payload {

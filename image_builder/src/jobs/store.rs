@@ -20,6 +20,8 @@ pub struct JobFilter {
     pub release: Option<String>,
     /// Who asked.
     pub requester: Option<String>,
+    /// Who looks: private jobs of others are left out. All are there if it is absent.
+    pub viewer: Option<String>,
     /// Jobs before this one, which is not among them: the last of the page before.
     pub before: Option<JobId>,
     /// At most so many, the newest first.
@@ -42,6 +44,8 @@ pub struct JobSummary {
     /// What becomes of it.
     #[serde(flatten)]
     pub state: JobState,
+    /// Whether only who asked may see it.
+    pub private: bool,
     /// When it was submitted.
     pub submitted: Timestamp,
     /// Since when it is what it is.
@@ -154,6 +158,13 @@ pub trait JobStore: Send + Sync + std::fmt::Debug {
     ///
     /// [`StoreError`]; nothing is remembered then.
     async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError>;
+
+    /// What is remembered under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn wish(&self, key: &str) -> Result<Option<Wish>, StoreError>;
 }
 
 /// Why a store does not answer.

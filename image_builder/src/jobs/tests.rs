@@ -29,6 +29,7 @@ pub(crate) fn request() -> JobRequest {
         priority: Priority::default(),
         deadline: None,
         retry_of: None,
+        private: false,
         payload: None,
     }
 }

@@ -26,6 +26,13 @@ pub struct OnceKey {
     pub wish: String,
 }
 
+impl OnceKey {
+    /// Under what a wish of somebody is remembered.
+    fn of(&self, requester: &str) -> String {
+        sha256_text(&format!("{requester}\n{}", self.key))
+    }
+}
+
 /// A job that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submitted {
@@ -119,8 +126,10 @@ impl Master {
                 digest: sha256_text(&once.wish),
                 time: now,
             };
-            let key = sha256_text(&format!("{}\n{}", request.requester, once.key));
-            let kept = self.store.remember(&key, &wish).await?;
+            let kept = self
+                .store
+                .remember(&once.of(&request.requester), &wish)
+                .await?;
             if kept.digest != wish.digest {
                 return Err(OrderError::OtherWish(once.key.clone()));
             }
@@ -146,6 +155,20 @@ impl Master {
         self.queue.append(&[NewEntry::of_job(event, &line)]).await?;
         told(changes, &job, |_| true).await;
         Ok(Submitted { job, again: false })
+    }
+
+    /// The job that `requester` has asked for with this key before.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::Store`].
+    pub async fn asked_before(
+        &self,
+        requester: &str,
+        once: &OnceKey,
+    ) -> Result<Option<JobId>, OrderError> {
+        let wish = self.store.wish(&once.of(requester)).await?;
+        Ok(wish.map(|wish| wish.job))
     }
 
     /// Cancels a job on behalf of `by`; gives it as it is then. A job that is built ends when its worker has heard of

@@ -268,6 +268,10 @@ impl JobStore for Flaky {
     async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError> {
         self.store.remember(key, wish).await
     }
+
+    async fn wish(&self, key: &str) -> Result<Option<Wish>, StoreError> {
+        self.store.wish(key).await
+    }
 }
 
 #[tokio::test]

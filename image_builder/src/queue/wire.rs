@@ -109,6 +109,7 @@ mod tests {
             priority: Priority(-7),
             deadline: Some("2026-11-22T06:00:00Z".parse().unwrap()),
             retry_of: JobId::parse("20261120T094224123-00000000"),
+            private: false,
             payload: Some(Payload {
                 spec: "[DEFAULT]\ntype = live\n".to_owned(),
                 kickstart: Some("lang de_DE.UTF-8\n# \u{1f427} \"%packages\"\n".to_owned()),
@@ -126,6 +127,7 @@ mod tests {
         let bare = JobRequest {
             deadline: None,
             retry_of: None,
+            private: false,
             payload: None,
             ..request()
         };

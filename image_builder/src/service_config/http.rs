@@ -1,12 +1,15 @@
 //! `[http]`: the service in the browser and over REST.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::RetentionSection;
-use crate::quantity::ByteSize;
+use super::access::{Auth, Networks, OidcSection};
+use super::{Network, RetentionSection, SecretPlace};
+use crate::accounts::{Quota, RoleRules};
+use crate::quantity::{Age, ByteSize};
 use crate::spec::Release;
 
 /// What `fbs-http` does.
@@ -29,9 +32,35 @@ pub struct HttpSection {
     pub slots: Option<u16>,
     /// `[http.retention]`
     pub retention: RetentionSection,
+    /// How somebody proves who they are.
+    pub auth: Auth,
+    /// The provider of accounts.
+    pub oidc: Option<OidcSection>,
+    /// Which groups may do what.
+    pub roles: RoleRules,
+    /// What may be done without an account, by network.
+    pub networks: Networks,
+    /// How much each account may have.
+    pub quota: Quota,
+    /// How long somebody stays logged in.
+    pub session: Option<Age>,
+    /// Requests a second of each account, or of an address without one.
+    pub rate: Option<NonZeroU32>,
+    /// The proxies that are believed about where a request comes from.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl HttpSection {
+    pub(super) fn settle(&mut self, folder: &Path) {
+        if let Some(oidc) = &mut self.oidc {
+            oidc.settle(folder);
+        }
+    }
+
+    pub(super) fn secret(&self) -> Option<SecretPlace> {
+        self.oidc.as_ref().and_then(OidcSection::secret)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(text) = &self.public_url {
             let parsed = url::Url::parse(text).ok();
@@ -64,7 +93,25 @@ impl HttpSection {
                     .to_owned(),
             );
         }
-        self.retention.check()
+        self.retention.check()?;
+        self.check_access()
+    }
+
+    fn check_access(&self) -> Result<(), String> {
+        if let Some(oidc) = &self.oidc {
+            oidc.check()?;
+        }
+        match self.auth {
+            Auth::Oidc if self.oidc.is_none() => {
+                Err("[http] auth: \"oidc\" needs a section [http.oidc] with the provider".to_owned())
+            }
+            // Who writes these believes that they hold.
+            Auth::None if self.oidc.is_some() || !self.roles.is_empty() => Err(
+                "[http] auth: it is \"none\", and so [http.oidc] and [http.roles] mean nothing; write auth = \"oidc\""
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -104,6 +151,21 @@ mod tests {
         assert_eq!(http.max_body, Some(ByteSize(2 << 20)));
         assert_eq!((http.worker, http.slots), (Some(false), Some(2)));
         assert_eq!(http.releases, ["43", "rawhide"]);
+        let text = "[http]\nauth = \"oidc\"\nsession = \"8h\"\nrate = 5\ntrusted_proxies = [\"127.0.0.1\", \"::1\"]\n\
+                    [http.oidc]\nissuer = \"https://id.fedoraproject.org/openidc\"\nclient_id = \"fbs\"\n\
+                    client_secret_file = \"oidc\"\n[http.roles]\nsubmit = [\"packager\"]\nadmin = [\"user:anna\"]\n\
+                    [http.networks]\n\"10.1.0.0/16\" = \"submit\"\n[http.quota]\nopen = 4\nday = 20\ndisk = \"50G\"\n";
+        let http = ServiceConfig::parse(text).unwrap().http;
+        assert_eq!((http.quota.open, http.quota.day), (Some(4), Some(20)));
+        assert_eq!(http.networks.len(), 1);
+        assert!(http.secret().is_some() && http.roles.view.is_none());
+        assert!(
+            http.oidc
+                .unwrap()
+                .scopes()
+                .iter()
+                .any(|scope| scope.contains("scope/groups"))
+        );
         for (text, words) in [
             ("lisen = \"x\"", &["lisen", "listen"][..]),
             ("listen = \"here\"", &["socket address"]),
@@ -117,6 +179,27 @@ mod tests {
             ("store = \"postgres://u:f00@h/x\"", &["PGPASSWORD"]),
             ("releases = [\"-x\"]", &["[http] releases", "-x"]),
             ("slots = 0", &["[http] slots"]),
+            ("auth = \"oidc\"", &["[http] auth", "[http.oidc]"]),
+            ("auth = \"basic\"", &["none", "oidc"]),
+            ("roles.admin = [\"qa\"]", &["[http] auth", "mean nothing"]),
+            (
+                "auth = \"oidc\"\noidc = { issuer = \"http://id.example.org\", client_id = \"fbs\" }",
+                &["[http.oidc] issuer", "https"],
+            ),
+            (
+                "auth = \"oidc\"\noidc.issuer = \"https://id.example.org\"",
+                &["[http.oidc] client_id"],
+            ),
+            ("oidc.client_secret = \"f00\"", &["client_secret_file"]),
+            ("networks = { \"10.1.2.3/8\" = \"view\" }", &["10.0.0.0/8"]),
+            (
+                "networks = { \"10.0.0.0/8\" = \"root\" }",
+                &["view", "submit"],
+            ),
+            ("trusted_proxies = [\"proxy\"]", &["no network"]),
+            ("rate = 0", &["nonzero"]),
+            ("session = \"long\"", &["12h"]),
+            ("quota = { opn = 3 }", &["opn", "open"]),
         ] {
             let problem = ServiceConfig::parse(&format!("[http]\n{text}\n")).unwrap_err();
             for word in words {

@@ -93,6 +93,7 @@ fn request(line: &Line) -> JobRequest {
         priority: Priority(3),
         deadline: None,
         retry_of: None,
+        private: false,
         payload: Some(Payload {
             spec: "[DEFAULT]\ntype = boot\n".to_owned(),
             kickstart: Some("lang C # \u{1f427}\n".to_owned()),

@@ -15,7 +15,7 @@ use super::story::{
     at, cancelled, claim, claimed, ended, event, fold, id, id_at, lost, many, queued, request,
     stage,
 };
-use super::{Home, images};
+use super::{Home, accounts, images};
 
 type Check = for<'a> fn(&'a dyn Home) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -39,6 +39,14 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     }),
     ("how many images there are", |home| {
         Box::pin(images::figures(home))
+    }),
+    ("logins and sessions", |home| {
+        Box::pin(accounts::logins(home))
+    }),
+    ("tokens", |home| Box::pin(accounts::tokens(home))),
+    ("who did what", |home| Box::pin(accounts::audit(home))),
+    ("whose jobs, and who sees them", |home| {
+        Box::pin(accounts::work(home))
     }),
 ];
 
@@ -515,6 +523,8 @@ async fn wishes(home: &dyn Home) {
     let (first, second) = (wish(1, 0), wish(2, 10));
     assert_eq!(one.remember(&key, &first).await.unwrap(), first);
     assert_eq!(other.remember(&key, &second).await.unwrap(), first);
+    assert_eq!(one.wish(&key).await.unwrap(), Some(first.clone()));
+    assert_eq!(one.wish("another").await.unwrap(), None);
     // At once, of both.
     for round in 0..20 {
         let key = format!("key {round}");

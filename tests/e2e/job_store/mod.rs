@@ -1,5 +1,6 @@
 //! Records of jobs: one contract, kept by a SQLite file and by a real PostgreSQL.
 
+mod accounts;
 mod contract;
 mod images;
 mod postgres;
@@ -9,6 +10,7 @@ mod story;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use image_builder::accounts::AccountStore;
 use image_builder::jobs::{JobStore, StoreError};
 use image_builder::retention::ImageStore;
 
@@ -20,4 +22,7 @@ trait Home: Send + Sync {
 
     /// The same, for what it keeps of images.
     async fn images(&self) -> Arc<dyn ImageStore>;
+
+    /// The same, for what it keeps of accounts.
+    async fn accounts(&self) -> Arc<dyn AccountStore>;
 }

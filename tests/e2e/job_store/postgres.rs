@@ -6,6 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use fbs_suite::need::{self, Need};
 use fbs_suite::postgres::{LOGIN, Postgres};
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, StoreError};
 use image_builder::retention::ImageStore;
@@ -25,6 +26,10 @@ impl Home for Database {
     }
 
     async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(PostgresStore::connect(&self.0).await.unwrap())
+    }
+
+    async fn accounts(&self) -> Arc<dyn AccountStore> {
         Arc::new(PostgresStore::connect(&self.0).await.unwrap())
     }
 }
@@ -99,7 +104,7 @@ async fn postgresql_keeps_the_contract() {
     server.sql_at(&address, newer).assert_exit(0);
     refused(
         &address,
-        "its schema is of version 99, and this program knows up to 3: bring it up to date",
+        "its schema is of version 99, and this program knows up to 4: bring it up to date",
     )
     .await;
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use fbs_suite::need::{self, Need};
 use fbs_suite::python::sql;
+use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, SqliteStore, StoreError};
 use image_builder::retention::ImageStore;
@@ -26,6 +27,10 @@ impl Home for File {
     }
 
     async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(SqliteStore::open(&self.0).await.unwrap())
+    }
+
+    async fn accounts(&self) -> Arc<dyn AccountStore> {
         Arc::new(SqliteStore::open(&self.0).await.unwrap())
     }
 }
@@ -99,7 +104,7 @@ async fn a_file_of_a_newer_program_is_refused() {
     sql(&file, newer);
     refused(
         &file,
-        "its schema is of version 99, and this program knows up to 4: bring it up to date",
+        "its schema is of version 99, and this program knows up to 5: bring it up to date",
     )
     .await;
 }

@@ -37,6 +37,7 @@ pub(crate) fn request(release: &str, priority: i8) -> JobRequest {
         priority: Priority(priority),
         deadline: Some(at(1_000_000)),
         retry_of: None,
+        private: false,
         payload: Some(Payload {
             spec: format!("[DEFAULT]\ntype = boot\nrelease = {release}\n"),
             kickstart: Some("lang de_DE.UTF-8 # \u{1f427}\n".to_owned()),

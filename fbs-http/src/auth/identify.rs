@@ -1,0 +1,260 @@
+//! Finds out who asks, before anything else looks at a request.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use image_builder::accounts::{Account, Action, Credential, Role};
+use image_builder::jobs::StoreError;
+use jiff::Timestamp;
+
+use super::limit::too_many;
+use super::{ANYBODY, Accounts, Caller, Proof, login};
+use crate::app::App;
+use crate::pages::Trouble;
+use crate::problem::Problem;
+
+/// Who a request says that it is from.
+enum Found {
+    Caller(Caller),
+    /// They have proven who they are, and may do nothing.
+    Powerless(Account),
+    /// They show a token that is none.
+    Wrong,
+    Nobody,
+}
+
+/// Lets those pass who may do what they ask for, and tells what is behind who they are.
+pub(crate) async fn identify(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = app.origins.client(peer.ip(), request.headers());
+    let Some(accounts) = &app.accounts else {
+        request.extensions_mut().insert(Caller {
+            name: ANYBODY.to_owned(),
+            role: Role::Admin,
+            proof: Proof::Nothing,
+            address: Some(address),
+        });
+        return next.run(request).await;
+    };
+    let path = request.uri().path();
+    if is_probe(path) {
+        return next.run(request).await;
+    }
+    let found = match who(&app, accounts, request.headers(), address).await {
+        Ok(found) => found,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let key = match &found {
+        // Two people may have one address, and one person several.
+        Found::Caller(caller) if caller.proof != Proof::Network => format!("@{}", caller.name),
+        _ => address.to_string(),
+    };
+    if let Err(wait) = accounts.limit.check(&key) {
+        return too_many(wait);
+    }
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    let needed = match reads || asks_only(path) {
+        true => Role::View,
+        false => Role::Submit,
+    };
+    let public = is_public(path);
+    match found {
+        Found::Caller(caller) => {
+            if caller.has_session() && !reads && !names_its_page(request.headers()) {
+                return Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "a browser says from which page something comes, and this does not",
+                )
+                .with_hint("programs show a token instead of a session's cookie")
+                .into_response();
+            }
+            let what = format!("{} {path}", request.method());
+            let response = match caller.needs(needed) {
+                Err(problem) if !public => answer(path, problem),
+                _ => {
+                    request.extensions_mut().insert(caller.clone());
+                    next.run(request).await
+                }
+            };
+            if response.status() == StatusCode::FORBIDDEN {
+                app.note(caller.did(Action::Refused, &what, "")).await;
+            }
+            response
+        }
+        _ if public => next.run(request).await,
+        Found::Powerless(account) => {
+            let problem = Problem::new(
+                StatusCode::FORBIDDEN,
+                format!("{} is in no group that may do anything here", account.name),
+            );
+            answer(path, problem.with_hint("ask who runs this service"))
+        }
+        Found::Wrong => unknown("the token is none, was revoked, or has expired"),
+        Found::Nobody if is_for_programs(path) => {
+            unknown("an account is needed, and nobody has logged in")
+        }
+        Found::Nobody if reads => {
+            let wanted = request.uri().path_and_query();
+            let wanted = wanted.map_or(path, |wanted| wanted.as_str());
+            Redirect::to(&login::address(wanted)).into_response()
+        }
+        Found::Nobody => {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "your session has ended");
+            let problem = problem.with_hint("log in in another tab, and send this once more");
+            Trouble::from(problem).into_response()
+        }
+    }
+}
+
+async fn who(
+    app: &App,
+    accounts: &Accounts,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Found, StoreError> {
+    let now = Timestamp::now();
+    let caller = |account: &Account, role, proof| {
+        Found::Caller(Caller {
+            name: account.name.clone(),
+            role,
+            proof,
+            address: Some(address),
+        })
+    };
+    if let Some(shown) = bearer(headers) {
+        let Some(credential) = Credential::shown(shown) else {
+            return Ok(Found::Wrong);
+        };
+        let Some(known) = accounts.store.token(&credential.hash(), now).await? else {
+            return Ok(Found::Wrong);
+        };
+        return Ok(match accounts.role(&known.account) {
+            Some(role) => {
+                let role = role.min(known.token.role);
+                caller(&known.account, role, Proof::Token(known.token.id))
+            }
+            None => Found::Powerless(known.account),
+        });
+    }
+    if let Some(shown) = cookie(headers, accounts.session_cookie())
+        && let Some(credential) = Credential::shown(shown)
+    {
+        let hash = credential.hash();
+        if let Some(account) = accounts.store.session(&hash, now).await? {
+            return Ok(match accounts.role(&account) {
+                Some(role) => caller(&account, role, Proof::Session(hash)),
+                None => Found::Powerless(account),
+            });
+        }
+    }
+    Ok(match app.origins.role(address) {
+        Some(role) => Found::Caller(Caller {
+            name: format!("{ANYBODY}@{address}"),
+            role,
+            proof: Proof::Network,
+            address: Some(address),
+        }),
+        None => Found::Nobody,
+    })
+}
+
+/// What a request shows as `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let shown = headers.get(header::AUTHORIZATION)?;
+    // What is no text is no token of ours, and shall not be taken for nothing.
+    let (scheme, shown) = shown.to_str().unwrap_or("? ?").split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(shown.trim())
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';'));
+    pairs.find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    })
+}
+
+/// Whether a browser says of which page a request is; other sites' were refused before.
+fn names_its_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
+/// What looks whether the service is there. It tells nothing else, and is asked often.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+/// What everybody may ask for: how to log in, and what pages look like.
+fn is_public(path: &str) -> bool {
+    path == "/login"
+        || path == "/logout"
+        || path.starts_with("/login/")
+        || path.starts_with("/assets/")
+}
+
+/// What is sent as if it changed something, and only asks.
+fn asks_only(path: &str) -> bool {
+    path == "/api/v1/check"
+}
+
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/rest" || path == "/metrics"
+}
+
+fn answer(path: &str, problem: Problem) -> Response {
+    match is_for_programs(path) {
+        true => problem.into_response(),
+        false => Trouble::from(problem).into_response(),
+    }
+}
+
+fn unknown(words: &str) -> Response {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, words);
+    let problem =
+        problem.with_hint("show a token as `Authorization: Bearer ...`; /tokens makes one");
+    let mut response = problem.into_response();
+    let scheme = HeaderValue::from_static("Bearer");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, scheme);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_and_tokens_are_found() {
+        let headers = |name: header::HeaderName, value: &'static str| {
+            HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+        };
+        let cookies = headers(header::COOKIE, "a=1; fbs=x=y;fbs-login=z");
+        assert_eq!(cookie(&cookies, "fbs"), Some("x=y"));
+        assert_eq!(cookie(&cookies, "fbs-login"), Some("z"));
+        assert_eq!(cookie(&cookies, "fb"), None);
+        for (value, token) in [
+            ("Bearer fbs_1", Some("fbs_1")),
+            ("bearer  fbs_1 ", Some("fbs_1")),
+            ("Basic YTpi", None),
+            ("Bearer", None),
+        ] {
+            assert_eq!(bearer(&headers(header::AUTHORIZATION, value)), token);
+        }
+    }
+}

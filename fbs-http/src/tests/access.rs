@@ -1,0 +1,551 @@
+//! Who may do what.
+
+use image_builder::accounts::{Account, Credential, Role, Token};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::client::{Answer, Request};
+use super::site::{IMAGE, Site, deliver, spec};
+
+/// Nobody answers there: who logs in is made in the store.
+const PROVIDER: &str =
+    "auth = \"oidc\"\noidc = { issuer = \"http://127.0.0.1:9/\", client_id = \"fbs\" }\n";
+
+const ROLES: &str = "roles = { submit = [\"qa\"], admin = [\"user:root\"] }\n";
+
+/// Somebody with a browser.
+struct Browser<'a> {
+    site: &'a Site,
+    cookie: String,
+}
+
+impl Site {
+    async fn log_in(&self, name: &str, groups: &[&str]) -> Browser<'_> {
+        let session = Credential::new("").unwrap();
+        let account = Account {
+            name: name.to_owned(),
+            subject: format!("test {name}"),
+            email: None,
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            seen: Timestamp::now(),
+        };
+        let expires = account.seen + SignedDuration::from_hours(1);
+        let accounts = &self.app.accounts.as_ref().unwrap().store;
+        let logged_in = accounts.log_in(&account, &session.hash(), expires).await;
+        logged_in.unwrap();
+        Browser {
+            site: self,
+            cookie: format!("a=b; fbs={}", session.reveal()),
+        }
+    }
+
+    /// A token of somebody who has logged in before.
+    async fn token(&self, name: &str, role: Role, expires: SignedDuration) -> String {
+        let secret = Credential::new("fbs_").unwrap();
+        let now = Timestamp::now();
+        let token = Token {
+            id: Credential::new("").unwrap().hash(),
+            account: name.to_owned(),
+            name: "nightly".to_owned(),
+            role,
+            created: now,
+            expires: now + expires,
+            used: None,
+        };
+        let accounts = &self.app.accounts.as_ref().unwrap().store;
+        accounts.add_token(&token, &secret.hash()).await.unwrap();
+        secret.reveal().to_owned()
+    }
+}
+
+impl Browser<'_> {
+    async fn get(&self, target: &str) -> Answer {
+        let request = Request::get(target).header("cookie", &self.cookie);
+        self.site.send(request).await
+    }
+
+    async fn send(&self, request: Request) -> Answer {
+        let origin = format!("http://{}", self.site.address);
+        let request = request.header("origin", origin);
+        self.site.send(request.header("cookie", &self.cookie)).await
+    }
+
+    async fn submit(&self, private: bool) -> Answer {
+        let body = json!({ "spec": spec("a"), "private": private });
+        self.send(Request::post("/api/v1/jobs").json(&body)).await
+    }
+
+    async fn submitted(&self, private: bool) -> String {
+        let job = self.submit(private).await.expect(201).json();
+        job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The ids of all jobs that are listed.
+    async fn sees(&self) -> Vec<String> {
+        let list = self.get("/api/v1/jobs").await.expect(200).json();
+        let jobs = list["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn bearer(request: Request, token: &str) -> Request {
+    request.header("authorization", format!("Bearer {token}"))
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_an_account() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    for target in [
+        "/api/v1/jobs",
+        "/api/v1/me",
+        "/api/v1/events",
+        "/api/v1/openapi.json",
+        "/api/docs/",
+        "/api/v1/audit",
+        "/metrics",
+        "/rest",
+        "/api/nothing",
+    ] {
+        let answer = site.get(target).await;
+        assert_eq!(
+            answer.header("www-authenticate"),
+            Some("Bearer"),
+            "{target}"
+        );
+        let problem = answer.problem(401);
+        assert!(problem["hint"].as_str().unwrap().contains("/tokens"));
+    }
+    for target in [
+        "/",
+        "/jobs/1?a=b",
+        "/new",
+        "/workers",
+        "/tokens",
+        "/nothing",
+    ] {
+        let answer = site.get(target).await.expect(303);
+        let login = answer.header("location").unwrap();
+        assert!(login.starts_with("/login?next=%2F"), "{target}: {login}");
+    }
+    let body = json!({ "spec": spec("a") });
+    for target in ["/api/v1/jobs", "/api/v1/check", "/rest"] {
+        let request = Request::post(target).json(&body);
+        site.send(request).await.problem(401);
+    }
+    let page = site.send(Request::post("/jobs/1/cancel")).await.expect(401);
+    assert!(page.text().contains("<h1"));
+    // Wrong ones are not taken for none.
+    for wrong in [
+        "fbs_1",
+        "\u{e9}",
+        &Credential::new("fbs_").unwrap().reveal(),
+    ] {
+        let answer = site.send(bearer(Request::get("/api/v1/jobs"), wrong)).await;
+        answer.problem(401);
+    }
+    for target in ["/healthz", "/readyz"] {
+        site.get(target).await.expect(200);
+    }
+    let login = site.get("/login?next=/jobs/1").await.expect(200).text();
+    assert!(login.contains("/login/start?next=%2Fjobs%2F1"), "{login}");
+    assert!(login.contains("Fedora Account") && !login.contains("Log out"));
+    let style = login
+        .split("href=\"")
+        .find(|part| part.starts_with("/assets/"));
+    let style = style.unwrap().split('"').next().unwrap();
+    site.get(style).await.expect(200);
+    // The provider does not answer; nobody is sent anywhere.
+    let start = site.get("/login/start").await.expect(502);
+    assert!(start.text().contains("127.0.0.1:9"));
+    let back = site.get("/login/callback?code=x&state=y").await.expect(400);
+    assert!(back.text().contains("not begun in this browser"));
+}
+
+#[tokio::test]
+async fn groups_say_what_somebody_may_do() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let guest = site.log_in("guest", &["fedora"]).await;
+    let (anna, berta) = (
+        site.log_in("anna", &["qa"]).await,
+        site.log_in("berta", &["qa"]).await,
+    );
+    let root = site.log_in("root", &[]).await;
+    for (who, role) in [(&guest, "view"), (&anna, "submit"), (&root, "admin")] {
+        let me = who.get("/api/v1/me").await.expect(200).json();
+        assert_eq!(me["role"], role);
+    }
+    guest.get("/new").await.expect(200);
+    let refused = guest.submit(false).await.problem(403);
+    assert_eq!(
+        refused["detail"],
+        "that needs the role submit, and guest has view"
+    );
+    // It may ask whether it could.
+    let check = Request::post("/api/v1/check").json(&json!({ "spec": spec("a") }));
+    guest.send(check).await.expect(200);
+
+    let open = anna.submitted(false).await;
+    let hidden = anna.submitted(true).await;
+    let job = berta.get(&format!("/api/v1/jobs/{open}")).await.expect(200);
+    assert_eq!(job.json()["requester"], "anna");
+    for part in [
+        "",
+        "/log",
+        "/log/events",
+        "/report",
+        "/artifacts",
+        "/artifacts/x",
+    ] {
+        let target = format!("/api/v1/jobs/{hidden}{part}");
+        let problem = berta.get(&target).await.problem(404);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("is known"),
+            "{part}"
+        );
+    }
+    for target in [format!("/jobs/{hidden}"), format!("/new/text?job={hidden}")] {
+        berta.get(&target).await.expect(404);
+        anna.get(&target).await.expect(200);
+    }
+    for action in ["cancel", "retry"] {
+        let request = Request::post(format!("/api/v1/jobs/{hidden}/{action}"));
+        berta.send(request).await.problem(404);
+    }
+    assert_eq!(berta.sees().await, [open.as_str()]);
+    assert_eq!(anna.sees().await, [hidden.as_str(), open.as_str()]);
+    assert_eq!(root.sees().await.len(), 2);
+    let page = berta.get("/").await.expect(200).text();
+    assert!(page.contains(&open) && !page.contains(&hidden));
+
+    let cancel = |id: &str| Request::post(format!("/api/v1/jobs/{id}/cancel"));
+    let refused = berta.send(cancel(&open)).await.problem(403);
+    assert!(refused["detail"].as_str().unwrap().contains("anna's"));
+    let page = berta.get(&format!("/jobs/{open}")).await.expect(200).text();
+    assert!(!page.contains("/cancel\""), "{page}");
+    assert!(
+        anna.get(&format!("/jobs/{open}"))
+            .await
+            .text()
+            .contains("/cancel\"")
+    );
+    anna.send(cancel(&hidden)).await.expect(200);
+    let cancelled = root.send(cancel(&open)).await.expect(200).json();
+    assert!(
+        cancelled["cancel"]
+            .as_str()
+            .unwrap()
+            .contains("cancelled by root")
+    );
+
+    // All of it is on record, for administrators.
+    anna.get("/api/v1/audit").await.problem(403);
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    let lines: Vec<String> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            format!("{} {} {}", line["account"], line["action"], line["subject"]).replace('"', "")
+        })
+        .collect();
+    let expected = [
+        "anna refused GET /api/v1/audit".to_owned(),
+        format!("root cancelled {open}"),
+        format!("anna cancelled {hidden}"),
+        format!("berta refused POST /api/v1/jobs/{open}/cancel"),
+        format!("anna submitted {hidden}"),
+        format!("anna submitted {open}"),
+        "guest refused POST /api/v1/jobs".to_owned(),
+    ];
+    assert_eq!(lines, expected, "{audit:#}");
+    assert_eq!(audit["entries"][0]["address"], "127.0.0.1");
+    let page = root.get("/audit?account=guest").await.expect(200).text();
+    assert!(page.contains("POST /api/v1/jobs") && !page.contains(&open));
+
+    // Who is taken out of a group, or logs out, is out.
+    let anna = site.log_in("anna", &[]).await;
+    anna.submit(false).await.problem(403);
+    anna.send(Request::post("/logout")).await.expect(303);
+    anna.get("/api/v1/me").await.problem(401);
+}
+
+#[tokio::test]
+async fn a_session_is_of_use_to_own_pages_only() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let submit = || {
+        let request = Request::post("/api/v1/jobs").json(&json!({ "spec": spec("a") }));
+        request.header("cookie", &anna.cookie)
+    };
+    let problem = site.send(submit()).await.problem(403);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("from which page")
+    );
+    let elsewhere = submit().header("origin", "https://evil.example.org");
+    site.send(elsewhere).await.problem(403);
+    let elsewhere = submit().header("sec-fetch-site", "cross-site");
+    site.send(elsewhere).await.problem(403);
+    let own = submit().header("sec-fetch-site", "same-origin");
+    site.send(own).await.expect(201);
+}
+
+#[tokio::test]
+async fn tokens_are_shown_once_and_do_what_they_may() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let make = |body: serde_json::Value| anna.send(Request::post("/api/v1/tokens").json(&body));
+    for (wrong, status) in [
+        (json!({ "name": " " }), 400),
+        (json!({ "name": "x", "role": "root" }), 400),
+        (json!({ "name": "x", "role": "admin" }), 403),
+        (json!({ "name": "x", "expires": "long" }), 400),
+        (json!({ "name": "x", "expires": "367d" }), 400),
+        (json!({ "name": "x", "expires": "0d" }), 400),
+        (json!({ "name": "x", "expired": "1d" }), 400),
+    ] {
+        make(wrong.clone()).await.problem(status);
+    }
+    let made = make(json!({ "name": "nightly" })).await.expect(201).json();
+    assert_eq!(made["role"], "submit");
+    let (id, secret) = (
+        made["id"].as_str().unwrap(),
+        made["secret"].as_str().unwrap(),
+    );
+    let list = anna.get("/api/v1/tokens").await.expect(200);
+    assert!(list.text().contains(id) && !list.text().contains(secret));
+    assert!(
+        !anna
+            .get("/tokens")
+            .await
+            .expect(200)
+            .text()
+            .contains(secret)
+    );
+    let submit = || Request::post("/api/v1/jobs").json(&json!({ "spec": spec("a") }));
+    let job = site.send(bearer(submit(), secret)).await.expect(201).json();
+    assert_eq!(job["requester"], "anna");
+    // A token that was stolen makes no other.
+    let again = Request::post("/api/v1/tokens").json(&json!({ "name": "x" }));
+    site.send(bearer(again, secret)).await.problem(403);
+    let less = site
+        .token("anna", Role::View, SignedDuration::from_hours(1))
+        .await;
+    site.send(bearer(Request::get("/api/v1/jobs"), &less))
+        .await
+        .expect(200);
+    let refused = site.send(bearer(submit(), &less)).await.problem(403);
+    assert!(
+        refused["hint"]
+            .as_str()
+            .unwrap()
+            .contains("less than its owner")
+    );
+    // Nor does it more than its owner, and not for ever.
+    let more = site
+        .token("anna", Role::Admin, SignedDuration::from_hours(1))
+        .await;
+    site.send(bearer(Request::get("/api/v1/audit"), &more))
+        .await
+        .problem(403);
+    let old = site
+        .token("anna", Role::Submit, -SignedDuration::from_secs(1))
+        .await;
+    site.send(bearer(submit(), &old)).await.problem(401);
+
+    let revoke = || Request::new("DELETE", format!("/api/v1/tokens/{id}"));
+    let berta = site.log_in("berta", &["qa"]).await;
+    berta.send(revoke()).await.problem(404);
+    anna.send(revoke()).await.expect(204);
+    site.send(bearer(submit(), secret)).await.problem(401);
+
+    // The same by the page, without scripts.
+    let form = Request::post("/tokens").body(
+        "application/x-www-form-urlencoded",
+        "name=by+hand&role=view&expires=7d",
+    );
+    let page = anna.send(form).await.expect(201).text();
+    let secret = page.split("<code class=\"secret\">").nth(1).unwrap();
+    let secret = secret.split('<').next().unwrap();
+    let me = site.send(bearer(Request::get("/api/v1/me"), secret)).await;
+    assert_eq!(me.expect(200).json()["role"], "view");
+    let list = anna.get("/api/v1/tokens").await.json();
+    let mut tokens = list["tokens"].as_array().unwrap().iter();
+    let token = tokens.find(|token| token["name"] == "by hand").unwrap();
+    let id = token["id"].as_str().unwrap();
+    let revoke = Request::post(format!("/tokens/{id}/revoke"));
+    anna.send(revoke).await.expect(303);
+    site.send(bearer(Request::get("/api/v1/me"), secret))
+        .await
+        .problem(401);
+    let wrong = Request::post("/tokens").body(
+        "application/x-www-form-urlencoded",
+        "name=x&role=admin&expires=7d",
+    );
+    let page = anna.send(wrong).await.expect(403).text();
+    assert!(page.contains("needs the role admin"), "{page}");
+}
+
+#[tokio::test]
+async fn nobody_has_more_than_their_share() {
+    let access = format!("{PROVIDER}{ROLES}quota = {{ open = 2, day = 3 }}\n");
+    let site = Site::with_access(&access).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let keyed = |key: &str| {
+        let request = Request::post("/api/v1/jobs").json(&json!({ "spec": spec("a") }));
+        request.header("idempotency-key", key)
+    };
+    let first = anna.send(keyed("one")).await.expect(201).json();
+    // Of many at once as many are taken as may be.
+    let many = (0..5).map(|_| anna.submit(false));
+    let many = futures_util::future::join_all(many).await;
+    let mut statuses: Vec<u16> = many.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 429, 429, 429, 429]);
+    let refused = anna.submit(false).await.problem(429);
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("2 of your jobs")
+    );
+    // What was asked for before is answered all the same.
+    let again = anna.send(keyed("one")).await.expect(200).json();
+    assert_eq!(again["id"], first["id"]);
+    let retry = format!("/api/v1/jobs/{}/cancel", first["id"].as_str().unwrap());
+    anna.send(Request::post(retry)).await.expect(200);
+    anna.submit(false).await.expect(201);
+    for id in anna.sees().await {
+        let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
+        anna.send(cancel).await;
+    }
+    let refused = anna.submit(false).await.problem(429);
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("within 24 hours")
+    );
+    let form = Request::post(format!("/jobs/{}/retry", first["id"].as_str().unwrap()));
+    anna.send(form).await.expect(429);
+    site.log_in("berta", &["qa"])
+        .await
+        .submit(false)
+        .await
+        .expect(201);
+    let root = site.log_in("root", &[]).await;
+    for _ in 0..4 {
+        root.submit(false).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn images_are_kept_by_who_owns_them_and_count_as_theirs() {
+    let access = format!(
+        "{PROVIDER}{ROLES}quota = {{ disk = \"{}\" }}\n",
+        IMAGE.len()
+    );
+    let site = Site::with_access(&access).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let berta = site.log_in("berta", &["qa"]).await;
+    let root = site.log_in("root", &[]).await;
+    let id = anna.submitted(false).await;
+    let secret = anna.submitted(true).await;
+    for id in [&id, &secret] {
+        deliver(
+            &site
+                .folder
+                .path()
+                .join("images")
+                .join(id)
+                .join("Fedora-43-boot"),
+        );
+        let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
+        anna.send(cancel).await.expect(200);
+    }
+    let change = |id: &str, verb: &str| Request::post(format!("/api/v1/jobs/{id}/{verb}"));
+    for verb in ["pin", "unpin"] {
+        site.send(change(&id, verb)).await.problem(401);
+        berta.send(change(&id, verb)).await.problem(403);
+        let form = Request::post(format!("/jobs/{id}/{verb}"));
+        berta.send(form).await.expect(403);
+        berta.send(change(&secret, verb)).await.problem(404);
+    }
+    let pinned = anna.send(change(&id, "pin")).await.expect(200).json();
+    assert_eq!(pinned["pinned"]["by"], "anna");
+    let page = format!("/jobs/{id}");
+    assert!(anna.get(&page).await.text().contains("Unpin the image"));
+    let shown = berta.get(&page).await.text();
+    assert!(shown.contains("Pinned by") && !shown.contains("Unpin the image"));
+    root.send(change(&id, "unpin")).await.expect(200);
+    let audit = root.get("/api/v1/audit").await.expect(200).text();
+    for words in ["\"pinned\"", "\"unpinned\""] {
+        assert!(audit.contains(words), "{words}: {audit}");
+    }
+    site.app.keeper.sweep(Timestamp::now()).await.unwrap();
+    let refused = anna.submit(false).await.problem(429);
+    assert!(
+        refused["detail"].as_str().unwrap().contains("images"),
+        "{refused}"
+    );
+    berta.submit(false).await.expect(201);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_and_nobody_else() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}rate = 1\n")).await;
+    let (anna, berta) = (
+        site.log_in("anna", &["qa"]).await,
+        site.log_in("berta", &["qa"]).await,
+    );
+    let mut asked = 0;
+    let answer = loop {
+        let answer = anna.get("/api/v1/me").await;
+        if answer.status != 200 {
+            break answer;
+        }
+        asked += 1;
+        assert!(asked < 50);
+    };
+    assert!(asked >= 4, "{asked}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    answer.problem(429);
+    berta.get("/api/v1/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_network_may_do_what_was_said_of_it() {
+    let networks = "networks = { \"127.0.0.1\" = \"submit\", \"10.7.0.0/16\" = \"view\" }\n";
+    let access = format!("{PROVIDER}{ROLES}{networks}");
+    let site = Site::with_access(&access).await;
+    let id = site.submit("a").await;
+    assert_eq!(site.job(&id).await["requester"], "http@127.0.0.1");
+    let rest = json!({ "config": json!(spec("a")).to_string(), "ksfname": null, "ks": null });
+    site.send(Request::post("/rest").json(&rest))
+        .await
+        .expect(201);
+    site.get("/metrics").await.expect(200);
+    // Nobody says that they come from there, unless a proxy does that is trusted.
+    let from = |address: &str| Request::get("/api/v1/me").header("x-forwarded-for", address);
+    let me = site.send(from("10.7.1.1")).await.expect(200).json();
+    assert_eq!(me["name"], "http@127.0.0.1");
+    let behind = format!("{access}trusted_proxies = [\"127.0.0.1\"]\n");
+    let site = Site::with_access(&behind).await;
+    let me = site
+        .send(from("192.0.2.1, 10.7.1.1"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&me["name"], &me["role"]),
+        (&json!("http@10.7.1.1"), &json!("view"))
+    );
+    site.send(from("127.0.0.1, 192.0.2.1")).await.problem(401);
+    // An account goes before the network.
+    let anna = site.log_in("anna", &["qa"]).await;
+    let request = from("10.7.1.1").header("cookie", &anna.cookie);
+    assert_eq!(site.send(request).await.expect(200).json()["name"], "anna");
+}
