@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
@@ -29,6 +30,7 @@ use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
+use crate::pages::Trouble;
 use crate::problem::Problem;
 use crate::worker::Local;
 use crate::{api, health, images, pages, rest};
@@ -229,7 +231,7 @@ fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
-        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .fallback(nothing)
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -242,6 +244,17 @@ fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(guard::headers))
         .with_state(app)
+}
+
+/// What is said of an address that is none: a page to who wants to see one.
+async fn nothing(headers: HeaderMap) -> Response {
+    let problem = Problem::not_found("there is nothing at this address");
+    let accepts = headers.get(header::ACCEPT);
+    let accepts = accepts.and_then(|accepts| accepts.to_str().ok());
+    match accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        true => Trouble::from(problem).into_response(),
+        false => problem.into_response(),
+    }
 }
 
 /// The first signal ends it when the builds here are made, the second at once.

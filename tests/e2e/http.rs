@@ -256,9 +256,9 @@ fn it_listens_to_this_machine_only_and_one_builds_in_a_folder() {
     for listen in ["0.0.0.0:0", "[::]:0"] {
         let refused = program(&folders).args(["--listen", listen]).run();
         refused.assert_exit(2).assert_one_error().assert_says(&[
-            "no accounts",
+            "auth is \"none\"",
             "127.0.0.1",
-            "--public-url",
+            "oidc",
         ]);
     }
     let service = Service::start(&folders);

@@ -5,10 +5,13 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::command::{POLL, Program};
 use crate::daemon::{Daemon, free_port};
+use crate::python;
 
 /// Nothing on a page takes so long, but a build.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -155,6 +158,11 @@ impl Browser {
 
     /// Waits until an element has these words in it.
     pub fn wait_for(&self, selector: &str, words: &str) {
+        self.wait_within(PATIENCE, selector, words);
+    }
+
+    /// The same for what takes its time.
+    pub fn wait_within(&self, patience: Duration, selector: &str, words: &str) {
         let since = Instant::now();
         loop {
             let text = self.text(selector);
@@ -163,11 +171,67 @@ impl Browser {
             }
             let waited = since.elapsed();
             assert!(
-                waited < PATIENCE,
+                waited < patience,
                 "{words:?} is awaited in {selector}:\n{text}"
             );
             std::thread::sleep(POLL);
         }
+    }
+
+    /// What a script gives that runs in the page: the body of a function.
+    pub fn run(&self, script: &str) -> Value {
+        let wanted = json!({"script": script, "args": []});
+        self.command("POST", "execute/sync", &wanted)
+    }
+
+    /// The value of a cookie.
+    pub fn cookie(&self, name: &str) -> String {
+        let cookie = self.command("GET", &format!("cookie/{name}"), &Value::Null);
+        cookie["value"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Makes the window so wide and so high, in pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        self.command(
+            "POST",
+            "window/rect",
+            &json!({"width": width, "height": height}),
+        );
+    }
+
+    /// Shows pages in a dark or a light scheme of colours.
+    pub fn scheme(&self, scheme: &str) {
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        let wanted = json!({"cmd": "Emulation.setEmulatedMedia", "params": media});
+        self.command("POST", "goog/cdp/execute", &wanted);
+    }
+
+    /// A picture of what is seen, as PNG.
+    pub fn picture(&self) -> Vec<u8> {
+        let picture = self.command("GET", "screenshot", &Value::Null);
+        let text = picture.as_str().expect("a picture is text");
+        BASE64_STANDARD.decode(text).expect("a picture is Base64")
+    }
+
+    /// What [axe](https://www.deque.com/axe/) finds on the page that is serious or worse for people who use a
+    /// screen reader, a keyboard or a magnifier.
+    pub fn barriers(&self) -> Vec<String> {
+        let axe = python::file("axe_playwright_python/axe.min.js");
+        let axe = std::fs::read_to_string(axe).expect("axe is text");
+        self.run(&axe);
+        let wanted = json!({
+            "script": "const done = arguments[0]; axe.run().then(found => done(found), error => done(String(error)));",
+            "args": [],
+        });
+        let found = self.command("POST", "execute/async", &wanted);
+        let rules = found["passes"].as_array();
+        assert!(rules.is_some_and(|rules| !rules.is_empty()), "{found:#}");
+        let violations = found["violations"].as_array().into_iter().flatten();
+        let serious =
+            violations.filter(|one| matches!(one["impact"].as_str(), Some("serious" | "critical")));
+        serious
+            .map(|one| format!("{}: {}", one["id"], one["nodes"][0]["html"]))
+            .collect()
     }
 
     /// What the page complained about: scripts that stumble, and all that its policy refuses.

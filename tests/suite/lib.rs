@@ -16,12 +16,14 @@
 //! | [`certificates`] | for servers with TLS |
 //! | [`ftp`], [`ssh`], [`object_store`] | real servers to deliver to |
 //! | [`smtp`], [`rabbitmq`], [`postgres`] | a mail server that keeps its mails, a message broker, a database |
+//! | [`accounts`] | a provider of accounts |
 //! | [`network`] | hosts in network namespaces, which can be cut off |
 //! | [`browser`] | headless Chromium |
 //! | [`proxy`] | a proxy whose connections can be cut |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
+pub mod accounts;
 pub mod binaries;
 pub mod browser;
 pub mod certificates;

@@ -8,7 +8,7 @@ use crate::command::Program;
 use crate::turn;
 
 /// The folder with the programs of the environment that `make-venv` makes: pykickstart, productmd,
-/// the SPDX tools, Fedora's client of the message bus, an FTP and a mail server.
+/// the SPDX tools, Fedora's client of the message bus, servers, schemathesis.
 pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -25,6 +25,19 @@ pub fn programs() -> &'static Path {
 /// Its interpreter.
 pub fn interpreter() -> PathBuf {
     programs().join("python")
+}
+
+/// The file of a package of the environment.
+pub fn file(name: &str) -> PathBuf {
+    let lib = programs().with_file_name("lib");
+    let pythons = lib.read_dir().expect("the environment has a lib");
+    let mut found = pythons.map(|python| {
+        let python = python.expect("it can be read").path();
+        python.join("site-packages").join(name)
+    });
+    found
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("{name} is not in {}", lib.display()))
 }
 
 /// Runs SQL on a SQLite file by the system's Python, as another process would; gives the rows as Python writes them.

@@ -204,7 +204,7 @@ pub(super) async fn list(
         (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every mistake in the spec", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "More than one may have", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "One has as much as one may", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue cannot be reached now", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -305,7 +305,7 @@ impl App {
         };
         self.note(caller.did(Action::QuotaRefused, "", &reason))
             .await;
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, reason);
+        let problem = Problem::new(StatusCode::CONFLICT, reason);
         Err(problem.with_hint("wait until some of it has ended, or ask who runs this service"))
     }
 
@@ -430,8 +430,7 @@ pub(super) async fn cancel(
             headers(("Location" = String, description = "The new job"))),
         (status = 200, description = "It was submitted before with the same key", body = JobView),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has not ended", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "More than one may have", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has not ended, or one has as much as one may", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn retry(

@@ -58,7 +58,7 @@ const BEFORE: [(&str, &str); 4] = [
     ("401", "An account is needed"),
     ("403", "More than one may do"),
     ("421", "The service is not known under that name"),
-    ("429", "More than one may ask or have"),
+    ("429", "More than one may ask in a second"),
 ];
 
 /// Adds to every request what it may be answered before anything looks at it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::Multipart;
+use axum::http::StatusCode;
 use image_builder::spec::{Arch, BuildSpec};
 use serde_json::{Map, Value};
 
@@ -37,6 +38,8 @@ pub(super) struct Mistakes {
     by_field: BTreeMap<String, Vec<String>>,
     /// About none of the fields.
     pub(super) others: Vec<String>,
+    /// The status of the answer, where it is not that of mistakes.
+    status: Option<u16>,
 }
 
 impl Fields {
@@ -210,6 +213,28 @@ impl Mistakes {
                 .push(words);
         }
         sorted
+    }
+
+    /// Why what has no mistakes was not taken all the same.
+    pub(super) fn of_problem(problem: &Problem) -> Self {
+        let hint = problem.hint.as_ref().map(|hint| format!("; {hint}"));
+        Self {
+            others: vec![format!("{}{}", problem.detail, hint.unwrap_or_default())],
+            status: Some(problem.status),
+            ..Self::default()
+        }
+    }
+
+    /// That of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        let status = self
+            .status
+            .and_then(|status| StatusCode::from_u16(status).ok());
+        match status {
+            Some(status) => status,
+            None if self.is_empty() => StatusCode::OK,
+            None => StatusCode::UNPROCESSABLE_ENTITY,
+        }
     }
 
     /// Those about a field.

@@ -82,7 +82,7 @@ fn boots(id: &str, delivered: &Delivered) -> Vec<Boot> {
             let name = name.filter(|name| delivered.file(name).is_some());
             let failure = verdict.failure.as_ref().map(|failure| failure.summary());
             Boot {
-                firmware: verdict.firmware.to_string(),
+                firmware: verdict.firmware.to_string().to_uppercase(),
                 passed: verdict.passed,
                 line: verdict.matched_line.clone().or(failure),
                 screenshot: name.map(|name| href(id, &name)),

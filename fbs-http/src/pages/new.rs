@@ -74,10 +74,7 @@ fn again(
     fields: Fields,
     mistakes: Mistakes,
 ) -> Result<Response, Trouble> {
-    let status = match mistakes.is_empty() {
-        true => StatusCode::OK,
-        false => StatusCode::UNPROCESSABLE_ENTITY,
-    };
+    let status = mistakes.status();
     if fields.is_text() {
         let who = Who::of(app, caller);
         let template = TextPage {
@@ -134,7 +131,11 @@ pub(super) async fn submit(
             return again(&app, &caller, fields, mistakes);
         }
     };
-    let submitted = app.submit(&caller, request, None).await?;
+    let submitted = match app.submit(&caller, request, None).await {
+        Ok(submitted) => submitted,
+        // What was written is not lost.
+        Err(problem) => return again(&app, &caller, fields, Mistakes::of_problem(&problem)),
+    };
     Ok(Redirect::to(&format!("/jobs/{}", submitted.job)).into_response())
 }
 

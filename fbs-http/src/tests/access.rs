@@ -139,7 +139,7 @@ async fn nobody_gets_in_without_an_account() {
     for wrong in [
         "fbs_1",
         "\u{e9}",
-        &Credential::new("fbs_").unwrap().reveal(),
+        Credential::new("fbs_").unwrap().reveal(),
     ] {
         let answer = site.send(bearer(Request::get("/api/v1/jobs"), wrong)).await;
         answer.problem(401);
@@ -404,8 +404,8 @@ async fn nobody_has_more_than_their_share() {
     let many = futures_util::future::join_all(many).await;
     let mut statuses: Vec<u16> = many.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [201, 429, 429, 429, 429]);
-    let refused = anna.submit(false).await.problem(429);
+    assert_eq!(statuses, [201, 409, 409, 409, 409]);
+    let refused = anna.submit(false).await.problem(409);
     assert!(
         refused["detail"]
             .as_str()
@@ -422,7 +422,7 @@ async fn nobody_has_more_than_their_share() {
         let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
         anna.send(cancel).await;
     }
-    let refused = anna.submit(false).await.problem(429);
+    let refused = anna.submit(false).await.problem(409);
     assert!(
         refused["detail"]
             .as_str()
@@ -430,7 +430,7 @@ async fn nobody_has_more_than_their_share() {
             .contains("within 24 hours")
     );
     let form = Request::post(format!("/jobs/{}/retry", first["id"].as_str().unwrap()));
-    anna.send(form).await.expect(429);
+    anna.send(form).await.expect(409);
     site.log_in("berta", &["qa"])
         .await
         .submit(false)
@@ -486,7 +486,7 @@ async fn images_are_kept_by_who_owns_them_and_count_as_theirs() {
         assert!(audit.contains(words), "{words}: {audit}");
     }
     site.app.keeper.sweep(Timestamp::now()).await.unwrap();
-    let refused = anna.submit(false).await.problem(429);
+    let refused = anna.submit(false).await.problem(409);
     assert!(
         refused["detail"].as_str().unwrap().contains("images"),
         "{refused}"

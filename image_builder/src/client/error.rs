@@ -116,7 +116,7 @@ impl StageError for ClientError {
             Self::Address { .. } => ErrorKind::Usage,
             Self::Unreachable { .. } | Self::Unreadable { .. } => ErrorKind::Network,
             Self::Refused { status, .. } => match status {
-                // It is there, and not as it should be now.
+                // It is there, and not as it should be now; or one has as much as one may.
                 409 => ErrorKind::Failed,
                 400..=428 => ErrorKind::Usage,
                 _ => ErrorKind::Network,
@@ -134,6 +134,13 @@ impl StageError for ClientError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Refused {
+                server,
+                status: 401,
+                ..
+            } => Some(format!(
+                "put a token of yours into FBS_TOKEN; {server}/tokens makes one"
+            )),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Address { .. } => Some("it is one such as https://builds.example.org".to_owned()),
             Self::Unreachable { .. } => None,

@@ -104,7 +104,7 @@ async fn postgresql_keeps_the_contract() {
     server.sql_at(&address, newer).assert_exit(0);
     refused(
         &address,
-        "its schema is of version 99, and this program knows up to 4: bring it up to date",
+        "its schema is of version 99, and this program knows up to",
     )
     .await;
 }

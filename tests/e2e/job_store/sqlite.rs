@@ -104,7 +104,7 @@ async fn a_file_of_a_newer_program_is_refused() {
     sql(&file, newer);
     refused(
         &file,
-        "its schema is of version 99, and this program knows up to 5: bring it up to date",
+        "its schema is of version 99, and this program knows up to",
     )
     .await;
 }
