@@ -136,11 +136,7 @@ async fn nobody_gets_in_without_an_account() {
     let page = site.send(Request::post("/jobs/1/cancel")).await.expect(401);
     assert!(page.text().contains("<h1"));
     // Wrong ones are not taken for none.
-    for wrong in [
-        "fbs_1",
-        "\u{e9}",
-        Credential::new("fbs_").unwrap().reveal(),
-    ] {
+    for wrong in ["fbs_1", "\u{e9}", Credential::new("fbs_").unwrap().reveal()] {
         let answer = site.send(bearer(Request::get("/api/v1/jobs"), wrong)).await;
         answer.problem(401);
     }
