@@ -7,6 +7,7 @@ use image_builder::accounts::AuditEntry;
 use image_builder::build_monitor::JobLogs;
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
 use image_builder::kickstart::Reader;
+use image_builder::retention::Keeper;
 use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) own: Option<OwnWorker>,
     /// Below it each job has a folder with what was delivered here.
     pub(crate) images: PathBuf,
+    /// How long these stay.
+    pub(crate) keeper: Keeper,
     pub(crate) hosts: Hosts,
     /// None: whoever reaches the service may do everything.
     pub(crate) accounts: Option<Accounts>,

@@ -139,6 +139,14 @@ impl StageError for ConfigError {
 }
 
 impl Settings {
+    /// Where users find it; `address` is where it listens.
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{address}"),
+        }
+    }
+
     /// The command line goes before the environment, and that before the configuration.
     pub(crate) fn of(args: &Args, service: ServiceConfig) -> Result<Self, ConfigError> {
         let http = &service.http;

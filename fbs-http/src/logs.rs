@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use image_builder::build_monitor::{FOLLOWED, LogPiece, LogRequest, RemoteLog};
+use image_builder::delivery::Delivered;
 use image_builder::jobs::{Claim, Job, JobId};
 
 use crate::app::App;
-use crate::artifacts::Delivered;
 use crate::problem::Problem;
 
 /// The largest log that is read from a worker at once.

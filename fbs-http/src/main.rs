@@ -13,6 +13,7 @@ mod draft;
 mod follow;
 mod guard;
 mod health;
+mod images;
 mod logs;
 mod masters;
 mod metrics;

@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use image_builder::jobs::{Job, JobId, JobState};
 use image_builder::master::WorkerState;
+use image_builder::retention::{ImageFigures, Reason};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::app::App;
@@ -89,6 +90,38 @@ impl Page {
     }
 }
 
+impl Page {
+    fn images(&mut self, images: &ImageFigures) {
+        self.family("fbs_images", "gauge", "Jobs whose images are there.");
+        self.value("fbs_images", &[], images.jobs as f64);
+        for (name, help, bytes) in [
+            (
+                "fbs_images_bytes",
+                "Bytes of images that are there.",
+                images.bytes,
+            ),
+            (
+                "fbs_images_pinned_bytes",
+                "Bytes of images that are pinned.",
+                images.pinned,
+            ),
+        ] {
+            self.family(name, "gauge", help);
+            self.value(name, &[], bytes as f64);
+        }
+        self.family(
+            "fbs_images_removed_total",
+            "counter",
+            "Jobs whose images were removed, by reason.",
+        );
+        for reason in Reason::ALL {
+            let jobs = images.removed.get(&reason).copied().unwrap_or_default();
+            let labels = [("reason", reason.name())];
+            self.value("fbs_images_removed_total", &labels, jobs as f64);
+        }
+    }
+}
+
 /// `GET /metrics`
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     let (tally, lines) = (app.store.tally().await?, app.store.lines().await?);
@@ -140,6 +173,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         page.value("fbs_stage_seconds_sum", &labels, seconds);
         page.value("fbs_stage_seconds_count", &labels, count as f64);
     }
+    page.images(&app.keeper.store().figures().await?);
     let workers = app.masters.workers();
     page.family(
         "fbs_workers",

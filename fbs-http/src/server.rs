@@ -15,8 +15,9 @@ use axum::routing::get;
 use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
-use image_builder::notification::NotificationError;
+use image_builder::notification::{NotificationError, Notifier};
 use image_builder::queue::QueueError;
+use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +33,7 @@ use crate::metrics::{self, StageTimes};
 use crate::pages::Trouble;
 use crate::problem::Problem;
 use crate::worker::Local;
-use crate::{api, draft, health, pages, rest};
+use crate::{api, draft, health, images, pages, rest};
 
 /// So long answers that are on their way may take when the service ends.
 const LAST: Duration = Duration::from_secs(10);
@@ -93,7 +94,8 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     let settings = Settings::of(args, service)?;
-    let (store, accounts) = stores(&settings.store).await?;
+    let stores = Stores::open(&settings.store).await?;
+    let store = stores.jobs.clone();
     let masters = Arc::new(Masters::open(&settings, store.clone()).await?);
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| ServeError::Listen(settings.listen, error))?;
@@ -107,15 +109,27 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         name: local.own.name.clone(),
         logs: local.own.logs.clone(),
     });
-    let accounts = Accounts::configured(&settings, accounts, address);
+    let images = settings.folder.join("images");
+    let notifier = Notifier::configured(&settings.service).map_err(ServeError::Notifier)?;
     let http = &settings.service.http;
+    let policy = http.retention.policy();
+    let keeper = Keeper::new(
+        ImageFolder::new(&images),
+        stores.jobs,
+        stores.images,
+        policy,
+    )
+    .with_notifier(notifier)
+    .with_address(settings.url(address));
+    let accounts = Accounts::configured(&settings, stores.accounts, address);
     let app = App::new(Inner {
         masters: masters.clone(),
         store,
         accounts: accounts.map_err(ConfigError::Oidc)?,
         origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
         own,
-        images: settings.folder.join("images"),
+        images,
+        keeper,
         hosts: Hosts::new(address, settings.public_url.as_ref()),
         max_body: settings.max_body,
         reader: draft::reader(&http.fetch_networks),
@@ -128,6 +142,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let end = CancellationToken::new();
     let reading = tokio::spawn(masters.clone().run(end.clone()));
     let counting = tokio::spawn(metrics::watch(app.clone()));
+    let keeping = tokio::spawn(images::keep(app.clone()));
     let tidying = tokio::spawn(auth::tidy(app.clone()));
     let closing = app.closing.clone();
     let answering = tokio::spawn(serve(listener, app));
@@ -165,25 +180,35 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     end.cancel();
     // They end at once; what went wrong in them has been said.
     let _ = reading.await;
+    let _ = keeping.await;
     counting.abort();
     tidying.abort();
     served.map_err(ServeError::from)
 }
 
-/// The records of jobs and of accounts, which are in one place.
-async fn stores(
-    place: &StorePlace,
-) -> Result<(Arc<dyn JobStore>, Arc<dyn AccountStore>), StoreError> {
-    Ok(match place {
-        StorePlace::Sqlite(path) => {
-            let store = Arc::new(SqliteStore::open(path).await?);
-            (store.clone(), store)
+/// What is on record, all in one place.
+struct Stores {
+    jobs: Arc<dyn JobStore>,
+    accounts: Arc<dyn AccountStore>,
+    images: Arc<dyn ImageStore>,
+}
+
+impl Stores {
+    async fn open(place: &StorePlace) -> Result<Self, StoreError> {
+        Ok(match place {
+            StorePlace::Sqlite(path) => Self::of(SqliteStore::open(path).await?),
+            StorePlace::Postgres(address) => Self::of(PostgresStore::connect(address).await?),
+        })
+    }
+
+    fn of(store: impl JobStore + AccountStore + ImageStore + 'static) -> Self {
+        let store = Arc::new(store);
+        Self {
+            jobs: store.clone(),
+            accounts: store.clone(),
+            images: store,
         }
-        StorePlace::Postgres(address) => {
-            let store = Arc::new(PostgresStore::connect(address).await?);
-            (store.clone(), store)
-        }
-    })
+    }
 }
 
 /// Answers requests until the service closes.

@@ -43,17 +43,13 @@ impl Local {
         umask(Mode::from_bits_truncate(0o022));
         let service = &settings.service;
         let runner = ImageRunner::new(&folder, PlanOptions::of(service)).map_err(failed)?;
-        let watch = match &settings.public_url {
-            Some(url) => url.to_string(),
-            None => format!("http://{address}"),
-        };
         let min_free = service.worker.min_free.map_or(MIN_FREE, |size| size.0);
         let runner = runner
             .with_staging(service.worker.staging.clone(), service.staging.clone())
             .with_own_place(settings.folder.join("images"))
             .with_notifier(Notifier::configured(service).map_err(ServeError::Notifier)?)
             .with_min_free(min_free)
-            .with_watch(watch.trim_end_matches('/'));
+            .with_watch(settings.url(address));
         let arch = Arch::host().unwrap_or(Arch::X86_64);
         // Another worker of this host may have the host's name.
         let name = format!("{}-http", plain_name(&host::name()));

@@ -84,6 +84,7 @@
 //! | [`jobs`], [`queue`] | builds that are made elsewhere: what becomes of them, where they wait |
 //! | [`worker`] | takes jobs from a queue and has them made |
 //! | [`master`] | keeps records of all jobs of a queue, and tells of them |
+//! | [`retention`] | how long images stay, and who is told before they go |
 //! | [`accounts`] | who somebody is, what they may do, and what they did |
 //! | [`client`] | asks a service over HTTP |
 //!
@@ -138,6 +139,7 @@ pub mod repo_create;
 pub mod report;
 pub mod repository;
 pub mod respin;
+pub mod retention;
 pub mod secret;
 pub mod service_config;
 pub mod source_date;

@@ -72,6 +72,20 @@ impl<'de> Deserialize<'de> for Age {
     }
 }
 
+/// `2 days`, `36 hours`, `90 s`: in the largest unit that it has a whole number of.
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        for (noun, unit) in [("day", 86_400), ("hour", 3600), ("minute", 60)] {
+            if seconds >= unit && seconds.is_multiple_of(unit) {
+                let number = usize::try_from(seconds / unit).unwrap_or(usize::MAX);
+                return f.write_str(&count(number, noun));
+            }
+        }
+        write!(f, "{seconds} s")
+    }
+}
+
 /// A whole number and a unit; `plain` is what it counts without one.
 fn number(text: &str, units: &[(char, u64)], plain: u64) -> Option<u64> {
     let last = text.chars().last()?;
@@ -100,6 +114,14 @@ mod tests {
         assert_eq!("30d".parse(), Ok(Age(Duration::from_secs(2_592_000))));
         for text in ["", "G", "-1", "1.5G", "20 G", "99999999999T", "1é"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+        for (text, words) in [
+            ("48h", "2 days"),
+            ("36h", "36 hours"),
+            ("1d", "1 day"),
+            ("90", "90 s"),
+        ] {
+            assert_eq!(text.parse::<Age>().unwrap().to_string(), words);
         }
         assert_eq!(ByteSize(1536).to_string(), "1.5 KiB");
         assert_eq!(ByteSize(12).to_string(), "12 bytes");

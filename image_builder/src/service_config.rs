@@ -37,6 +37,7 @@ mod broker;
 mod deploy_conf;
 mod http;
 mod notification;
+mod retention;
 
 pub use access::{Auth, Networks, OidcSection};
 pub use broker::{BrokerSection, WorkerSection};
@@ -44,6 +45,7 @@ pub use http::HttpSection;
 pub use notification::{
     FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
 };
+pub use retention::{Lifetime, RetentionSection};
 
 use std::path::{Path, PathBuf};
 

@@ -4,15 +4,16 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_builder::delivery::REPORT;
+use image_builder::delivery::{Delivered, REPORT};
 use image_builder::jobs::Job;
 use serde::Serialize;
 use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::artifacts::{Delivered, content_type};
+use crate::artifacts::content_type;
 use crate::auth::Caller;
+use crate::images::{ImagesView, RemovalView};
 use crate::problem::Problem;
 
 /// What is in a file may not act here, whatever it is.
@@ -25,6 +26,9 @@ pub(crate) struct Artifacts {
     files: Vec<Artifact>,
     /// Everywhere that it was delivered to.
     places: Vec<String>,
+    /// How long the images among them stay, if there are or were any here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<ImagesView>,
 }
 
 /// A file.
@@ -94,6 +98,16 @@ fn nothing_here(job: &Job) -> Problem {
     }
 }
 
+fn gone(job: &Job, removed: &RemovalView) -> Problem {
+    let day = removed.time.strftime("%Y-%m-%d");
+    let words = format!(
+        "the image of job {} was removed on {day}, because {}",
+        job.id, removed.because
+    );
+    let hint = format!("POST /api/v1/jobs/{}/retry builds it again", job.id);
+    Problem::new(StatusCode::GONE, words).with_hint(hint)
+}
+
 /// The report of a job's build
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}/report", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
@@ -130,6 +144,7 @@ pub(super) async fn list(
     Path(id): Path<String>,
 ) -> Result<Json<Artifacts>, Problem> {
     let job = app.job(&caller, &id).await?;
+    let images = app.images_of(&job).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let files = delivered
         .map(|delivered| delivered.files())
@@ -143,6 +158,7 @@ pub(super) async fn list(
     Ok(Json(Artifacts {
         files: files.collect(),
         places: job.ending.map(|ending| ending.places).unwrap_or_default(),
+        images,
     }))
 }
 
@@ -163,6 +179,7 @@ pub(super) async fn list(
             (Vec<u8> = "image/png"),
         )),
         (status = 404, description = "No such job, or no such file of it", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The image was removed, and why", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "There is no such part"),
     )
 )]
@@ -175,6 +192,12 @@ pub(super) async fn file(
     let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let delivered = delivered.ok_or_else(|| nothing_here(&job))?;
+    if delivered.images().any(|file| file.name == name)
+        && let Some(images) = app.images_of(&job).await?
+        && let Some(removed) = images.removed
+    {
+        return Err(gone(&job, &removed));
+    }
     let path = delivered
         .file(&name)
         .ok_or_else(|| Problem::not_found(format!("job {} has no file {name:?}", job.id)))?;
@@ -184,4 +207,46 @@ pub(super) async fn file(
         response.headers_mut().insert(header::ETAG, tag);
     }
     Ok(response)
+}
+
+/// Keeps the image of a job
+///
+/// It stays until it is unpinned, however old it is and however little space there is.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{id}/pin", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
+    responses(
+        (status = 200, description = "It is pinned, by whoever did so first", body = ImagesView),
+        (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There is no image yet, or none any more", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ImagesView>, Problem> {
+    let job = app.job(&caller, &id).await?;
+    Ok(Json(app.pin(&caller, &job).await?))
+}
+
+/// Keeps the image of a job no longer than others
+///
+/// If its time is over by now, people are told before it is removed.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{id}/unpin", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
+    responses(
+        (status = 200, description = "It is not pinned, or was not", body = ImagesView),
+        (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There is no image yet, or none any more", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn unpin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ImagesView>, Problem> {
+    let job = app.job(&caller, &id).await?;
+    Ok(Json(app.unpin(&caller, &job).await?))
 }

@@ -300,7 +300,7 @@ impl App {
         let since = Timestamp::now() - SignedDuration::from_hours(24);
         let usage = Usage {
             work: accounts.store.work(&caller.name, since).await?,
-            disk: 0,
+            disk: self.keeper.store().bytes_of(&caller.name).await?,
         };
         let Some(reason) = accounts.quota.over(&usage) else {
             return Ok(Some(turn));

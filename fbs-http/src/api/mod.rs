@@ -93,6 +93,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(artifacts::report))
         .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::file))
+        .routes(routes!(artifacts::pin))
+        .routes(routes!(artifacts::unpin))
         .routes(routes!(check::check))
         .routes(routes!(events::follow))
         .routes(routes!(workers::list))

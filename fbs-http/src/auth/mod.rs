@@ -67,14 +67,6 @@ pub(crate) async fn tidy(app: App) {
     }
 }
 
-/// Where people come to: the public address, or the one that is listened to.
-fn public_url(settings: &Settings, address: SocketAddr) -> String {
-    match &settings.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{address}"),
-    }
-}
-
 impl Accounts {
     /// Those that the configuration names, if it does. Where there is no other, people come to `address`.
     ///
@@ -87,7 +79,7 @@ impl Accounts {
         address: SocketAddr,
     ) -> Result<Option<Self>, String> {
         let http = &settings.service.http;
-        let url = public_url(settings, address);
+        let url = settings.url(address);
         let Some(provider) = Provider::configured(settings, &url)? else {
             return Ok(None);
         };

@@ -5,14 +5,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use image_builder::delivery::{Delivered, DeliveredFile};
 use image_builder::report::BuildReport;
 use jiff::Timestamp;
 
 use super::{Trouble, Who, page, show};
 use crate::api::href;
 use crate::app::App;
-use crate::artifacts::{Delivered, DeliveredFile};
 use crate::auth::Caller;
+use crate::images::ImagesView;
 use crate::view::JobView;
 
 #[derive(Debug, Template)]
@@ -25,6 +26,7 @@ struct JobPage {
     ended: bool,
     steps: Vec<ShownStep>,
     files: Vec<DeliveredFile>,
+    images: Option<ImagesView>,
     report: Option<BuildReport>,
     boots: Vec<Boot>,
 }
@@ -96,6 +98,7 @@ pub(super) async fn show(
 ) -> Result<Response, Trouble> {
     let job = app.job(&caller, &id).await?;
     let waits = app.waits(&job).await?;
+    let images = app.images_of(&job).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     let ended = job.state.is_final();
     let owned = caller.owns(&job.request.requester);
@@ -104,6 +107,7 @@ pub(super) async fn show(
         who: Who::of(&app, &caller),
         owned,
         steps: steps(&job, ended),
+        images,
         files: delivered.as_ref().map(Delivered::files).unwrap_or_default(),
         boots: delivered
             .as_ref()
@@ -147,4 +151,24 @@ pub(super) async fn retry(
     let job = app.job(&caller, &id).await?;
     let job = app.again(&caller, &job, None).await?.job;
     Ok(Redirect::to(&format!("/jobs/{job}")).into_response())
+}
+
+pub(super) async fn pin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let job = app.job(&caller, &id).await?;
+    app.pin(&caller, &job).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+}
+
+pub(super) async fn unpin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let job = app.job(&caller, &id).await?;
+    app.unpin(&caller, &job).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }

@@ -34,6 +34,8 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/jobs/{id}/log", get(job::log))
         .route("/jobs/{id}/cancel", post(job::cancel))
         .route("/jobs/{id}/retry", post(job::retry))
+        .route("/jobs/{id}/pin", post(job::pin))
+        .route("/jobs/{id}/unpin", post(job::unpin))
         .route("/workers", get(workers::show))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}/revoke", post(tokens::revoke))

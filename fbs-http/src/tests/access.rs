@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::client::{Answer, Request};
-use super::site::{Site, spec};
+use super::site::{IMAGE, Site, deliver, spec};
 
 /// Nobody answers there: who logs in is made in the store.
 const PROVIDER: &str =
@@ -136,11 +136,7 @@ async fn nobody_gets_in_without_an_account() {
     let page = site.send(Request::post("/jobs/1/cancel")).await.expect(401);
     assert!(page.text().contains("<h1"));
     // Wrong ones are not taken for none.
-    for wrong in [
-        "fbs_1",
-        "\u{e9}",
-        &Credential::new("fbs_").unwrap().reveal(),
-    ] {
+    for wrong in ["fbs_1", "\u{e9}", Credential::new("fbs_").unwrap().reveal()] {
         let answer = site.send(bearer(Request::get("/api/v1/jobs"), wrong)).await;
         answer.problem(401);
     }
@@ -440,6 +436,58 @@ async fn nobody_has_more_than_their_share() {
     for _ in 0..4 {
         root.submit(false).await.expect(201);
     }
+}
+
+#[tokio::test]
+async fn images_are_kept_by_who_owns_them_and_count_as_theirs() {
+    let access = format!(
+        "{PROVIDER}{ROLES}quota = {{ disk = \"{}\" }}\n",
+        IMAGE.len()
+    );
+    let site = Site::with_access(&access).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let berta = site.log_in("berta", &["qa"]).await;
+    let root = site.log_in("root", &[]).await;
+    let id = anna.submitted(false).await;
+    let secret = anna.submitted(true).await;
+    for id in [&id, &secret] {
+        deliver(
+            &site
+                .folder
+                .path()
+                .join("images")
+                .join(id)
+                .join("Fedora-43-boot"),
+        );
+        let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
+        anna.send(cancel).await.expect(200);
+    }
+    let change = |id: &str, verb: &str| Request::post(format!("/api/v1/jobs/{id}/{verb}"));
+    for verb in ["pin", "unpin"] {
+        site.send(change(&id, verb)).await.problem(401);
+        berta.send(change(&id, verb)).await.problem(403);
+        let form = Request::post(format!("/jobs/{id}/{verb}"));
+        berta.send(form).await.expect(403);
+        berta.send(change(&secret, verb)).await.problem(404);
+    }
+    let pinned = anna.send(change(&id, "pin")).await.expect(200).json();
+    assert_eq!(pinned["pinned"]["by"], "anna");
+    let page = format!("/jobs/{id}");
+    assert!(anna.get(&page).await.text().contains("Unpin the image"));
+    let shown = berta.get(&page).await.text();
+    assert!(shown.contains("Pinned by") && !shown.contains("Unpin the image"));
+    root.send(change(&id, "unpin")).await.expect(200);
+    let audit = root.get("/api/v1/audit").await.expect(200).text();
+    for words in ["\"pinned\"", "\"unpinned\""] {
+        assert!(audit.contains(words), "{words}: {audit}");
+    }
+    site.app.keeper.sweep(Timestamp::now()).await.unwrap();
+    let refused = anna.submit(false).await.problem(409);
+    assert!(
+        refused["detail"].as_str().unwrap().contains("images"),
+        "{refused}"
+    );
+    berta.submit(false).await.expect(201);
 }
 
 #[tokio::test]

@@ -9,4 +9,5 @@ mod help;
 mod kickstarts;
 mod logs;
 mod pages;
+mod retention;
 mod site;

@@ -11,13 +11,16 @@ use clap::Parser;
 use image_builder::accounts::AccountStore;
 use image_builder::build_monitor::JobLogs;
 use image_builder::events::{Outcome, Stage};
-use image_builder::jobs::{JobEnding, JobStore, SqliteStore};
+use image_builder::jobs::{JobEnding, SqliteStore};
+use image_builder::notification::{Limits, Memory, Notifier};
 use image_builder::queue::{JobQueue, Local};
 use image_builder::report::BuildReport;
+use image_builder::retention::{ImageFolder, Keeper, Policy};
 use image_builder::service_config::ServiceConfig;
 use image_builder::worker::{
     ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
 };
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -31,12 +34,20 @@ use crate::auth::{Accounts, Origins};
 use crate::config::{Args, Settings};
 use crate::draft;
 use crate::guard::Hosts;
+use crate::images;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::server::serve;
 
 /// The largest request.
 pub(super) const MAX_BODY: usize = 256 * 1024;
+
+/// Images stay for an hour, and a mail goes ten minutes before.
+const POLICY: Policy = Policy {
+    max_age: Some(SignedDuration::from_hours(1)),
+    max_size: None,
+    warning: SignedDuration::from_mins(10),
+};
 
 /// The image that every job makes.
 pub(super) const IMAGE: &[u8] = b"not really an ISO, but 0123456789 bytes of one";
@@ -56,6 +67,8 @@ pub(super) enum Worked {
 pub(super) struct Site {
     pub(super) folder: Arc<TempDir>,
     pub(super) address: SocketAddr,
+    /// Whoever is told that images go.
+    pub(super) told: Arc<Memory>,
     pub(super) app: App,
     worked: Worked,
     ends: Vec<CancellationToken>,
@@ -85,8 +98,12 @@ impl Site {
         let queue: Arc<dyn JobQueue> = Arc::new(queue);
         let store = SqliteStore::open(&path.join("store.sqlite")).await.unwrap();
         let store = Arc::new(store);
+        let told = Arc::new(Memory::default());
+        let folder_of_images = ImageFolder::new(path.join("images"));
+        let keeper = Keeper::new(folder_of_images, store.clone(), store.clone(), POLICY)
+            .with_notifier(Notifier::new(Limits::default()).with(told.clone()))
+            .with_address("https://images.example.org");
         let accounts: Arc<dyn AccountStore> = store.clone();
-        let store: Arc<dyn JobStore> = store;
         let masters = Arc::new(Masters::of_one(queue.clone(), store.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -106,6 +123,7 @@ impl Site {
             store,
             own,
             images: path.join("images"),
+            keeper,
             hosts: Hosts::new(address, Some(&public)),
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             origins: Origins::new(http.trusted_proxies, http.networks),
@@ -118,6 +136,7 @@ impl Site {
         let end = CancellationToken::new();
         tokio::spawn(masters.run(end.clone()));
         tokio::spawn(metrics::watch(app.clone()));
+        tokio::spawn(images::keep(app.clone()));
         let stop = CancellationToken::new();
         let worker = (worked != Worked::Nowhere).then(|| {
             let runner = Scripted {
@@ -140,6 +159,7 @@ impl Site {
         });
         let site = Self {
             folder,
+            told,
             address,
             worked,
             ends: vec![stop, end],
@@ -275,7 +295,7 @@ impl JobRunner for Scripted {
 }
 
 /// What a build hands over: an image, a screenshot, the log and the report of docs/report.md, about these.
-fn deliver(folder: &Path) {
+pub(super) fn deliver(folder: &Path) {
     let example = include_str!("../../../docs/report.md");
     let example = example.rsplit("```json\n").next().unwrap();
     let example = example.split("```").next().unwrap();

@@ -29,6 +29,10 @@ const STEPS: Steps = &[
         "accounts",
         include_str!("../../migrations/sqlite/0004_accounts.sql"),
     ),
+    (
+        "images",
+        include_str!("../../migrations/sqlite/0005_images.sql"),
+    ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.

@@ -1,12 +1,15 @@
-//! What a build hands over, and under which names.
+//! What a build hands over and under which names, and what of it is still there.
 
 mod again;
 mod checksum;
+mod delivered;
 mod images_json;
 mod outbox;
 mod sbom;
 
 pub use again::{DeliverError, deliver};
+pub(crate) use delivered::folders;
+pub use delivered::{Delivered, DeliveredFile, is_image};
 pub use outbox::Outbox;
 
 use crate::builders::Built;

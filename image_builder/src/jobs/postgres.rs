@@ -24,6 +24,10 @@ const STEPS: Steps = &[
         "accounts",
         include_str!("../../migrations/postgres/0003_accounts.sql"),
     ),
+    (
+        "images",
+        include_str!("../../migrations/postgres/0004_images.sql"),
+    ),
 ];
 
 /// As many connections a master needs at most.

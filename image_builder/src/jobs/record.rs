@@ -197,7 +197,7 @@ pub(crate) fn time(time: Timestamp) -> String {
     format!("{time:.9}")
 }
 
-pub(super) fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
+pub(crate) fn read_time(id: &str, text: &str) -> Result<Timestamp, StoreError> {
     text.parse().map_err(|error| damaged(id, error))
 }
 

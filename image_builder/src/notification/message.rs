@@ -57,6 +57,22 @@ struct Message<'a> {
     left: Option<Left<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ErrorRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<ImagesMessage<'a>>,
+}
+
+/// Images that will go, or went.
+#[derive(Serialize)]
+struct ImagesMessage<'a> {
+    files: &'a [String],
+    bytes: u64,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warned: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
 }
 
 /// What a job left.
@@ -110,7 +126,7 @@ struct BootMessage {
 impl<'a> Message<'a> {
     fn of(notice: &'a Notice) -> Self {
         let (mut watch, mut worker, mut backend) = (None, None, None);
-        let (mut left, mut error) = (None, None);
+        let (mut left, mut error, mut images) = (None, None, None);
         match &notice.kind {
             NoticeKind::Queued { watch: place } => watch = place.as_deref(),
             NoticeKind::Started {
@@ -122,6 +138,38 @@ impl<'a> Message<'a> {
                 watch = place.as_deref();
             }
             NoticeKind::Unbuilt { error: reason, .. } => error = Some(&**reason),
+            NoticeKind::Expiring {
+                files,
+                bytes,
+                reason,
+                ends,
+                page,
+            } => {
+                images = Some(ImagesMessage {
+                    files,
+                    bytes: *bytes,
+                    reason: reason.name(),
+                    ends: *ends,
+                    warned: None,
+                    page: page.as_deref(),
+                });
+            }
+            NoticeKind::Expired {
+                files,
+                bytes,
+                reason,
+                warned,
+                page,
+            } => {
+                images = Some(ImagesMessage {
+                    files,
+                    bytes: *bytes,
+                    reason: reason.name(),
+                    ends: None,
+                    warned: *warned,
+                    page: page.as_deref(),
+                });
+            }
             NoticeKind::Finished(ending)
             | NoticeKind::Failed(ending)
             | NoticeKind::Cancelled(ending) => {
@@ -145,6 +193,7 @@ impl<'a> Message<'a> {
             backend,
             left,
             error,
+            images,
         }
     }
 }

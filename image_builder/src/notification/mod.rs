@@ -21,7 +21,7 @@ mod webhook;
 pub use fedora_messaging::{Broker, FedoraMessaging};
 pub use memory::Memory;
 pub use notice::{Ending, Notice, NoticeKind, Screenshot};
-pub use notifier::{Dispatch, Limits, Notifier};
+pub use notifier::{Answers, Dispatch, Limits, Notifier};
 #[cfg(feature = "smtp")]
 pub use smtp::{MailServer, Security, Smtp};
 pub use tls::Trust;

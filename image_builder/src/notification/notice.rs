@@ -9,6 +9,7 @@ use crate::events::Outcome;
 use crate::jobs::{JobId, JobRequest};
 use crate::plan::BuildPlan;
 use crate::report::{BuildReport, ErrorRecord};
+use crate::retention::Reason;
 use crate::spec::{BuildSpec, Format};
 
 /// The largest screenshot that is sent, in bytes.
@@ -66,6 +67,32 @@ pub enum NoticeKind {
         outcome: Outcome,
         /// Why.
         error: Box<ErrorRecord>,
+    },
+    /// Its images will go.
+    Expiring {
+        /// Their names.
+        files: Vec<String>,
+        /// How many bytes they have.
+        bytes: u64,
+        /// Why they go.
+        reason: Reason,
+        /// When they go at the latest, if nobody pins them.
+        ends: Option<Timestamp>,
+        /// Where they can be pinned: the address of a page.
+        page: Option<String>,
+    },
+    /// Its images went. What else there is of the job stays.
+    Expired {
+        /// Their names.
+        files: Vec<String>,
+        /// How many bytes they had.
+        bytes: u64,
+        /// Why they went.
+        reason: Reason,
+        /// When it was said that they will go, if that could be said.
+        warned: Option<Timestamp>,
+        /// Where the rest of the job is: the address of a page.
+        page: Option<String>,
     },
 }
 
@@ -142,9 +169,11 @@ impl Notice {
             NoticeKind::Finished(ending)
             | NoticeKind::Failed(ending)
             | NoticeKind::Cancelled(ending) => Some(ending),
-            NoticeKind::Queued { .. } | NoticeKind::Started { .. } | NoticeKind::Unbuilt { .. } => {
-                None
-            }
+            NoticeKind::Queued { .. }
+            | NoticeKind::Started { .. }
+            | NoticeKind::Unbuilt { .. }
+            | NoticeKind::Expiring { .. }
+            | NoticeKind::Expired { .. } => None,
         }
     }
 
@@ -183,7 +212,8 @@ impl NoticeKind {
         }
     }
 
-    /// The last word of its topic: `queued`, `started`, `complete`, `failed`, `cancelled`.
+    /// The last word of its topic: `queued`, `started`, `complete`, `failed`, `cancelled`, `expiring`,
+    /// `expired`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -196,6 +226,8 @@ impl NoticeKind {
                 Outcome::Cancelled => "cancelled",
                 Outcome::Failed | Outcome::Succeeded => "failed",
             },
+            Self::Expiring { .. } => "expiring",
+            Self::Expired { .. } => "expired",
         }
     }
 }

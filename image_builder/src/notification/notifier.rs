@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::{Notice, Notification, NotificationError};
@@ -103,6 +103,29 @@ impl Notifier {
         self.limits
     }
 
+    /// Tells all who want to hear of something that belongs to no build, side by side, and waits for them.
+    pub async fn tell(&self, notice: Notice) -> Answers {
+        let notice = Arc::new(notice);
+        let mut sending = JoinSet::new();
+        for backend in self.backends.iter().filter(|one| one.wants(&notice)) {
+            let (backend, notice, limits) = (backend.clone(), notice.clone(), self.limits);
+            sending.spawn(async move {
+                let sent = send(&*backend, &notice, limits).await;
+                (backend.name(), sent)
+            });
+        }
+        let mut answers = Answers::default();
+        // One that panicked has told nothing.
+        while let Some(sent) = sending.join_next().await {
+            match sent {
+                Ok((_, Ok(()))) => answers.told += 1,
+                Ok((name, Err((error, _)))) => answers.failed.push((name, error)),
+                Err(panic) => tracing::error!("a notification: {panic}"),
+            }
+        }
+        answers
+    }
+
     /// For the notices of one job; warnings go to its `events`. A runtime of tokio must be running.
     #[must_use]
     pub fn open(&self, events: &Events) -> Dispatch {
@@ -124,6 +147,15 @@ impl Notifier {
             events: events.clone(),
         }
     }
+}
+
+/// What became of a notice.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// So many have told it.
+    pub told: usize,
+    /// By whom it could not be told, and why.
+    pub failed: Vec<(String, NotificationError)>,
 }
 
 /// The notices of one job on their way: each backend gets them in their order, none waits for

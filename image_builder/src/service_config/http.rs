@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::SecretPlace;
 use super::access::{Auth, Networks, OidcSection};
+use super::{RetentionSection, SecretPlace};
 use crate::accounts::{Quota, RoleRules};
 use crate::network::Network;
 use crate::quantity::{Age, ByteSize};
@@ -31,6 +31,8 @@ pub struct HttpSection {
     pub releases: Vec<String>,
     /// The builds that are made here at a time.
     pub slots: Option<u16>,
+    /// `[http.retention]`
+    pub retention: RetentionSection,
     /// How somebody proves who they are.
     pub auth: Auth,
     /// The provider of accounts.
@@ -94,6 +96,7 @@ impl HttpSection {
                     .to_owned(),
             );
         }
+        self.retention.check()?;
         self.check_access()
     }
 

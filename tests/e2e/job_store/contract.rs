@@ -15,7 +15,7 @@ use super::story::{
     at, cancelled, claim, claimed, ended, event, fold, id, id_at, lost, many, queued, request,
     stage,
 };
-use super::{Home, accounts};
+use super::{Home, accounts, images};
 
 type Check = for<'a> fn(&'a dyn Home) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -32,6 +32,14 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("foreign words", |home| Box::pin(foreign_words(home))),
     ("what there is to do", |home| Box::pin(to_do(home))),
     ("a wish is remembered once", |home| Box::pin(wishes(home))),
+    ("images come and go", |home| Box::pin(images::life(home))),
+    ("what is pinned stays", |home| Box::pin(images::pins(home))),
+    ("one does what two want", |home| {
+        Box::pin(images::claims(home))
+    }),
+    ("how many images there are", |home| {
+        Box::pin(images::figures(home))
+    }),
     ("logins and sessions", |home| {
         Box::pin(accounts::logins(home))
     }),

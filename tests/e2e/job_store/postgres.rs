@@ -9,6 +9,7 @@ use fbs_suite::postgres::{LOGIN, Postgres};
 use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, StoreError};
+use image_builder::retention::ImageStore;
 
 use super::Home;
 use super::contract::CHECKS;
@@ -22,6 +23,10 @@ struct Database(String);
 impl Home for Database {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(PostgresStore::connect(&self.0).await?))
+    }
+
+    async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(PostgresStore::connect(&self.0).await.unwrap())
     }
 
     async fn accounts(&self) -> Arc<dyn AccountStore> {

@@ -11,6 +11,7 @@ use fbs_suite::python::sql;
 use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, SqliteStore, StoreError};
+use image_builder::retention::ImageStore;
 
 use super::Home;
 use super::contract::CHECKS;
@@ -23,6 +24,10 @@ struct File(PathBuf);
 impl Home for File {
     async fn open(&self) -> Result<Arc<dyn JobStore>, StoreError> {
         Ok(Arc::new(SqliteStore::open(&self.0).await?))
+    }
+
+    async fn images(&self) -> Arc<dyn ImageStore> {
+        Arc::new(SqliteStore::open(&self.0).await.unwrap())
     }
 
     async fn accounts(&self) -> Arc<dyn AccountStore> {

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::log::{self, TAIL_LINES};
 use crate::events::Outcome;
 use crate::notification::{Ending, Notice, NoticeKind};
 use crate::report::{BuildReport, ErrorRecord, FileRecord};
+use crate::retention::Reason;
 use crate::verify::{BuildProof, Evidence};
 
 /// A part of a mail.
@@ -23,6 +26,9 @@ pub(super) enum Block {
     Picture(usize, String),
 }
 
+/// What nobody has to save.
+const RECORDS_STAY: &str = "Its report, log, checksums and screenshots stay, and it can be built again from the same spec.";
+
 /// The subject, without what introduces it.
 pub(super) fn subject(notice: &Notice) -> String {
     let what = match &notice.kind {
@@ -32,6 +38,8 @@ pub(super) fn subject(notice: &Notice) -> String {
         NoticeKind::Failed(_) => "failed",
         NoticeKind::Cancelled(_) => "cancelled",
         NoticeKind::Unbuilt { .. } => notice.kind.name(),
+        NoticeKind::Expiring { .. } => "will be removed",
+        NoticeKind::Expired { .. } => "was removed",
     };
     format!("{what}: {}", notice.title)
 }
@@ -62,6 +70,36 @@ pub(super) fn blocks(notice: &Notice, tail: &[String]) -> Vec<Block> {
         NoticeKind::Unbuilt { error, .. } => {
             blocks.extend(of_error(Some(error)));
             blocks.push(Block::Rows(of_job(notice)));
+        }
+        NoticeKind::Expiring {
+            files,
+            bytes: size,
+            reason,
+            ends,
+            page,
+        } => {
+            let mut rows = of_images(notice, files, *size);
+            rows.push(row("Removed", going(*reason, *ends)));
+            rows.extend(page.as_ref().map(|page| row("Pin it at", page)));
+            blocks.push(Block::Rows(rows));
+            blocks.push(Block::Text(format!(
+                "Download it before, or pin it: it stays as long as it is pinned. The page of the job has a button for \
+                 that; for programs it is POST /api/v1/jobs/{}/pin.",
+                notice.job
+            )));
+            blocks.push(Block::Text(RECORDS_STAY.into()));
+        }
+        NoticeKind::Expired {
+            files,
+            bytes: size,
+            page,
+            ..
+        } => {
+            let mut rows = of_images(notice, files, *size);
+            rows.push(row("Removed", format!("{} UTC", minute(notice.time))));
+            rows.extend(page.as_ref().map(|page| row("Build it again at", page)));
+            blocks.push(Block::Rows(rows));
+            blocks.push(Block::Text(RECORDS_STAY.into()));
         }
         NoticeKind::Finished(ending)
         | NoticeKind::Failed(ending)
@@ -102,6 +140,21 @@ fn opening(notice: &Notice) -> String {
                 format!("The build of a {title} failed before it began.")
             }
         },
+        NoticeKind::Expiring { reason, ends, .. } => {
+            let why = match reason {
+                Reason::Space => ", because there is little space left",
+                Reason::Age | Reason::Gone => "",
+            };
+            let when = going(*reason, *ends);
+            format!("An image of yours will be removed {when}{why}: a {title}.")
+        }
+        NoticeKind::Expired { reason, warned, .. } => {
+            let sorry = match warned {
+                Some(_) => "",
+                None => " There was no time to tell you before.",
+            };
+            format!("An image of yours was removed, because {reason}: a {title}.{sorry}")
+        }
     }
 }
 
@@ -114,6 +167,28 @@ fn of_job(notice: &Notice) -> Vec<(String, String)> {
         row("Job", &notice.job),
         row("Requested by", &notice.requester),
     ]
+}
+
+fn of_images(notice: &Notice, files: &[String], size: u64) -> Vec<(String, String)> {
+    let mut rows = of_job(notice);
+    rows.extend(files.iter().map(|name| row("Image", log::clean(name))));
+    rows.push(row("Size", bytes(size)));
+    rows
+}
+
+/// When images go: `soon after 2026-11-22 06:32 UTC`.
+fn going(reason: Reason, ends: Option<Timestamp>) -> String {
+    let end = ends.map(|end| format!("soon after {} UTC", minute(end)));
+    match (reason, end) {
+        (Reason::Space, Some(end)) => format!("when the space is needed, or {end}"),
+        (Reason::Space, None) => "when the space is needed".to_owned(),
+        (_, end) => end.unwrap_or_else(|| "soon".to_owned()),
+    }
+}
+
+/// `2026-11-22 06:32`
+fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn of_run(report: &BuildReport) -> Vec<(String, String)> {

@@ -1,4 +1,4 @@
-//! A notice as a mail: submitted, finished, failed, cancelled.
+//! A notice as a mail: submitted, finished, failed, cancelled, and that images go.
 
 mod content;
 mod letter;
@@ -218,11 +218,17 @@ impl Notification for Smtp {
         format!("mail by {}", self.address())
     }
 
-    /// A mail when a job was accepted, and one when it has ended, to those whom the spec names.
+    /// A mail when a job was accepted, one when it has ended, and one before its images go, to those whom the spec
+    /// names.
     fn wants(&self, notice: &Notice) -> bool {
-        // That it has begun is worth a mail where it says where to watch it.
-        !notice.recipients.is_empty()
-            && !matches!(notice.kind, NoticeKind::Started { watch: None, .. })
+        let news = match &notice.kind {
+            // That it has begun is worth a mail where it says where to watch it.
+            NoticeKind::Started { watch, .. } => watch.is_some(),
+            // One mail is enough, if that could be sent in time.
+            NoticeKind::Expired { warned, .. } => warned.is_none(),
+            _ => true,
+        };
+        news && !notice.recipients.is_empty()
     }
 
     async fn check(&self) -> Result<(), NotificationError> {
@@ -271,7 +277,10 @@ impl Notification for Smtp {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::retention::Reason;
 
     fn server() -> MailServer {
         MailServer {
@@ -294,6 +303,84 @@ mod tests {
         let error = Smtp::new(open).unwrap_err().to_string();
         assert!(error.contains("starttls"), "{error}");
         assert!(!format!("{:?}", Smtp::new(server()).unwrap()).contains("pw"));
+    }
+
+    fn of_images(kind: NoticeKind) -> Notice {
+        crate::notification::tests::notice(kind)
+    }
+
+    fn expiring(reason: Reason) -> Notice {
+        of_images(NoticeKind::Expiring {
+            files: vec!["Fedora-43-boot\u{1b}[31m.iso".into()],
+            bytes: 900 << 20,
+            reason,
+            ends: Some("2026-12-05T11:02:19Z".parse().unwrap()),
+            page: Some("https://images.example.test/jobs/a-1".into()),
+        })
+    }
+
+    fn expired(reason: Reason, warned: Option<Timestamp>) -> Notice {
+        of_images(NoticeKind::Expired {
+            files: vec!["Fedora-43-boot.iso".into()],
+            bytes: 900 << 20,
+            reason,
+            warned,
+            page: None,
+        })
+    }
+
+    #[test]
+    fn of_images_that_go_there_is_one_mail() {
+        let smtp = Smtp::new(server()).unwrap();
+        assert!(smtp.wants(&expiring(Reason::Age)));
+        assert!(smtp.wants(&expired(Reason::Space, None)));
+        assert!(!smtp.wants(&expired(Reason::Age, Some(Timestamp::UNIX_EPOCH))));
+        let nobody = Notice {
+            recipients: Vec::new(),
+            ..expiring(Reason::Age)
+        };
+        assert!(!smtp.wants(&nobody));
+    }
+
+    #[tokio::test]
+    async fn a_mail_about_an_image_says_when_it_goes_why_and_how_to_keep_it() {
+        let from: Mailbox = server().from.parse().unwrap();
+        let bytes = async |notice: &Notice| {
+            let letter = Letter::new(notice, &from).await;
+            let mail = String::from_utf8(letter.bytes(&from).unwrap()).unwrap();
+            // As RFC 2045 folds long lines.
+            mail.replace("=\r\n", "").replace("\r\n ", " ")
+        };
+        let mail = bytes(&expiring(Reason::Age)).await;
+        for words in [
+            "Subject: [fbs] will be removed: boot image of Fedora 43 (x86_64)",
+            "In-Reply-To: <20261121T110219-fvkph6.queued@example.org>",
+            "X-FBS-Event: expiring",
+            "will be removed soon after 2026-12-05 11:02 UTC",
+            "900.0 MiB",
+            "POST /api/v1/jobs/20261121T110219-fvkph6/pin",
+            "<a href",
+            "https://images.example.test/jobs/a-1</a>",
+        ] {
+            assert!(mail.contains(words), "{words}: {mail}");
+        }
+        assert!(!mail.contains('\u{1b}') && !mail.contains("=1B"), "{mail}");
+        let mail = bytes(&expiring(Reason::Space)).await;
+        for words in [
+            "little space left",
+            "when the space is needed, or soon after",
+        ] {
+            assert!(mail.contains(words), "{words}: {mail}");
+        }
+        let mail = bytes(&expired(Reason::Space, None)).await;
+        for words in [
+            "Subject: [fbs] was removed: ",
+            "because the space was needed",
+            "no time to tell you before",
+            "log, checksums and screenshots stay",
+        ] {
+            assert!(mail.contains(words), "{words}: {mail}");
+        }
     }
 
     #[test]

@@ -45,7 +45,15 @@ fn every_kind_has_a_schema_that_describes_all_of_it() {
         assert!(!body.to_string().contains("f00bar"), "{body}");
         topics.insert(topic);
     }
-    let expected = ["queued", "started", "complete", "failed", "cancelled"];
+    let expected = [
+        "queued",
+        "started",
+        "complete",
+        "failed",
+        "cancelled",
+        "expiring",
+        "expired",
+    ];
     let expected = expected.map(|kind| format!("fbs.build.{kind}.v1"));
     assert_eq!(topics, BTreeSet::from(expected));
 }
@@ -77,7 +85,7 @@ fn the_id_is_a_uuid_of_the_notice() {
     assert_eq!((&id[14..15], &id[8..9], &id[23..24]), ("8", "-", "-"));
     assert!("89ab".contains(&id[19..20]), "{id}");
     // A job ends in one way only.
-    let [queued, started, finished, failed, cancelled, _] = notices();
+    let [queued, started, finished, failed, cancelled, ..] = notices();
     let different = [queued, started, finished, failed, cancelled];
     let ids: BTreeSet<String> = different.iter().map(Notice::id).collect();
     assert_eq!(ids.len(), 5);

@@ -6,6 +6,7 @@ use super::{Ending, Notice, NoticeKind};
 use crate::error::ErrorKind;
 use crate::events::{Outcome, Stage};
 use crate::report::{BuildReport, ErrorRecord, SideRecord};
+use crate::retention::Reason;
 
 /// The example of the report's documentation.
 pub(crate) fn report() -> BuildReport {
@@ -30,7 +31,7 @@ pub(super) fn side() -> SideRecord {
     serde_json::from_value(part["side_repository"].clone()).unwrap()
 }
 
-pub(super) fn notice(kind: NoticeKind) -> Notice {
+pub(crate) fn notice(kind: NoticeKind) -> Notice {
     Notice {
         job: "20261121T110219-fvkph6".into(),
         title: "boot image of Fedora 43 (x86_64)".into(),
@@ -45,7 +46,7 @@ pub(super) fn notice(kind: NoticeKind) -> Notice {
 }
 
 /// One of each kind.
-pub(super) fn notices() -> [Notice; 6] {
+pub(super) fn notices() -> [Notice; 8] {
     let ended = |outcome| {
         let mut report = report();
         report.outcome = outcome;
@@ -82,6 +83,20 @@ pub(super) fn notices() -> [Notice; 6] {
                 message: "given up: 3 workers began with it, and none came to an end".into(),
                 hint: None,
             }),
+        }),
+        notice(NoticeKind::Expiring {
+            files: vec!["Fedora-43-boot.iso".into()],
+            bytes: 900 << 20,
+            reason: Reason::Age,
+            ends: Some("2026-12-05T11:02:19Z".parse().unwrap()),
+            page: Some("https://images.example.test/jobs/a-1".into()),
+        }),
+        notice(NoticeKind::Expired {
+            files: vec!["Fedora-43-boot.iso".into()],
+            bytes: 900 << 20,
+            reason: Reason::Space,
+            warned: Some("2026-12-03T11:02:19Z".parse().unwrap()),
+            page: Some("https://images.example.test/jobs/a-1".into()),
         }),
     ]
 }
