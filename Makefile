@@ -90,8 +90,9 @@ test: mini-release
 bench: mini-release
 	scripts/koji-client $(TARGET)/koji-client
 	scripts/celery $(TARGET)/celery
+	scripts/flask $(TARGET)/flask
 	scripts/kiwi $(TARGET)/kiwi
-	$(CARGO) build --quiet --locked --release --package fbs-cli
+	$(CARGO) build --quiet --locked --release --package fbs-cli --package fbs-http
 	$(CARGO) bench --quiet --locked
 
 FUZZ_SECONDS ?= 60

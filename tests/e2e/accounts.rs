@@ -29,7 +29,7 @@ struct Site {
     folders: Folders,
     _packages: Server,
     hub: Hub,
-    _provider: Provider,
+    provider: Provider,
     config: std::path::PathBuf,
     address: String,
     /// Where the release's packages are.
@@ -60,7 +60,7 @@ impl Site {
         Self {
             _packages: packages,
             hub: hub(&folders),
-            _provider: provider,
+            provider,
             config,
             // The provider sends people back to it, also after a restart.
             address: format!("127.0.0.1:{}", free_port()),
@@ -276,7 +276,12 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
     browser.wait_for("main", "does not say who you are");
     service.signal(Signal::SIGTERM);
     service.finish().assert_exit(0);
-    site.folders.assert_no_process();
+    drop(browser);
+    let Site {
+        folders, provider, ..
+    } = site;
+    drop(provider);
+    folders.assert_no_process();
 }
 
 /// No page keeps out who does not see, or has no mouse; in the light, in the dark, and on a phone.

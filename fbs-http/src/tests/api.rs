@@ -204,7 +204,7 @@ async fn every_mistake_is_told_and_nothing_submitted() {
         .await
         .problem(422);
     assert!(
-        problem.to_string().contains("send its text along"),
+        problem.to_string().contains("https://host/a.ks"),
         "{problem}"
     );
     let with_text = json!({"spec": live, "kickstart": "lang C\n%include /etc/passwd\n"});
