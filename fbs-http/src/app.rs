@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Accounts, Caller, Origins};
+use crate::builds::Builds;
 use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::StageTimes;
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     /// What is said about where requests come from.
     pub(crate) origins: Origins,
     pub(crate) max_body: usize,
+    /// What Koji knows.
+    pub(crate) builds: Builds,
     /// Fetches the kickstarts that specs name.
     pub(crate) reader: Reader,
     pub(crate) followers: Arc<Semaphore>,

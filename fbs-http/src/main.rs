@@ -7,6 +7,7 @@ mod app;
 mod artifacts;
 mod assets;
 mod auth;
+mod builds;
 mod check;
 mod config;
 mod draft;

@@ -15,6 +15,7 @@ use axum::routing::get;
 use image_builder::accounts::AccountStore;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
+use image_builder::koji::KojiError;
 use image_builder::notification::{NotificationError, Notifier};
 use image_builder::queue::QueueError;
 use image_builder::retention::{ImageFolder, ImageStore, Keeper};
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::auth::{self, Accounts, OidcError, Origins};
+use crate::builds::Builds;
 use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
@@ -54,6 +56,8 @@ pub(crate) enum ServeError {
     #[error("{0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error(transparent)]
+    Koji(#[from] KojiError),
+    #[error(transparent)]
     Accounts(#[from] OidcError),
     #[error("{0}: no answer within {1} s")]
     NoAnswer(String, u64),
@@ -65,6 +69,7 @@ impl StageError for ServeError {
             Self::Config(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Queue(error) => error.kind(),
+            Self::Koji(error) => error.kind(),
             Self::Notifier(error) => error.kind(),
             Self::Folder(..) | Self::Listen(..) => ErrorKind::Host,
             Self::Accounts(_) | Self::NoAnswer(..) => ErrorKind::Network,
@@ -76,6 +81,7 @@ impl StageError for ServeError {
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Queue(error) => error.hint(),
+            Self::Koji(error) => error.hint(),
             Self::Notifier(error) => error.hint(),
             Self::Folder(..) => {
                 Some("FBS_STATE_DIR names another folder for /var/lib/fbs".to_owned())
@@ -132,6 +138,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         keeper,
         hosts: Hosts::new(address, settings.public_url.as_ref()),
         max_body: settings.max_body,
+        builds: Builds::new(&settings.service)?,
         reader: draft::reader(&http.fetch_networks),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
         stage_times: StageTimes::default(),

@@ -7,6 +7,7 @@ use fbs_suite::command::eventually;
 use fbs_suite::need::Need;
 use fbs_suite::tools::Stubs;
 use fbs_suite::{Folders, Program, Running, binaries, fake, need, release};
+use hub::Hub;
 use mini_release::{Repository, Server};
 use nix::sys::signal::Signal;
 
@@ -16,6 +17,7 @@ const NEEDS: &[Need] = &[Need::Tool("rpm")];
 pub(crate) struct Site {
     pub(crate) folders: Folders,
     packages: Server,
+    _hub: Hub,
     pub(crate) service: Running,
     pub(crate) address: String,
 }
@@ -24,12 +26,15 @@ impl Site {
     pub(crate) fn new() -> Self {
         let folders = Folders::new();
         let stubs = fake::root(Stubs::new(folders.top()));
+        let hub = Hub::empty().unwrap();
         let mut service = Program::new(binaries::fbs_http())
             .args(["--listen", "127.0.0.1:0", "--release", "99"])
             .env("FBS_CACHE_DIR", folders.cache())
             .env("FBS_STATE_DIR", folders.state())
             .env("FBS_CONFIG", folders.file("none.toml", ""))
             .env("TMPDIR", folders.top())
+            .env("FBS_KOJI_HUB", hub.hub_url())
+            .env("FBS_KOJI_FILES", hub.files_url())
             .env("PATH", stubs.path())
             .without_env("FBS_BROKER")
             .folder(folders.top())
@@ -40,6 +45,7 @@ impl Site {
         Self {
             folders,
             packages,
+            _hub: hub,
             service,
             address,
         }

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod audit;
+mod builds;
 mod check;
 mod events;
 mod jobs;
@@ -96,6 +97,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(artifacts::pin))
         .routes(routes!(artifacts::unpin))
         .routes(routes!(check::check))
+        .routes(routes!(builds::list))
         .routes(routes!(events::follow))
         .routes(routes!(workers::list))
         .routes(routes!(queues::list))

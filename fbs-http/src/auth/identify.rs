@@ -209,7 +209,10 @@ fn is_public(path: &str) -> bool {
 
 /// What is sent as if it changed something, and only asks.
 fn asks_only(path: &str) -> bool {
-    path == "/api/v1/check"
+    matches!(
+        path,
+        "/api/v1/check" | "/new/builds" | "/new/preview" | "/new/spec" | "/new/text"
+    )
 }
 
 fn is_for_programs(path: &str) -> bool {

@@ -105,6 +105,13 @@ impl Fields {
         self.0.get(name).map_or("", String::as_str)
     }
 
+    /// The builds that are named, by name or number.
+    pub(super) fn builds(&self) -> Vec<&str> {
+        let fields = ["nvr", "bid"].map(|name| self.get(name).split([';', '\n']));
+        let names = fields.into_iter().flatten().map(str::trim);
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
     /// Whether a choice is the one that was made.
     pub(super) fn is(&self, name: &str, value: &str) -> bool {
         self.get(name) == value

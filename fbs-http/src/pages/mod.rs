@@ -28,6 +28,7 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/", get(dashboard::show))
         .route("/new", get(new::show).post(new::submit))
         .route("/new/preview", post(new::preview))
+        .route("/new/builds", post(new::builds))
         .route("/new/text", get(new::text).post(new::as_text))
         .route("/new/spec", post(new::download))
         .route("/jobs/{id}", get(job::show))

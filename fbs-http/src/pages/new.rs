@@ -5,12 +5,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Multipart, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use image_builder::spec::Arch;
 use serde::Deserialize;
 
 use super::form::{Fields, Mistakes};
 use super::{Trouble, Who, page};
 use crate::app::App;
 use crate::auth::{ANYBODY, Caller};
+use crate::builds::BuildView;
 use crate::problem::Problem;
 
 /// The architectures that images are made for.
@@ -148,6 +150,29 @@ pub(super) async fn submit(
 pub(super) async fn preview(form: Multipart) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
     page(StatusCode::OK, &Preview::of(&fields))
+}
+
+/// What Koji knows of the builds that are named in the form.
+#[derive(Debug, Template)]
+#[template(path = "builds.html")]
+struct NamedBuilds {
+    builds: Vec<BuildView>,
+    problem: Option<String>,
+}
+
+pub(super) async fn builds(State(app): State<App>, form: Multipart) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    let arch = fields.get("arch").parse().unwrap_or(Arch::X86_64);
+    let found = match fields.builds().as_slice() {
+        [] => Ok(Vec::new()),
+        names => app.builds.look_up(names, arch).await,
+    };
+    // It is shown beside the field, where a page of an error would not be.
+    let (builds, problem) = match found {
+        Ok(builds) => (builds, None),
+        Err(problem) => (Vec::new(), Some(problem.detail)),
+    };
+    page(StatusCode::OK, &NamedBuilds { builds, problem })
 }
 
 /// Where a spec as text comes from.

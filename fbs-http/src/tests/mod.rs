@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod artifacts;
+mod builds;
 mod client;
 mod description;
 mod help;

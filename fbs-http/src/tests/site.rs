@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Request};
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::auth::{Accounts, Origins};
+use crate::builds::Builds;
 use crate::config::{Args, Settings};
 use crate::draft;
 use crate::guard::Hosts;
@@ -128,6 +129,7 @@ impl Site {
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
+            builds: Builds::new(&settings.service).unwrap(),
             reader: draft::reader(&http.fetch_networks),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),
