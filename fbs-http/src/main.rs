@@ -8,6 +8,7 @@ mod artifacts;
 mod assets;
 mod auth;
 mod builds;
+mod changes;
 mod check;
 mod config;
 mod draft;

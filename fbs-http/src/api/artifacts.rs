@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::artifacts::content_type;
 use crate::auth::Caller;
+use crate::changes::Changes;
 use crate::images::{ImagesView, RemovalView};
 use crate::problem::Problem;
 
@@ -160,6 +161,33 @@ pub(super) async fn list(
         places: job.ending.map(|ending| ending.places).unwrap_or_default(),
         images,
     }))
+}
+
+/// The packages that are not the same as in the image before
+///
+/// That is the last one that succeeded before it, of the same type, release and architecture, and of those that one may see.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}/changes", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
+    responses(
+        (status = 200, body = Changes),
+        (status = 404, description = "No such job, or there is no other image", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn changes(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Changes>, Problem> {
+    let job = app.job(&caller, &id).await?;
+    let delivered = Delivered::of(&app.images, &job.id).await;
+    let changes = app.changes(&caller, &job, delivered.as_ref()).await?;
+    changes.map(Json).ok_or_else(|| match delivered {
+        None => nothing_here(&job),
+        Some(_) => Problem::not_found(format!(
+            "no image was made here before that of job {} and is like it",
+            job.id
+        )),
+    })
 }
 
 /// A file of a job, or a part of it

@@ -93,6 +93,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(logs::follow))
         .routes(routes!(artifacts::report))
         .routes(routes!(artifacts::list))
+        .routes(routes!(artifacts::changes))
         .routes(routes!(artifacts::file))
         .routes(routes!(artifacts::pin))
         .routes(routes!(artifacts::unpin))

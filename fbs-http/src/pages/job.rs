@@ -13,6 +13,7 @@ use super::{Trouble, Who, page, show};
 use crate::api::href;
 use crate::app::App;
 use crate::auth::Caller;
+use crate::changes::Changes;
 use crate::images::ImagesView;
 use crate::view::JobView;
 
@@ -28,6 +29,8 @@ struct JobPage {
     files: Vec<DeliveredFile>,
     images: Option<ImagesView>,
     report: Option<BuildReport>,
+    /// What is not the same in the image before it.
+    changes: Option<Changes>,
     boots: Vec<Boot>,
 }
 
@@ -102,10 +105,12 @@ pub(super) async fn show(
     let delivered = Delivered::of(&app.images, &job.id).await;
     let ended = job.state.is_final();
     let owned = caller.owns(&job.request.requester);
+    let changes = app.changes(&caller, &job, delivered.as_ref()).await?;
     let job = JobView::new(&job, waits);
     let template = JobPage {
         who: Who::of(&app, &caller),
         owned,
+        changes,
         steps: steps(&job, ended),
         images,
         files: delivered.as_ref().map(Delivered::files).unwrap_or_default(),

@@ -458,6 +458,7 @@ async fn images_are_kept_by_who_owns_them_and_count_as_theirs() {
                 .join("images")
                 .join(id)
                 .join("Fedora-43-boot"),
+            false,
         );
         let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
         anna.send(cancel).await.expect(200);

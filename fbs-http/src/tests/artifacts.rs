@@ -132,3 +132,34 @@ async fn a_link_or_a_report_that_lies_leads_nowhere() {
         .await
         .problem(404);
 }
+
+#[tokio::test]
+async fn what_is_new_in_an_image_is_told() {
+    let site = Site::new(Worked::Here).await;
+    let mut jobs = Vec::new();
+    for packages in ["a", "slow", "newer", "newer;b"] {
+        let id = site.submit(packages).await;
+        if packages == "slow" {
+            site.wait(&id, "running").await;
+            let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
+            site.send(cancel).await.expect(200);
+            site.wait(&id, "cancelled").await;
+        } else {
+            site.wait(&id, "succeeded").await;
+        }
+        jobs.push(id);
+    }
+    let changes = |number: usize| format!("/api/v1/jobs/{}/changes", jobs[number]);
+    site.get(&changes(0)).await.problem(404);
+    site.get(&changes(1)).await.problem(404);
+    // The one that was cancelled is passed over.
+    let newer = site.get(&changes(2)).await.expect(200).json();
+    assert_eq!(newer["previous"], jobs[0].as_str());
+    assert_eq!(newer["added"], json!(["newer-1-1.noarch"]));
+    let same = site.get(&changes(3)).await.expect(200).json();
+    assert_eq!(same["added"], json!([]));
+    let page = site.get(&format!("/jobs/{}", jobs[2])).await.text();
+    assert!(page.contains("Packages that are not the same"), "{page}");
+    let page = site.get(&format!("/jobs/{}", jobs[3])).await.text();
+    assert!(page.contains("The same as in"), "{page}");
+}

@@ -70,7 +70,7 @@ impl Package {
     }
 
     /// `bash-5.3.0-2.fc43.x86_64`, with the epoch before the version or the name or nowhere.
-    fn parse_nevra(text: &str) -> Option<Self> {
+    pub(super) fn parse_nevra(text: &str) -> Option<Self> {
         let (rest, arch) = text.trim().rsplit_once('.')?;
         let (rest, release) = rest.rsplit_once('-')?;
         let (name, version) = rest.rsplit_once('-')?;

@@ -41,6 +41,18 @@ impl PackageChanges {
         self.changed.len() + self.added.len() + self.removed.len()
     }
 
+    /// Where two lists differ that have name-epoch:version-release.arch alone, such as those of two
+    /// [reports](crate::report::BuildReport::packages). What is no such text is passed over.
+    #[must_use]
+    pub fn between(old: &[String], new: &[String]) -> Self {
+        let read = |list: &[String]| -> Vec<Package> {
+            list.iter()
+                .filter_map(|text| Package::parse_nevra(text))
+                .collect()
+        };
+        Self::of(&read(old), &read(new))
+    }
+
     /// Where two lists differ. Of a package of which an image has several, as of the kernel, the
     /// versions that only one of them has are a pair when each has one such.
     pub(super) fn of(old: &[Package], new: &[Package]) -> Self {
@@ -98,6 +110,35 @@ mod tests {
             sha256_header: Some(header.to_owned()),
             sigmd5: None,
         }
+    }
+
+    #[test]
+    fn lists_of_reports_are_compared() {
+        let list = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let old = list(&[
+            "bash-0:5.2-1.fc43.x86_64",
+            "gone-2:1-1.noarch",
+            "same-a-0:1-1.noarch",
+            "junk",
+        ]);
+        let new = list(&[
+            "bash-0:5.3-1.fc43.x86_64",
+            "new-0:1-1.noarch",
+            "same-a-0:1-1.noarch",
+        ]);
+        let changes = PackageChanges::between(&old, &new);
+        assert_eq!(changes.changed[0].name, "bash");
+        assert_eq!(changes.changed[0].new, "bash-5.3-1.fc43.x86_64");
+        assert_eq!(
+            (changes.added, changes.removed),
+            (list(&["new-1-1.noarch"]), list(&["gone-2:1-1.noarch"]))
+        );
+        assert!(PackageChanges::between(&old, &old).is_empty());
     }
 
     #[test]
