@@ -282,7 +282,7 @@ impl Connection {
 
     /// Status and length of the answer, and its body.
     async fn answer(&mut self) -> (u16, Vec<u8>) {
-        let (mut status, mut length, mut line) = (0, 0, String::new());
+        let (mut status, mut length, mut chunked, mut line) = (0, 0, false, String::new());
         loop {
             line.clear();
             self.stream.read_line(&mut line).await.expect("it answers");
@@ -296,13 +296,29 @@ impl Connection {
             } else if let Some(value) = text.strip_prefix("content-length:") {
                 length = value.trim().parse().expect("a length is a number");
             }
+            chunked |= text == "transfer-encoding: chunked";
             if text.is_empty() {
                 break;
             }
         }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await.expect("it answers");
-        (status, body)
+        let mut body = Vec::new();
+        loop {
+            if chunked {
+                line.clear();
+                self.stream.read_line(&mut line).await.expect("it answers");
+                length = usize::from_str_radix(line.trim(), 16).expect("a length is a number");
+            }
+            let start = body.len();
+            // Behind each chunk there is the end of a line.
+            let end = if chunked { 2 } else { 0 };
+            body.resize(start + length + end, 0);
+            let read = self.stream.read_exact(&mut body[start..]).await;
+            read.expect("it answers");
+            body.truncate(start + length);
+            if !chunked || length == 0 {
+                return (status, body);
+            }
+        }
     }
 
     async fn ask(&mut self, what: &str, body: &str) -> (u16, Vec<u8>) {

@@ -17,6 +17,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
 use image_builder::accounts::Role;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 use crate::assets;
@@ -43,6 +45,8 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/audit", get(audit::show))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(max_body))
+        // Pages are of few words, said often. Logs and files go as they are, so that parts of them can be asked for.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
 /// Who a page is for.

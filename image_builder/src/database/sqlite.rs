@@ -47,6 +47,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// As many answers are looked for at a time.
 const READERS: u32 = 4;
 
+/// What each of those keeps of the file, in KiB below zero as SQLite wants it: the system's cache is behind it.
+const READER_CACHE: &str = "-512";
+
 /// An open file. What one process has written, all others see.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteFile {
@@ -82,7 +85,8 @@ impl SqliteFile {
             writer: pool(1).connect_lazy_with(options.clone()),
             quick: pool(1)
                 .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal)),
-            readers: pool(READERS).connect_lazy_with(options.read_only(true)),
+            readers: pool(READERS)
+                .connect_lazy_with(options.read_only(true).pragma("cache_size", READER_CACHE)),
         })
     }
 
