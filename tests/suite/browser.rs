@@ -31,6 +31,7 @@ impl Browser {
         let driver = Program::new("chromedriver")
             .arg(format!("--port={port}"))
             .env("HOME", folder)
+            .env("TMPDIR", folder)
             .folder(folder);
         let driver = Daemon::start(driver, port, folder.join("chromedriver.log"));
         let mut browser = Self {
