@@ -14,7 +14,7 @@
   };
 
   const live = document.querySelector("[data-live]");
-  const running = live && !(live.dataset.live === "job" && live.querySelector("form[action$='/retry']"));
+  const running = live && !live.dataset.ended;
   if (running) {
     const ask = asking(live.dataset.live === "job" ? "job-changed" : "jobs-changed");
     const events = new EventSource("/api/v1/events");

@@ -19,6 +19,7 @@ mod images;
 mod logs;
 mod masters;
 mod metrics;
+mod orders;
 mod pages;
 mod problem;
 mod rest;

@@ -63,7 +63,7 @@ pub(crate) async fn identify(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    let needed = match reads || asks_only(path) {
+    let needed = match reads || asks_only(path) || is_own(path) {
         true => Role::View,
         false => Role::Submit,
     };
@@ -213,6 +213,11 @@ fn asks_only(path: &str) -> bool {
         path,
         "/api/v1/check" | "/new/builds" | "/new/preview" | "/new/spec" | "/new/text"
     )
+}
+
+/// What changes nothing but what is one's own: tokens may as much as who makes them.
+fn is_own(path: &str) -> bool {
+    path.starts_with("/tokens") || path.starts_with("/api/v1/tokens")
 }
 
 fn is_for_programs(path: &str) -> bool {

