@@ -1,6 +1,6 @@
 //! Who asks, and what they may do.
 //!
-//! Every request is [identified](identify) before anything else looks at it: by a session (a cookie), by a token
+//! Every request is [identified](identify()) before anything else looks at it: by a session (a cookie), by a token
 //! (`Authorization: Bearer`), by the network that it comes from, or not at all. Then its method says which role it
 //! needs: reading `view`, everything else `submit`. What needs more says so itself, by [`Caller`].
 
