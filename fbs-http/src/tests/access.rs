@@ -358,6 +358,14 @@ async fn tokens_are_shown_once_and_do_what_they_may() {
     anna.send(revoke()).await.expect(204);
     site.send(bearer(submit(), secret)).await.problem(401);
 
+    // Who may only look may have one that may as much.
+    let guest = site.log_in("guest", &[]).await;
+    for (role, status) in [("view", 201), ("submit", 403)] {
+        let body = json!({ "name": "look", "role": role });
+        let request = Request::post("/api/v1/tokens").json(&body);
+        guest.send(request).await.expect(status);
+    }
+
     // The same by the page, without scripts.
     let form = Request::post("/tokens").body(
         "application/x-www-form-urlencoded",
