@@ -18,12 +18,15 @@ use image_builder::jobs::{
 };
 use image_builder::queue::{JobQueue, Local, NewEntry};
 use jiff::{SignedDuration, Timestamp};
+use load::{number, percentile};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/load.rs"]
+mod load;
 
 /// As many ask at once.
 const CLIENTS: usize = 8;
@@ -115,13 +118,6 @@ fn main() {
     service.signal(nix::sys::signal::Signal::SIGTERM);
     service.finish().assert_exit(0);
     let _ = fs::remove_dir_all(&dir);
-}
-
-fn number(name: &str, default: usize) -> usize {
-    let value = std::env::var(name).ok();
-    value
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
 }
 
 // ---- What is asked about --------------------------------------------------------------------------
@@ -364,9 +360,7 @@ async fn load(address: &str, ids: &[JobId], kind: Kind) -> (f64, f64) {
         times.extend(client.await.expect("no client stumbles"));
     }
     let rate = times.len() as f64 / started.elapsed().as_secs_f64();
-    times.sort_by(f64::total_cmp);
-    let slow = times[((times.len() - 1) as f64 * 0.99).round() as usize];
-    (rate, slow)
+    (rate, percentile(&times, 0.99))
 }
 
 /// What a first visit and the next one load, compressed.

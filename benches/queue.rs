@@ -26,6 +26,7 @@ use image_builder::worker::{
     ClaimedJob, JobContext, JobRunner, LOST_AFTER, RunEnd, Worker, WorkerSettings,
 };
 use jiff::Timestamp;
+use load::{number, percentile};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -33,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/load.rs"]
+mod load;
 
 /// What is submitted at once.
 const BURST: usize = 1000;
@@ -105,13 +108,6 @@ fn main() {
     percentiles("one job to the next, ms", &crowd);
     memory(&dir, &url);
     let _ = fs::remove_dir_all(&dir);
-}
-
-fn number(name: &str, default: usize) -> usize {
-    let value = std::env::var(name).ok();
-    value
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
 }
 
 // ---- Ours -----------------------------------------------------------------------------------------
@@ -393,13 +389,6 @@ fn celery_round(python: &Path, dir: &Path, url: &str, safe: bool) -> Figures {
 
 fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
-}
-
-fn percentile(times: &[f64], share: f64) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_by(f64::total_cmp);
-    let last = times.len().saturating_sub(1);
-    times[((last as f64) * share).round() as usize]
 }
 
 fn of(figures: &[Figures], figure: impl Fn(&Figures) -> f64) -> Vec<f64> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use image_builder::accounts::Action;
-use image_builder::error::StageError;
 use image_builder::jobs::Job;
 use image_builder::quantity::ByteSize;
 use image_builder::retention::{ImageRecord, PinError, Policy, RetentionError, Swept};
@@ -184,11 +183,7 @@ impl From<PinError> for Problem {
         match error {
             PinError::Retention(error) => error.into(),
             PinError::Open { .. } | PinError::None(_) | PinError::Removed { .. } => {
-                let problem = Self::new(StatusCode::CONFLICT, error.to_string());
-                match error.hint() {
-                    Some(hint) => problem.with_hint(hint),
-                    None => problem,
-                }
+                Self::of(StatusCode::CONFLICT, &error)
             }
         }
     }

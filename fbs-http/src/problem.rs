@@ -111,7 +111,7 @@ impl Problem {
         self
     }
 
-    fn of(status: StatusCode, error: &impl StageError) -> Self {
+    pub(crate) fn of(status: StatusCode, error: &impl StageError) -> Self {
         Self {
             hint: error.hint(),
             ..Self::new(status, error.to_string())

@@ -459,15 +459,7 @@ async fn images_are_kept_by_who_owns_them_and_count_as_theirs() {
     let id = anna.submitted(false).await;
     let secret = anna.submitted(true).await;
     for id in [&id, &secret] {
-        deliver(
-            &site
-                .folder
-                .path()
-                .join("images")
-                .join(id)
-                .join("Fedora-43-boot"),
-            false,
-        );
+        deliver(&site.delivery(id), false);
         let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
         anna.send(cancel).await.expect(200);
     }

@@ -58,12 +58,7 @@ async fn files_of_a_job_are_served_and_no_others() {
         .expect(200);
     assert_eq!(report.json()["files"].as_array().unwrap().len(), 2);
     // There, but no file of the job.
-    let folder = site
-        .folder
-        .path()
-        .join("images")
-        .join(&id)
-        .join("Fedora-43-boot");
+    let folder = site.delivery(&id);
     assert!(folder.join("secret").is_file());
     symlink("/etc/passwd", folder.join("link")).unwrap();
     for name in [
@@ -97,12 +92,7 @@ async fn a_link_or_a_report_that_lies_leads_nowhere() {
     let site = Site::new(Worked::Here).await;
     let id = site.submit("vim").await;
     site.wait(&id, "succeeded").await;
-    let folder = site
-        .folder
-        .path()
-        .join("images")
-        .join(&id)
-        .join("Fedora-43-boot");
+    let folder = site.delivery(&id);
     let image = folder.join("boot 43.iso");
     std::fs::remove_file(&image).unwrap();
     symlink("/etc/passwd", &image).unwrap();

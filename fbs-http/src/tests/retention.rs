@@ -153,12 +153,7 @@ async fn a_pinned_image_stays_and_its_page_says_who_keeps_it() {
     // People have their time from now on.
     sweep(&site, 10_000).await;
     sweep(&site, 10_009).await;
-    let image = site
-        .folder
-        .path()
-        .join("images")
-        .join(&id)
-        .join("Fedora-43-boot/boot 43.iso");
+    let image = site.delivery(&id).join("boot 43.iso");
     assert!(image.is_file());
     sweep(&site, 10_011).await;
     assert!(!image.exists());
@@ -169,12 +164,7 @@ async fn the_folder_of_images_keeps_what_is_not_ours_to_remove() {
     let site = Site::new(Worked::Here).await;
     let id = site.submit("vim").await;
     site.wait(&id, "succeeded").await;
-    let folder = site
-        .folder
-        .path()
-        .join("images")
-        .join(&id)
-        .join("Fedora-43-boot");
+    let folder = site.delivery(&id);
     let path = folder.join("build-report.json");
     let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let store = json!({"name": "../../../store.sqlite", "size": 1 << 30, "sha256": ""});

@@ -198,6 +198,12 @@ impl Site {
         (self.folder, self.worked)
     }
 
+    /// The folder that a job's image is delivered into.
+    pub(super) fn delivery(&self, id: &str) -> PathBuf {
+        let images = self.folder.path().join("images");
+        images.join(id).join("Fedora-43-boot")
+    }
+
     pub(super) async fn get(&self, target: &str) -> Answer {
         self.send(Request::get(target)).await
     }
