@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use image_builder::build_monitor::state_dir;
 use image_builder::error::{ErrorKind, StageError};
+use image_builder::network::leads_here;
 use image_builder::service_config::{Auth, ServiceConfig, ServiceConfigError};
 use image_builder::spec::Release;
 use url::Url;
@@ -157,7 +158,7 @@ impl Settings {
         match (http.auth, &public_url) {
             (Auth::None, _) if open => return Err(ConfigError::Open(listen)),
             (Auth::Oidc, None) if open => return Err(ConfigError::Nameless(listen)),
-            (Auth::Oidc, Some(url)) if url.scheme() != "https" && !is_here(url) => {
+            (Auth::Oidc, Some(url)) if url.scheme() != "https" && !leads_here(url) => {
                 return Err(ConfigError::Readable(url.clone()));
             }
             _ => {}
@@ -193,16 +194,6 @@ impl Settings {
             broker,
             service,
         })
-    }
-}
-
-/// Whether an address leads to this machine.
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -7,6 +7,18 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// Whether the address of a server leads to this machine: by a number, or as `localhost`.
+#[must_use]
+pub fn leads_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
 
 /// Addresses: `10.0.0.0/8`, `2001:db8::/32`, or one by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

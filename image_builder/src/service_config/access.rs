@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 
 use super::notification::counted_from;
 use crate::accounts::Role;
-use crate::network::Network;
+use crate::network::{Network, leads_here};
 use crate::secret::SecretPlace;
 
 /// How somebody proves who they are.
@@ -88,14 +88,8 @@ impl OidcSection {
 
     pub(super) fn check(&self) -> Result<(), String> {
         let issuer = url::Url::parse(&self.issuer).ok();
-        let loopback = |url: &url::Url| match url.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
         let safe = |url: &url::Url| {
-            let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback(url));
+            let secure = url.scheme() == "https" || (url.scheme() == "http" && leads_here(url));
             secure && url.query().is_none() && url.username().is_empty()
         };
         if !issuer.is_some_and(|url| safe(&url)) {
