@@ -33,6 +33,10 @@ const STEPS: Steps = &[
         "images",
         include_str!("../../migrations/sqlite/0005_images.sql"),
     ),
+    (
+        "words",
+        include_str!("../../migrations/sqlite/0006_words.sql"),
+    ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.

@@ -28,6 +28,10 @@ const STEPS: Steps = &[
         "images",
         include_str!("../../migrations/postgres/0004_images.sql"),
     ),
+    (
+        "words",
+        include_str!("../../migrations/postgres/0005_words.sql"),
+    ),
 ];
 
 /// As many connections a master needs at most.
@@ -64,7 +68,6 @@ impl PostgresStore {
         Ok(Self {
             writer: pool.clone(),
             readers: pool,
-            snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         })
     }
 

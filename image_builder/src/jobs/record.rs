@@ -11,6 +11,12 @@ use super::{Job, JobEvent, JobId, JobState, JobSummary, StoreError, Transition, 
 /// Databases limit what can be looked for in an index; PostgreSQL to 2,704 bytes.
 const LONGEST_KEY: usize = 200;
 
+/// A job is found by so much of its spec, in characters.
+const MOST_WORDS: usize = 8192;
+
+/// So many words of a search are heeded.
+const MOST_SEARCHED: usize = 8;
+
 /// How much of an id each level of counting looks at: the hour, the minute, a tenth of a second.
 const LEVELS: [usize; 3] = [11, 13, 16];
 
@@ -38,7 +44,12 @@ pub(super) struct Row {
     pub(super) since: String,
     pub(super) worker: Option<String>,
     pub(super) payload: Option<String>,
+    /// What it is found by, of a new job.
+    pub(super) words: Option<String>,
 }
+
+/// A row of a job and its history: its number in that, and three texts.
+pub(super) type JobRow = (i64, String, String, String);
 
 /// Which jobs that wait are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +119,7 @@ impl Change {
                 .as_ref()
                 .map(|payload| write(id, payload))
                 .transpose()?,
+            words: (self.known == 0).then(|| words(job, self.payload.as_ref())),
         })
     }
 
@@ -153,18 +165,63 @@ pub(super) fn transition(transition: &Transition) -> Result<(String, String, Str
     Ok((time(transition.time), state, plain(&transition.cause)))
 }
 
-pub(super) fn history(
-    id: &JobId,
-    rows: Vec<(String, String, String)>,
-) -> Result<Vec<Transition>, StoreError> {
-    let read = |(time, state, cause): (String, String, String)| {
-        Ok(Transition {
-            time: read_time(id.as_str(), &time)?,
-            state: read(id.as_str(), &state)?,
-            cause,
+/// A job of the rows that are about it: what it is built from at -2, itself at -1, and its history.
+pub(super) fn job(id: &JobId, rows: Vec<JobRow>) -> Result<Option<Job>, StoreError> {
+    let (mut job, mut payload, mut history) = (None::<Job>, None, Vec::new());
+    for (number, first, state, cause) in rows {
+        match number {
+            -2 => payload = Some(read(id.as_str(), &first)?),
+            -1 => job = Some(read(id.as_str(), &first)?),
+            _ => history.push(Transition {
+                time: read_time(id.as_str(), &first)?,
+                state: read(id.as_str(), &state)?,
+                cause,
+            }),
+        }
+    }
+    Ok(job.map(|mut job| {
+        job.history = history;
+        job.request.payload = payload;
+        job
+    }))
+}
+
+/// What a job is found by: its id, its title, who asked, and what its spec says, all in small letters.
+fn words(job: &Job, payload: Option<&super::Payload>) -> String {
+    let request = &job.request;
+    let mut words = format!("{} {} {}", job.id, request.title, request.requester);
+    let spec = payload.map_or("", |payload| &payload.spec);
+    for line in spec
+        .lines()
+        .filter(|line| !line.starts_with(['#', ';', '[']))
+    {
+        let value = line.split_once('=').map_or(line, |(_, value)| value);
+        words.push(' ');
+        words.push_str(value.trim());
+        if words.len() > MOST_WORDS {
+            break;
+        }
+    }
+    let words: String = words.chars().take(MOST_WORDS).collect();
+    plain(&words.to_lowercase())
+}
+
+/// Patterns for LIKE, with `!` before what would mean something there: each word may stand anywhere.
+pub(super) fn searched(words: &str) -> Vec<String> {
+    let words = words.split_whitespace().take(MOST_SEARCHED);
+    words
+        .map(|word| {
+            let mut pattern = String::from("%");
+            for letter in key(word).to_lowercase().chars() {
+                if matches!(letter, '%' | '_' | '!') {
+                    pattern.push('!');
+                }
+                pattern.push(letter);
+            }
+            pattern.push('%');
+            pattern
         })
-    };
-    rows.into_iter().map(read).collect()
+        .collect()
 }
 
 pub(super) fn summary(id: &str, job: &str, since: &str) -> Result<JobSummary, StoreError> {

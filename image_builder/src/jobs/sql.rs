@@ -9,7 +9,7 @@ use sqlx::{
     Transaction, Type,
 };
 
-use super::record::{self, Prefixes};
+use super::record::{self, JobRow, Prefixes};
 use super::{
     Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError, Waiting,
     Wish,
@@ -19,6 +19,9 @@ use crate::database::reason;
 /// So long a wish is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
+/// So many places are asked for at a time: SQLite joins 500 answers at most.
+const PLACES: usize = 200;
+
 /// Says how far a ledger was taken in, and keeps others from taking it in until the transaction ends.
 const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
     ON CONFLICT (name) DO UPDATE SET place = ledgers.place RETURNING place";
@@ -27,11 +30,19 @@ const ADVANCE: &str = "UPDATE ledgers SET place = $2 WHERE name = $1";
 
 const PLACE: &str = "SELECT place FROM ledgers WHERE name = $1";
 
-const JOB: &str = "SELECT job FROM jobs WHERE id = $1";
+/// A job, and each step of its history by its number: one statement, which sees nothing of what others write meanwhile.
+const JOB: &str = "SELECT CAST(-1 AS BIGINT), job, '', '' FROM jobs WHERE id = $1
+    UNION ALL
+    SELECT CAST(number AS BIGINT), time, state, cause FROM transitions WHERE job = $1
+    ORDER BY 1";
 
-const PAYLOAD: &str = "SELECT payload FROM payloads WHERE job = $1";
-
-const HISTORY: &str = "SELECT time, state, cause FROM transitions WHERE job = $1 ORDER BY number";
+/// The same, with what it is built from in front.
+const WHOLE_JOB: &str = "SELECT CAST(-2 AS BIGINT), payload, '', '' FROM payloads WHERE job = $1
+    UNION ALL
+    SELECT CAST(-1 AS BIGINT), job, '', '' FROM jobs WHERE id = $1
+    UNION ALL
+    SELECT CAST(number AS BIGINT), time, state, cause FROM transitions WHERE job = $1
+    ORDER BY 1";
 
 const SAVE: &str = "INSERT INTO jobs
     (id, job, state, arch, release, priority, requester, submitted, since, worker, private)
@@ -40,6 +51,8 @@ const SAVE: &str = "INSERT INTO jobs
         since = excluded.since, worker = excluded.worker";
 
 const SAVE_PAYLOAD: &str = "INSERT INTO payloads (job, payload) VALUES ($1, $2)";
+
+const SAVE_WORDS: &str = "INSERT INTO words (job, words) VALUES ($1, $2)";
 
 const SAVE_TRANSITION: &str = "INSERT INTO transitions (job, number, time, state, cause)
     VALUES ($1, $2, $3, $4, $5)";
@@ -51,22 +64,6 @@ const COUNT: &str = "INSERT INTO waiting (arch, release, level, priority, prefix
 
 const FORGET_COUNT: &str = "DELETE FROM waiting
     WHERE arch = $1 AND release = $2 AND level = $3 AND priority = $4 AND prefix = $5";
-
-/// Who goes before a job: all of a higher priority, then of its own in ever smaller steps, of which each
-/// counts as far as the prefix of the next one.
-const WAITING: &str = "SELECT own.arch, own.release, CAST(
-        (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
-            AND level = 0 AND priority > own.priority)
-        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
-            AND level = 1 AND priority = own.priority AND prefix < $2)
-        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
-            AND level = 2 AND priority = own.priority AND prefix >= $2 AND prefix < $3)
-        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release
-            AND level = 3 AND priority = own.priority AND prefix >= $3 AND prefix < $4)
-        + (SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND arch = own.arch
-            AND release = own.release AND priority = own.priority AND id >= $4 AND id < $1)
-        AS BIGINT)
-    FROM jobs AS own WHERE own.id = $1 AND own.state = 'queued'";
 
 const TALLY: &str = "SELECT state, CAST(COUNT(*) AS BIGINT) FROM jobs GROUP BY state";
 
@@ -90,8 +87,6 @@ const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, 
 pub struct SqlStore<DB: Database> {
     pub(crate) writer: Pool<DB>,
     pub(crate) readers: Pool<DB>,
-    /// Begins a transaction that sees nothing of what others write meanwhile.
-    pub(crate) snapshot: &'static str,
 }
 
 impl<DB: Database> SqlStore<DB> {
@@ -161,19 +156,11 @@ where
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        let mut connection = self.readers.begin_with(self.snapshot).await?;
-        let Some(mut job) = load(&mut *connection, id).await? else {
-            return Ok(None);
-        };
-        let payload: Option<String> = sqlx::query_scalar(PAYLOAD)
+        let rows: Vec<JobRow> = sqlx::query_as(WHOLE_JOB)
             .bind(id.as_str())
-            .fetch_optional(&mut *connection)
+            .fetch_all(&self.readers)
             .await?;
-        connection.commit().await?;
-        if let Some(payload) = payload {
-            job.request.payload = Some(record::read(id.as_str(), &payload)?);
-        }
-        Ok(Some(job))
+        record::job(id, rows)
     }
 
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobSummary>, StoreError> {
@@ -195,6 +182,11 @@ where
                 query.push(column).push_bind(record::key(wanted));
             }
         }
+        for word in record::searched(&filter.words) {
+            query
+                .push(" AND EXISTS (SELECT 1 FROM words WHERE words.job = jobs.id AND words LIKE ");
+            query.push_bind(word).push(" ESCAPE '!')");
+        }
         if let Some(viewer) = &filter.viewer {
             query.push(" AND (private = 0 OR requester = ");
             query.push_bind(record::key(viewer)).push(")");
@@ -211,19 +203,27 @@ where
         rows.into_iter().map(summary).collect()
     }
 
-    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError> {
-        let [hour, minute, tenth] = Prefixes::of(id).0;
-        let row: Option<(String, String, i64)> = sqlx::query_as(WAITING)
-            .bind(id.as_str())
-            .bind(hour)
-            .bind(minute)
-            .bind(tenth)
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(row.map(|(arch, release, before)| Waiting {
-            line: Line { arch, release },
-            before: usize::try_from(before).unwrap_or_default(),
-        }))
+    async fn places(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Waiting>, StoreError> {
+        let mut places = BTreeMap::new();
+        for jobs in jobs.chunks(PLACES) {
+            let mut query = QueryBuilder::<DB>::new("");
+            for (number, id) in jobs.iter().enumerate() {
+                if number > 0 {
+                    query.push(" UNION ALL ");
+                }
+                push_place(&mut query, id);
+            }
+            let rows: Vec<(String, String, String, i64)> =
+                query.build_query_as().fetch_all(&self.readers).await?;
+            for (id, arch, release, before) in rows {
+                let waiting = Waiting {
+                    line: Line { arch, release },
+                    before: usize::try_from(before).unwrap_or_default(),
+                };
+                places.extend(JobId::parse(&id).map(|id| (id, waiting)));
+            }
+        }
+        Ok(places)
     }
 
     async fn tally(&self) -> Result<BTreeMap<String, u64>, StoreError> {
@@ -278,28 +278,60 @@ where
     }
 }
 
+/// Asks who goes before a job: all of a higher priority, then of its own in ever smaller steps, of which each counts as
+/// far as the prefix of the next one.
+fn push_place<'a, DB>(query: &mut QueryBuilder<DB>, id: &'a JobId)
+where
+    DB: Database,
+    &'a str: Type<DB> + Encode<'a, DB>,
+{
+    const COUNTED: &str = "(SELECT COALESCE(SUM(jobs), 0) FROM waiting
+        WHERE arch = own.arch AND release = own.release AND level = ";
+    let [hour, minute, tenth] = Prefixes::of(id).0;
+    query.push("SELECT own.id, own.arch, own.release, CAST(");
+    query
+        .push(COUNTED)
+        .push("0 AND priority > own.priority) + ");
+    let levels = [
+        ("1", None, hour),
+        ("2", Some(hour), minute),
+        ("3", Some(minute), tenth),
+    ];
+    for (level, from, to) in levels {
+        query.push(COUNTED).push(level);
+        query.push(" AND priority = own.priority");
+        if let Some(from) = from {
+            query.push(" AND prefix >= ").push_bind(from);
+        }
+        query.push(" AND prefix < ").push_bind(to).push(") + ");
+    }
+    query.push(
+        "(SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND arch = own.arch
+            AND release = own.release AND priority = own.priority AND id >= ",
+    );
+    query.push_bind(tenth);
+    query.push(
+        " AND id < own.id) AS BIGINT) FROM jobs AS own WHERE own.state = 'queued' AND own.id = ",
+    );
+    query.push_bind(id.as_str());
+}
+
 /// A job with its history, without what it is built from.
 async fn load<DB>(connection: &mut DB::Connection, id: &JobId) -> Result<Option<Job>, StoreError>
 where
     DB: Database,
     DB::Arguments: IntoArguments<DB>,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> i64: Type<DB> + Decode<'q, DB>,
     for<'q> String: Type<DB> + Decode<'q, DB>,
     for<'q> &'q str: Type<DB> + Encode<'q, DB>,
     usize: ColumnIndex<DB::Row>,
 {
-    let json: Option<String> = sqlx::query_scalar(JOB)
-        .bind(id.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(json) = json else { return Ok(None) };
-    let history: Vec<(String, String, String)> = sqlx::query_as(HISTORY)
+    let rows: Vec<JobRow> = sqlx::query_as(JOB)
         .bind(id.as_str())
         .fetch_all(&mut *connection)
         .await?;
-    let mut job: Job = record::read(id.as_str(), &json)?;
-    job.history = record::history(id, history)?;
-    Ok(Some(job))
+    record::job(id, rows)
 }
 
 /// What a transaction has done so far.
@@ -354,6 +386,13 @@ where
             sqlx::query(SAVE_PAYLOAD)
                 .bind(id)
                 .bind(payload)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        if let Some(words) = row.words {
+            sqlx::query(SAVE_WORDS)
+                .bind(id)
+                .bind(words)
                 .execute(&mut *self.transaction)
                 .await?;
         }

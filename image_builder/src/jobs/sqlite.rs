@@ -23,7 +23,6 @@ impl SqliteStore {
         Ok(Self {
             writer: file.writer,
             readers: file.readers,
-            snapshot: "BEGIN",
         })
     }
 

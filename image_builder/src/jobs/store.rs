@@ -20,6 +20,9 @@ pub struct JobFilter {
     pub release: Option<String>,
     /// Who asked.
     pub requester: Option<String>,
+    /// Words that all stand in its id, its title, its spec or the name of who asked, in any case of their letters; each
+    /// may be a part of a longer one, such as a package's name of a build's. All jobs if there are none.
+    pub words: String,
     /// Who looks: private jobs of others are left out. All are there if it is absent.
     pub viewer: Option<String>,
     /// Jobs before this one, which is not among them: the last of the page before.
@@ -135,7 +138,16 @@ pub trait JobStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`].
-    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError>;
+    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError> {
+        Ok(self.places(std::slice::from_ref(id)).await?.remove(id))
+    }
+
+    /// The same for several jobs; those that do not wait are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn places(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Waiting>, StoreError>;
 
     /// How many jobs there are in each state, by its name.
     ///

@@ -253,8 +253,8 @@ impl JobStore for Flaky {
         self.store.jobs(filter).await
     }
 
-    async fn waiting(&self, id: &JobId) -> Result<Option<Waiting>, StoreError> {
-        self.store.waiting(id).await
+    async fn places(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Waiting>, StoreError> {
+        self.store.places(jobs).await
     }
 
     async fn tally(&self) -> Result<BTreeMap<String, u64>, StoreError> {

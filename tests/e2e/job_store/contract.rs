@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{
-    Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line, LineLoad, Wish,
+    Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line, LineLoad,
+    Payload, Wish,
 };
 
 use super::story::{
@@ -25,6 +26,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("a place is taken in once", |home| Box::pin(once(home))),
     ("all of a batch or nothing", |home| Box::pin(batch(home))),
     ("lists are filtered and paged", |home| Box::pin(lists(home))),
+    ("jobs are found by words", |home| Box::pin(words(home))),
     ("who goes before a job", |home| Box::pin(positions(home))),
     ("two masters at once", |home| Box::pin(two_masters(home))),
     ("a master that stops anywhere", |home| Box::pin(stops(home))),
@@ -275,6 +277,77 @@ async fn lists(home: &dyn Home) {
         pages.extend(page);
     }
     assert_eq!(pages, expected(&|_| true));
+}
+
+async fn words(home: &dyn Home) {
+    let store = home.open().await.unwrap();
+    let asked = |title: &str, by: &str, spec: &str| {
+        let mut request = request("43", 0);
+        request.title = title.to_owned();
+        request.requester = by.to_owned();
+        request.payload = Some(Payload {
+            spec: spec.to_owned(),
+            kickstart: None,
+        });
+        request
+    };
+    let (vim, nano, odd) = (id_at(0, 1), id_at(0, 2), id_at(0, 3));
+    let events = [
+        queued(
+            &vim,
+            asked(
+                "boot image of Fedora 43",
+                "anna",
+                "[boot]\n# nano\nnvr=vim-9.1.1900-1.fc43;\npackages=@Core\n",
+            ),
+        ),
+        queued(
+            &nano,
+            asked(
+                "live image of Fedora 43",
+                "bert",
+                "[live]\nnvr=nano-8.0-1.fc43\n",
+            ),
+        ),
+        queued(&odd, asked("100% Ünusual_image!", "anna", "")),
+    ];
+    store.apply_all(LEDGER, &placed(&events)).await.unwrap();
+    let found = async |words: &str| -> Vec<JobId> {
+        let filter = JobFilter {
+            words: words.to_owned(),
+            limit: 10,
+            ..JobFilter::default()
+        };
+        let jobs = store.jobs(&filter).await.unwrap();
+        jobs.into_iter().map(|job| job.id).collect()
+    };
+    for (words, expected) in [
+        ("", vec![&odd, &nano, &vim]),
+        ("vim-9.1", vec![&vim]),
+        ("  VIM   Fedora ", vec![&vim]),
+        ("@core anna", vec![&vim]),
+        ("anna", vec![&odd, &vim]),
+        ("fedora 43", vec![&nano, &vim]),
+        // Neither the names of keys and sections nor comments are words of a spec.
+        ("nano", vec![&nano]),
+        ("packages", vec![]),
+        (nano.as_str(), vec![&nano]),
+        // What means something to a database is a letter here.
+        ("100%", vec![&odd]),
+        ("0% ünusual_", vec![&odd]),
+        ("i%e", vec![]),
+        ("m_ge", vec![]),
+        ("image!", vec![&odd]),
+        ("' OR 'a' = 'a", vec![]),
+    ] {
+        let expected: Vec<JobId> = expected.into_iter().cloned().collect();
+        assert_eq!(found(words).await, expected, "{words:?}");
+    }
+    // What becomes of a job changes nothing of what it is found by.
+    let place = store.place(LEDGER).await.unwrap().unwrap() + 1;
+    let taken = event(&vim, 20, claimed(&claim("anton", 1)));
+    store.apply(LEDGER, place, &taken).await.unwrap().unwrap();
+    assert_eq!(found("vim-9.1").await, [vim]);
 }
 
 async fn positions(home: &dyn Home) {
