@@ -7,6 +7,7 @@ use image_builder::accounts::AuditEntry;
 use image_builder::build_monitor::JobLogs;
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
 use image_builder::kickstart::Reader;
+use image_builder::plan::PlanOptions;
 use image_builder::retention::Keeper;
 use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) max_body: usize,
     /// What Koji knows.
     pub(crate) builds: Builds,
+    /// What plans are made with.
+    pub(crate) plan_options: PlanOptions,
     /// Fetches the kickstarts that specs name.
     pub(crate) reader: Reader,
     pub(crate) followers: Arc<Semaphore>,

@@ -55,6 +55,14 @@ pub(crate) struct BuildView {
 }
 
 impl BuildView {
+    /// One that nobody could be asked about.
+    pub(crate) fn unasked(name: &str) -> Self {
+        Self {
+            problem: None,
+            ..Self::of_problem(name, "")
+        }
+    }
+
     fn of_problem(asked: &str, problem: impl Into<String>) -> Self {
         Self {
             asked: asked.to_owned(),

@@ -282,6 +282,10 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Pr
             )));
         }
     }
+    // A list could be read as the values of an object.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::bad_request("expected an object of JSON"));
+    }
     serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("no JSON of ours: {error}")))
 }
@@ -361,7 +365,8 @@ mod tests {
         );
         let long = format!("[{}1]", "1,".repeat(50_001));
         assert!(json::<Value>(long.as_bytes()).is_err());
-        let text = serde_json::json!(format!("{}\\\"[", "[,".repeat(60_000))).to_string();
+        assert!(json::<Value>(b" [1]").is_err());
+        let text = serde_json::json!({"a": format!("{}\\\"[", "[,".repeat(60_000))}).to_string();
         assert!(json::<Value>(text.as_bytes()).is_ok());
         let wrong = json::<Wanted>(b"{\"spec\": \"x\",\n \"specs\": 1}").unwrap_err();
         assert!(wrong.detail.contains("line 2"), "{}", wrong.detail);

@@ -21,6 +21,7 @@ mod masters;
 mod metrics;
 mod orders;
 mod pages;
+mod plans;
 mod problem;
 mod rest;
 mod server;

@@ -11,12 +11,30 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::problem::Problem;
+use crate::draft::Wanted;
+use crate::problem::{Problem, WrittenMistake};
 
 /// For so long a job counts for the quota of a day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl App {
+    /// What would be submitted, or every mistake in it.
+    pub(crate) async fn check(
+        &self,
+        caller: &Caller,
+        wanted: Wanted,
+    ) -> Result<JobRequest, Vec<WrittenMistake>> {
+        let wanted = wanted.fetched(&self.reader).await?;
+        let request = wanted.request(&caller.name)?;
+        match self.masters.of(&request.arch) {
+            Some(_) => Ok(request),
+            None => Err(vec![WrittenMistake::new(format!(
+                "no broker is configured for {}",
+                request.arch
+            ))]),
+        }
+    }
+
     /// Submits what somebody wants, unless they have as much as they may.
     pub(crate) async fn submit(
         &self,

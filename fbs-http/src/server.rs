@@ -17,6 +17,7 @@ use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::koji::KojiError;
 use image_builder::notification::{NotificationError, Notifier};
+use image_builder::plan::PlanOptions;
 use image_builder::queue::QueueError;
 use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
@@ -139,6 +140,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         hosts: Hosts::new(address, settings.public_url.as_ref()),
         max_body: settings.max_body,
         builds: Builds::new(&settings.service)?,
+        plan_options: PlanOptions::of(&settings.service),
         reader: draft::reader(&http.fetch_networks),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
         stage_times: StageTimes::default(),

@@ -87,6 +87,13 @@ impl ImageBuilder {
         self
     }
 
+    /// On another host than this one: a plan for it can be made here, and only there be carried out.
+    #[must_use]
+    pub fn with_host(mut self, host: Host) -> Self {
+        self.host = host;
+        self
+    }
+
     /// With what staging places need beside their addresses.
     #[must_use]
     pub fn with_staging(mut self, settings: Vec<StagingSettings>) -> Self {
@@ -160,7 +167,17 @@ impl ImageBuilder {
                 KickstartPlan::new(text)?
             }
         };
-        let mut plan = BuildPlan::new(&self.spec, &kickstart, &self.host, &self.options)?;
+        self.plan_with(&kickstart)
+    }
+
+    /// The same where the kickstart is at hand, with all that it includes: nothing is read and nothing is waited for.
+    /// That of a boot image is empty.
+    ///
+    /// # Errors
+    ///
+    /// See [`PlanError`].
+    pub fn plan_with(&self, kickstart: &KickstartPlan) -> Result<BuildPlan, PlanError> {
+        let mut plan = BuildPlan::new(&self.spec, kickstart, &self.host, &self.options)?;
         plan.steps = builder_of(&plan)?.steps(&plan);
         if let Some(date) = &plan.source_date {
             let seconds = date.seconds.to_string();

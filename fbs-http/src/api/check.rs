@@ -1,4 +1,4 @@
-//! Checking a spec without submitting it.
+//! What would come of a spec, without submitting it.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -11,6 +11,7 @@ use super::wanted;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::draft::Wanted;
+use crate::plans::PlanView;
 use crate::problem::{Problem, WrittenMistake};
 
 /// What came of a check.
@@ -45,17 +46,8 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Checked>, Problem> {
-    let wanted = wanted(&headers, &body)?.fetched(&app.reader).await;
-    let checked = wanted
-        .and_then(|wanted| wanted.request(&caller.name))
-        .and_then(|request| match app.masters.of(&request.arch) {
-            Some(_) => Ok(request),
-            None => Err(vec![WrittenMistake::new(format!(
-                "no broker is configured for {}",
-                request.arch
-            ))]),
-        });
-    Ok(Json(match checked {
+    let wanted = wanted(&headers, &body)?;
+    Ok(Json(match app.check(&caller, wanted).await {
         Ok(request) => Checked {
             valid: true,
             mistakes: Vec::new(),
@@ -69,4 +61,31 @@ pub(super) async fn check(
             spec: None,
         },
     }))
+}
+
+/// What would be done for a spec; nothing is submitted
+///
+/// Which tool makes the image and why, where packages come from, what Koji knows of the builds that are named, what
+/// the job would wait for, and every command.
+#[utoipa::path(
+    post, path = "/api/v1/plan", tag = "jobs",
+    request_body(content((Wanted = "application/json"), (String = "text/plain"))),
+    responses(
+        (status = 200, body = PlanView),
+        (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every mistake in the spec", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn plan(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<PlanView>, Problem> {
+    let wanted = wanted(&headers, &body)?;
+    let request = app.check(&caller, wanted).await;
+    let request = request.map_err(Problem::invalid)?;
+    Ok(Json(app.plan(&request).await?))
 }

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use image_builder::jobs::{JobFilter, JobId, JobSummary, Line};
+use image_builder::jobs::{JobFilter, JobId, JobState, JobSummary};
 use image_builder::master::{OnceKey, Submitted};
 use image_builder::worker::line_state;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub(crate) struct ListQuery {
     pub(crate) release: Option<String>,
     /// Who asked.
     pub(crate) requester: Option<String>,
+    /// Words that all stand in the id, the title, the spec or the name of who asked: `vim 43`, a build, a side tag.
+    pub(crate) q: Option<String>,
     /// Jobs before this one: `next` of a list has it.
     pub(crate) before: Option<String>,
     /// At most so many: 1 to 200.
@@ -95,6 +97,7 @@ impl ListQuery {
             arch: given(&self.arch),
             release: given(&self.release),
             requester: given(&self.requester),
+            words: self.q.clone().unwrap_or_default(),
             viewer: caller.viewer(),
             before: before.transpose()?,
             limit,
@@ -118,6 +121,7 @@ impl ListQuery {
             ("arch", &self.arch),
             ("release", &self.release),
             ("requester", &self.requester),
+            ("q", &self.q),
         ] {
             if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
                 query.append_pair(name, value);
@@ -136,26 +140,23 @@ impl ListQuery {
 /// Jobs that are known, with what those wait for that wait.
 pub(crate) async fn lines(app: &App, jobs: Vec<JobSummary>) -> Result<Vec<JobLine>, Problem> {
     let workers = app.masters.present();
-    let none = BTreeMap::new();
-    let mut lines = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let waits = match job.state {
-            image_builder::jobs::JobState::Queued => app.store.waiting(&job.id).await?,
-            _ => None,
-        };
-        let line = Line {
-            arch: job.arch.clone(),
-            release: job.release.clone(),
-        };
-        lines.push(JobLine {
-            waits: waits.map(|waits| Waits {
-                before: waits.before,
-                reason: line_state(&line, &none, &workers),
-            }),
-            ..JobLine::from(job)
+    let waiting = jobs.iter().filter(|job| job.state == JobState::Queued);
+    let waiting: Vec<JobId> = waiting.map(|job| job.id.clone()).collect();
+    let mut places = match waiting.as_slice() {
+        [] => BTreeMap::new(),
+        waiting => app.store.places(waiting).await?,
+    };
+    let line = |job: JobSummary| {
+        let waits = places.remove(&job.id).map(|place| Waits {
+            before: place.before,
+            reason: line_state(&place.line, &BTreeMap::new(), &workers),
         });
-    }
-    Ok(lines)
+        JobLine {
+            waits,
+            ..JobLine::from(job)
+        }
+    };
+    Ok(jobs.into_iter().map(line).collect())
 }
 
 /// Jobs, the newest first
@@ -212,8 +213,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let wanted = wanted(&headers, &body)?;
     let once = once(&headers, || String::from_utf8_lossy(&body).into_owned())?;
-    let wanted = wanted.fetched(&app.reader).await;
-    let request = wanted.and_then(|wanted| wanted.request(&caller.name));
+    let request = app.check(&caller, wanted).await;
     let request = request.map_err(Problem::invalid)?;
     let submitted = app.submit(&caller, request, once.as_ref()).await?;
     app.answer(&submitted).await
@@ -221,7 +221,7 @@ pub(super) async fn submit(
 
 impl App {
     /// 201 with the job, or 200 if it was submitted before.
-    async fn answer(&self, submitted: &Submitted) -> Result<Response, Problem> {
+    pub(super) async fn answer(&self, submitted: &Submitted) -> Result<Response, Problem> {
         let Submitted { job: id, again } = submitted;
         let place = format!("/api/v1/jobs/{id}");
         let status = match *again {
@@ -244,7 +244,10 @@ impl App {
 }
 
 /// The key that a client sent along.
-fn once(headers: &HeaderMap, wish: impl FnOnce() -> String) -> Result<Option<OnceKey>, Problem> {
+pub(super) fn once(
+    headers: &HeaderMap,
+    wish: impl FnOnce() -> String,
+) -> Result<Option<OnceKey>, Problem> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };

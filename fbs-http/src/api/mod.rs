@@ -4,6 +4,7 @@ mod artifacts;
 mod audit;
 mod builds;
 mod check;
+mod clones;
 mod events;
 mod jobs;
 mod logs;
@@ -89,6 +90,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(clones::clone))
         .routes(routes!(logs::show))
         .routes(routes!(logs::follow))
         .routes(routes!(artifacts::report))
@@ -98,6 +100,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(artifacts::pin))
         .routes(routes!(artifacts::unpin))
         .routes(routes!(check::check))
+        .routes(routes!(check::plan))
         .routes(routes!(builds::list))
         .routes(routes!(events::follow))
         .routes(routes!(workers::list))

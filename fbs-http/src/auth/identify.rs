@@ -211,7 +211,14 @@ fn is_public(path: &str) -> bool {
 fn asks_only(path: &str) -> bool {
     matches!(
         path,
-        "/api/v1/check" | "/new/builds" | "/new/preview" | "/new/spec" | "/new/text"
+        "/api/v1/check"
+            | "/api/v1/plan"
+            | "/new/builds"
+            | "/new/open"
+            | "/new/plan"
+            | "/new/preview"
+            | "/new/spec"
+            | "/new/text"
     )
 }
 

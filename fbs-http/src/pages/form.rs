@@ -1,6 +1,7 @@
 //! What was written into a form, and the spec that it makes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use axum::extract::Multipart;
 use axum::http::StatusCode;
@@ -28,6 +29,9 @@ const SECTION: [&str; 9] = [
     "updates",
     "updates-testing",
 ];
+
+/// The field with keys that have none of their own, `KEY=VALUE`, a line each; they stand in `[DEFAULT]`.
+const MORE: &str = "more";
 
 /// What was written into a form, by the name of the field.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +93,40 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    /// The form that makes a spec. What it has no field for is in `more`.
+    pub(super) fn of_spec(spec: &BuildSpec, kickstart: Option<String>) -> Self {
+        let mut fields = BTreeMap::new();
+        let mut more = String::new();
+        let image = spec.image_type();
+        let repository = format!("{}_url", spec.release());
+        let written = serde_json::to_value(spec).unwrap_or_default();
+        let sections = written.as_object().into_iter().flatten();
+        // What another section says is not heeded for this image.
+        for (_, keys) in
+            sections.filter(|(name, _)| *name == "DEFAULT" || **name == *image.as_str())
+        {
+            for (key, value) in keys.as_object().into_iter().flatten() {
+                let text = as_text(value);
+                if COMMON.contains(&key.as_str()) || SECTION.contains(&key.as_str()) {
+                    fields.insert(key.clone(), text);
+                } else if *key == repository && !text.contains(';') {
+                    fields.insert("repository".to_owned(), text);
+                } else {
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(more, "{key}={text}");
+                }
+            }
+        }
+        fields.insert(MORE.to_owned(), more);
+        fields.insert("kickstart".to_owned(), kickstart.unwrap_or_default());
+        Self(fields)
+    }
+
+    /// Whether some of it is seen only by who opens the further keys.
+    pub(super) fn has_more(&self) -> bool {
+        !self.get(MORE).trim().is_empty()
+    }
+
     /// A form with a spec as text.
     pub(super) fn of_text(spec: String, kickstart: Option<String>) -> Self {
         let kickstart = kickstart.unwrap_or_default();
@@ -127,10 +165,61 @@ impl Fields {
         (!text.trim().is_empty()).then(|| text.to_owned())
     }
 
+    /// The keys that have no field of their own.
+    fn more(&self) -> Result<Map<String, Value>, Vec<WrittenMistake>> {
+        let mut keys = Map::new();
+        let mut mistakes = Vec::new();
+        let mut wrong = |line: usize, message: String, hint: &str| {
+            mistakes.push(WrittenMistake {
+                key: Some(MORE.to_owned()),
+                hint: Some(hint.to_owned()),
+                ..WrittenMistake::new(format!("line {line}: {message}"))
+            });
+        };
+        let lines = (1..).zip(self.get(MORE).lines().map(str::trim));
+        for (number, line) in
+            lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';']))
+        {
+            let Some((key, value)) = line.split_once('=') else {
+                wrong(
+                    number,
+                    format!("{line:?} sets nothing"),
+                    "a line is KEY=VALUE",
+                );
+                continue;
+            };
+            let (key, value) = (key.trim(), value.trim());
+            if COMMON.contains(&key) || SECTION.contains(&key) {
+                wrong(
+                    number,
+                    format!("{key} has a field of its own"),
+                    "write it there",
+                );
+            } else if keys
+                .insert(key.to_owned(), Value::String(value.to_owned()))
+                .is_some()
+            {
+                wrong(
+                    number,
+                    format!("{key} stands here twice"),
+                    "leave one of them out",
+                );
+            }
+        }
+        match mistakes.as_slice() {
+            [] => Ok(keys),
+            _ => Err(mistakes),
+        }
+    }
+
     /// What is wanted.
-    pub(super) fn wanted(&self) -> Wanted {
+    ///
+    /// # Errors
+    ///
+    /// What the further keys are that make no spec.
+    pub(super) fn wanted(&self) -> Result<Wanted, Vec<WrittenMistake>> {
         if self.is_text() {
-            return Wanted {
+            return Ok(Wanted {
                 spec: Value::String(self.get("spec").to_owned()),
                 format: Some(match self.get("format") {
                     "toml" => SpecFormat::Toml,
@@ -140,7 +229,7 @@ impl Fields {
                 kickstart: self.kickstart(),
                 private: self.is("private", "yes"),
                 ..Wanted::default()
-            };
+            });
         }
         let given = |name: &&str| {
             let text = self.get(name).trim();
@@ -152,7 +241,8 @@ impl Fields {
             let text = text.collect::<Vec<_>>().join(";");
             (!text.is_empty()).then(|| ((*name).to_owned(), Value::String(text)))
         };
-        let common: Map<String, Value> = COMMON.iter().filter_map(given).collect();
+        let mut common = self.more()?;
+        common.extend(COMMON.iter().filter_map(given));
         let image = self.get("type");
         let of_image = |name: &&&str| image != "boot" || **name != "config";
         let section = SECTION.iter().filter(of_image).filter_map(given);
@@ -167,18 +257,28 @@ impl Fields {
         if matches!(image, "boot" | "dvd" | "live") {
             spec.insert(image.to_owned(), Value::Object(section));
         }
-        Wanted {
+        Ok(Wanted {
             spec: Value::Object(spec),
             private: self.is("private", "yes"),
             // A boot image is made without one, whatever the field has.
             kickstart: self.kickstart().filter(|_| image != "boot"),
             ..Wanted::default()
-        }
+        })
     }
 
     /// The spec as it would be written into a file.
     pub(super) fn spec(&self) -> Result<BuildSpec, Vec<WrittenMistake>> {
-        self.wanted().parse()
+        self.wanted()?.parse()
+    }
+}
+
+/// A value as it is written into a field.
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+        Value::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join("; "),
+        other => other.to_string(),
     }
 }
 
@@ -202,6 +302,17 @@ impl Mistakes {
                 _ if fields.is_text() => "spec",
                 (_, Some(key)) if key == repository => "repository",
                 (_, Some(key)) if COMMON.contains(&key) || SECTION.contains(&key) => key,
+                (_, Some(key)) if key == MORE => MORE,
+                // It has no field, so it was written there.
+                (_, Some(key)) if !fields.get(MORE).is_empty() => {
+                    let words = format!("{key}: {words}");
+                    sorted
+                        .by_field
+                        .entry(MORE.to_owned())
+                        .or_default()
+                        .push(words);
+                    continue;
+                }
                 (_, Some(key)) => {
                     sorted.others.push(format!("{key}: {words}"));
                     continue;

@@ -5,6 +5,7 @@ mod dashboard;
 mod form;
 mod job;
 mod new;
+mod samples;
 mod show;
 mod tokens;
 mod workers;
@@ -28,11 +29,15 @@ use crate::problem::Problem;
 pub(crate) fn router(max_body: usize) -> Router<App> {
     Router::new()
         .route("/", get(dashboard::show))
-        .route("/new", get(new::show).post(new::submit))
+        .route("/new", get(new::form).post(new::submit))
         .route("/new/preview", post(new::preview))
+        .route("/new/open", post(new::open))
+        .route("/new/plan", post(new::plan))
         .route("/new/builds", post(new::builds))
         .route("/new/text", get(new::text).post(new::as_text))
         .route("/new/spec", post(new::download))
+        .route("/samples", get(samples::show))
+        .route("/samples/{name}", get(samples::file))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/log", get(job::log))
         .route("/jobs/{id}/cancel", post(job::cancel))

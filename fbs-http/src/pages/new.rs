@@ -5,14 +5,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Multipart, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use image_builder::spec::Arch;
+use image_builder::jobs::{JobRequest, Payload};
+use image_builder::spec::{Arch, BuildSpec, Format};
 use serde::Deserialize;
 
 use super::form::{Fields, Mistakes};
-use super::{Trouble, Who, page};
+use super::{Trouble, Who, page, samples, show};
 use crate::app::App;
 use crate::auth::{ANYBODY, Caller};
 use crate::builds::BuildView;
+use crate::plans::PlanView;
 use crate::problem::Problem;
 
 /// The architectures that images are made for.
@@ -31,6 +33,7 @@ struct NewPage {
     /// Which releases somebody builds.
     served: String,
     preview: Preview,
+    plan: Option<PlanView>,
 }
 
 #[derive(Debug, Template)]
@@ -39,6 +42,7 @@ struct TextPage {
     who: Who,
     fields: Fields,
     mistakes: Mistakes,
+    plan: Option<PlanView>,
 }
 
 /// The spec that a form makes, or what is wrong with it.
@@ -52,12 +56,13 @@ struct Preview {
 
 impl Preview {
     fn of(fields: &Fields) -> Self {
-        let mut wanted = fields.wanted();
-        if !fields.get("config").is_empty() {
-            // It is fetched when it is submitted, and not at every letter.
-            wanted.kickstart.get_or_insert_default();
-        }
-        let checked = wanted.request(ANYBODY);
+        let checked = fields.wanted().and_then(|mut wanted| {
+            if !fields.get("config").is_empty() {
+                // It is fetched when it is submitted, and not at every letter.
+                wanted.kickstart.get_or_insert_default();
+            }
+            wanted.request(ANYBODY)
+        });
         let wrong = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
         Self {
             spec: fields.spec().ok().map(|spec| spec.to_ini()),
@@ -81,28 +86,41 @@ fn again(
     fields: Fields,
     mistakes: Mistakes,
 ) -> Result<Response, Trouble> {
+    shown(app, caller, fields, mistakes, None)
+}
+
+/// The form.
+fn shown(
+    app: &App,
+    caller: &Caller,
+    fields: Fields,
+    mistakes: Mistakes,
+    plan: Option<PlanView>,
+) -> Result<Response, Trouble> {
     let status = mistakes.status();
+    let who = Who::of(app, caller);
     if fields.is_text() {
-        let who = Who::of(app, caller);
         let template = TextPage {
             who,
             fields,
             mistakes,
+            plan,
         };
         return page(status, &template);
     }
     let template = NewPage {
-        who: Who::of(app, caller),
+        who,
         preview: Preview::of(&fields),
         served: served(&releases(app)),
         fields,
         mistakes,
+        plan,
     };
     page(status, &template)
 }
 
 /// The releases that somebody serves.
-fn releases(app: &App) -> Vec<String> {
+pub(super) fn releases(app: &App) -> Vec<String> {
     let present = app.masters.present();
     let mut releases: Vec<String> = present
         .into_iter()
@@ -120,9 +138,67 @@ fn served(releases: &[String]) -> String {
     }
 }
 
-pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Trouble> {
-    let fields = Fields::new(&releases(&app));
+pub(super) async fn form(
+    State(app): State<App>,
+    caller: Caller,
+    from: Result<Query<From>, QueryRejection>,
+) -> Result<Response, Trouble> {
+    let from = from.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let payload = from.0.payload(&app, &caller).await?;
+    let fields = match payload {
+        Some(payload) => opened(payload.spec, None, payload.kickstart),
+        None => Fields::new(&releases(&app)),
+    };
     again(&app, &caller, fields, Mistakes::default())
+}
+
+/// A spec in the fields of the form, whatever it is written in. One that has mistakes stays a text.
+fn opened(spec: String, format: Option<Format>, kickstart: Option<String>) -> Fields {
+    let guessed = match spec.trim_start().starts_with('{') {
+        true => &[Format::Json][..],
+        false => &[Format::Ini, Format::Toml],
+    };
+    let formats = format.as_ref().map_or(guessed, std::slice::from_ref);
+    let read = formats
+        .iter()
+        .find_map(|format| BuildSpec::parse(&spec, *format, "spec").ok());
+    match read {
+        Some(read) => Fields::of_spec(&read, kickstart),
+        None => Fields::of_text(spec, kickstart),
+    }
+}
+
+/// A spec of somebody's, in the form.
+pub(super) async fn open(
+    State(app): State<App>,
+    caller: Caller,
+    form: Multipart,
+) -> Result<Response, Trouble> {
+    let sent = Fields::read(form).await?;
+    let spec = sent.get("spec");
+    let format = match sent.get("format") {
+        "toml" => Some(Format::Toml),
+        "json" => Some(Format::Json),
+        _ => None,
+    };
+    if spec.trim().is_empty() {
+        let mut mistakes = Mistakes::default();
+        mistakes.others.push("no spec was chosen".to_owned());
+        return again(&app, &caller, Fields::new(&releases(&app)), mistakes);
+    }
+    let fields = opened(
+        spec.to_owned(),
+        format,
+        Some(sent.get("kickstart").to_owned()),
+    );
+    match fields.is_text() {
+        true => {
+            let mistakes = fields.spec().err().unwrap_or_default();
+            let mistakes = Mistakes::new(mistakes, &fields);
+            again(&app, &caller, fields, mistakes)
+        }
+        false => again(&app, &caller, fields, Mistakes::default()),
+    }
 }
 
 pub(super) async fn submit(
@@ -131,13 +207,9 @@ pub(super) async fn submit(
     form: Multipart,
 ) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
-    let wanted = fields.wanted().fetched(&app.reader).await;
-    let request = match wanted.and_then(|wanted| wanted.request(&caller.name)) {
+    let request = match checked(&app, &caller, &fields).await {
         Ok(request) => request,
-        Err(mistakes) => {
-            let mistakes = Mistakes::new(mistakes, &fields);
-            return again(&app, &caller, fields, mistakes);
-        }
+        Err(mistakes) => return again(&app, &caller, fields, mistakes),
     };
     let submitted = match app.submit(&caller, request, None).await {
         Ok(submitted) => submitted,
@@ -145,6 +217,38 @@ pub(super) async fn submit(
         Err(problem) => return again(&app, &caller, fields, Mistakes::of_problem(&problem)),
     };
     Ok(Redirect::to(&format!("/jobs/{}", submitted.job)).into_response())
+}
+
+/// What a form asks for, or what is wrong with it.
+async fn checked(app: &App, caller: &Caller, fields: &Fields) -> Result<JobRequest, Mistakes> {
+    let request = match fields.wanted() {
+        Ok(wanted) => app.check(caller, wanted).await,
+        Err(mistakes) => Err(mistakes),
+    };
+    request.map_err(|mistakes| Mistakes::new(mistakes, fields))
+}
+
+/// The form once more, with what would be done.
+pub(super) async fn plan(
+    State(app): State<App>,
+    caller: Caller,
+    form: Multipart,
+) -> Result<Response, Trouble> {
+    let fields = Fields::read(form).await?;
+    let planned = match checked(&app, &caller, &fields).await {
+        Ok(request) => {
+            let plan = app.plan(&request).await;
+            plan.map_err(|problem| match problem.mistakes.is_empty() {
+                true => Mistakes::of_problem(&problem),
+                false => Mistakes::new(problem.mistakes, &fields),
+            })
+        }
+        Err(mistakes) => Err(mistakes),
+    };
+    match planned {
+        Ok(plan) => shown(&app, &caller, fields, Mistakes::default(), Some(plan)),
+        Err(mistakes) => again(&app, &caller, fields, mistakes),
+    }
 }
 
 pub(super) async fn preview(form: Multipart) -> Result<Response, Trouble> {
@@ -175,12 +279,29 @@ pub(super) async fn builds(State(app): State<App>, form: Multipart) -> Result<Re
     page(StatusCode::OK, &NamedBuilds { builds, problem })
 }
 
-/// Where a spec as text comes from.
+/// Where a spec comes from.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct From {
     /// A job that is to be built again, with changes.
     job: Option<String>,
+    /// A sample of this kind of image.
+    sample: Option<String>,
+    /// The release of the sample.
+    release: Option<String>,
+}
+
+impl From {
+    async fn payload(&self, app: &App, caller: &Caller) -> Result<Option<Payload>, Problem> {
+        if let Some(id) = &self.job {
+            return Ok(app.job(caller, id).await?.request.payload);
+        }
+        let sample = samples::of(app, self.sample.as_deref(), self.release.as_deref())?;
+        Ok(sample.map(|sample| Payload {
+            spec: sample.spec,
+            kickstart: sample.kickstart,
+        }))
+    }
 }
 
 pub(super) async fn text(
@@ -188,16 +309,8 @@ pub(super) async fn text(
     caller: Caller,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, Trouble> {
-    let Query(from) = from.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let payload = match &from.job {
-        Some(id) => app
-            .job(&caller, id)
-            .await?
-            .request
-            .payload
-            .unwrap_or_default(),
-        None => image_builder::jobs::Payload::default(),
-    };
+    let from = from.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let payload = from.0.payload(&app, &caller).await?.unwrap_or_default();
     let fields = Fields::of_text(payload.spec, payload.kickstart);
     again(&app, &caller, fields, Mistakes::default())
 }
@@ -211,8 +324,8 @@ pub(super) async fn as_text(
     let fields = Fields::read(form).await?;
     match fields.spec() {
         Ok(spec) => {
-            let kickstart = fields.wanted().kickstart;
-            let fields = Fields::of_text(spec.to_ini(), kickstart);
+            let kickstart = fields.get("kickstart").to_owned();
+            let fields = Fields::of_text(spec.to_ini(), Some(kickstart));
             again(&app, &caller, fields, Mistakes::default())
         }
         Err(mistakes) => {

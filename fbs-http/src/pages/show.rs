@@ -13,6 +13,12 @@ pub(super) fn between(from: &Timestamp, to: &Timestamp) -> String {
     seconds(to.duration_since(*from))
 }
 
+/// `2:00:00 h`, of seconds.
+pub(super) fn limit(limit: &u64) -> String {
+    let limit = i64::try_from(*limit).unwrap_or(i64::MAX);
+    seconds(SignedDuration::from_secs(limit))
+}
+
 fn seconds(time: SignedDuration) -> String {
     let seconds = time.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -6,7 +6,7 @@ use super::site::{Site, Worked, spec};
 const BORDER: &str = "----fbs";
 
 /// A form as browsers send it; what ends in `_file` is a file.
-fn form(target: &str, fields: &[(&str, &str)]) -> Request {
+pub(super) fn form(target: &str, fields: &[(&str, &str)]) -> Request {
     let mut body = String::new();
     for (name, text) in fields {
         let file = match name.ends_with("_file") {
@@ -24,7 +24,7 @@ fn form(target: &str, fields: &[(&str, &str)]) -> Request {
 
 /// The page, if it is one that the policy lets work.
 #[track_caller]
-fn html(answer: &Answer) -> String {
+pub(super) fn html(answer: &Answer) -> String {
     assert_eq!(
         answer.header("content-type"),
         Some("text/html; charset=utf-8")
@@ -36,7 +36,8 @@ fn html(answer: &Answer) -> String {
         "<style",
         " onclick",
         "javascript:",
-        "https://",
+        "src=\"http",
+        "href=\"http",
         "<script>",
     ] {
         assert!(!text.contains(word), "{word}: {text}");
@@ -46,7 +47,7 @@ fn html(answer: &Answer) -> String {
 
 /// Where a page sends the browser.
 #[track_caller]
-fn sent_on(answer: Answer) -> String {
+pub(super) fn sent_on(answer: Answer) -> String {
     let answer = answer.expect(303);
     answer.header("location").unwrap().to_owned()
 }

@@ -13,6 +13,7 @@ use image_builder::build_monitor::JobLogs;
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{JobEnding, SqliteStore};
 use image_builder::notification::{Limits, Memory, Notifier};
+use image_builder::plan::PlanOptions;
 use image_builder::queue::{JobQueue, Local};
 use image_builder::report::BuildReport;
 use image_builder::retention::{ImageFolder, Keeper, Policy};
@@ -130,6 +131,7 @@ impl Site {
             origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
             builds: Builds::new(&settings.service).unwrap(),
+            plan_options: PlanOptions::of(&settings.service),
             reader: draft::reader(&http.fetch_networks),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),
