@@ -60,6 +60,8 @@ pub(crate) async fn check(args: &Args) -> Result<(), ServeError> {
         }
         None => eprintln!("{:<12}nothing here", "builds"),
     }
+    let policy = settings.service.http.retention.policy();
+    eprintln!("{:<12}images {policy}", "keeps");
     notifiers(&settings.service, &mut findings).await;
     match findings.0 {
         None => {

@@ -182,6 +182,12 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
     browser.fill("[name=nvr]", "fbs-hello-1.1-1");
     browser.click("[name=boot_test] option[value=bios]");
     browser.wait_for("#preview", "nvr=fbs-hello-1.1-1");
+    browser.wait_for("#builds", "fbs-hello-1.1-1.noarch.rpm");
+    browser.click("#new button[formaction='/new/plan']");
+    browser.wait_for("#plan", "1 worker serves x86_64/99, 0 busy");
+    browser.wait_for("#plan", "fbs-hello-1.1-1.noarch.rpm");
+    assert_eq!(browser.barriers(), Vec::<String>::new());
+    // What was written is still there.
     browser.click("#new button");
     browser.wait_for("#log", "packages: fetching");
     let page = browser.address();
@@ -293,6 +299,7 @@ fn barriers(site: &Site, browser: &Browser, made: &str) {
         "/new",
         "/new/text",
         "/workers",
+        "/samples",
         "/tokens",
         "/nothing",
     ];

@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fbs_suite::browser::Browser;
@@ -17,9 +20,28 @@ const BROWSER: &[Need] = &[Need::Tool("chromium"), Need::Tool("chromedriver")];
 /// A build takes less than this, also on a busy machine.
 const BUILD: Duration = Duration::from_secs(240);
 
+/// As many follow a log at once.
+const FOLLOWERS: usize = 300;
+
+/// As many requests a second are answered meanwhile.
+const REQUESTS: u32 = 50;
+
+/// Who asks a service.
+struct Client {
+    address: String,
+}
+
 struct Service {
     running: Running,
-    address: String,
+    client: Client,
+}
+
+impl Deref for Service {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 fn program(folders: &Folders) -> Program {
@@ -39,7 +61,8 @@ impl Service {
         let mut running = program(folders).args(arguments).start();
         let line = running.wait_for_stderr("listening on http://");
         let address = line.rsplit("//").next().unwrap().to_owned();
-        let service = Self { running, address };
+        let client = Client { address };
+        let service = Self { running, client };
         let since = Instant::now();
         while service.get("/readyz", "").0 != 200 {
             assert!(since.elapsed() < BUILD, "it is not ready");
@@ -47,7 +70,9 @@ impl Service {
         }
         service
     }
+}
 
+impl Client {
     fn send(&self, head: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(BUILD)).unwrap();
@@ -153,10 +178,13 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     assert_eq!(status, 200, "it was submitted before");
     let again: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(again["id"], job["id"]);
-    // Read in two halves, as by a client that lost its connection.
-    let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
-    let (second, _, ended) = service.follow(&id, &after, |_| false);
-    assert!(ended, "{second}");
+    // Read in two halves, as by a client that lost its connection, while many others follow and ask.
+    let (first, second, others) = crowd(&service, &id, || {
+        let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
+        let (second, _, ended) = service.follow(&id, &after, |_| false);
+        assert!(ended, "{second}");
+        (first, second)
+    });
     let job = service.json(&format!("/api/v1/jobs/{id}"));
     assert_eq!(
         (&job["state"], &job["runs"]),
@@ -165,10 +193,13 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     );
     assert!(job["history"].to_string().contains("was lost"), "{job:#}");
     let (status, log) = service.get(&format!("/api/v1/jobs/{id}/log"), "");
-    assert_eq!(
-        (status, String::from_utf8(log).unwrap()),
-        (200, first + &second)
-    );
+    let log = String::from_utf8(log).unwrap();
+    assert_eq!((status, &log), (200, &(first + &second)));
+    assert_eq!(others.len(), FOLLOWERS);
+    for other in others {
+        // Whoever came before the second run has read the log of the first as well.
+        assert!(other.ends_with(&log), "{other}");
+    }
 
     let list = service.json(&format!("/api/v1/jobs/{id}/artifacts"));
     let files = list["files"].as_array().unwrap();
@@ -198,6 +229,55 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     service.running.signal(Signal::SIGTERM);
     service.running.finish().assert_exit(0);
     folders.assert_no_process();
+}
+
+/// While `reading` goes on, the log of a job is followed by [`FOLLOWERS`], and [`REQUESTS`] a second are answered; gives
+/// what it had, and what each of the others has read.
+fn crowd(
+    client: &Client,
+    id: &str,
+    reading: impl FnOnce() -> (String, String),
+) -> (String, String, Vec<String>) {
+    let ended = AtomicBool::new(false);
+    let targets = [
+        "/".to_owned(),
+        "/workers".to_owned(),
+        format!("/jobs/{id}"),
+        format!("/api/v1/jobs/{id}"),
+        "/api/v1/queues".to_owned(),
+    ];
+    thread::scope(|scope| {
+        let follow = || {
+            let (text, _, ended) = client.follow(id, "", |_| false);
+            assert!(ended, "{text}");
+            text
+        };
+        let followers: Vec<_> = (0..FOLLOWERS).map(|_| scope.spawn(follow)).collect();
+        let asking = scope.spawn(|| {
+            let begin = Instant::now();
+            let mut answered = 0;
+            for target in targets.iter().cycle() {
+                let next = begin + Duration::from_secs(1) * answered / REQUESTS;
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+                let (status, body) = client.get(target, "");
+                assert_eq!(status, 200, "{target}: {}", String::from_utf8_lossy(&body));
+                answered += 1;
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            answered
+        });
+        let (first, second) = reading();
+        let others = followers.into_iter().map(|one| one.join().unwrap());
+        let others = others.collect();
+        ended.store(true, Ordering::Relaxed);
+        assert!(
+            asking.join().unwrap() > REQUESTS,
+            "nobody asked for a second"
+        );
+        (first, second, others)
+    })
 }
 
 /// A newcomer's way through the pages: the job that was made, another one asked for and followed live, a mistake, and

@@ -336,6 +336,7 @@ pub(super) async fn cancel(
         (status = 400, description = "No key of ours", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has not ended, or one has as much as one may", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The key was used for another wish", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn retry(

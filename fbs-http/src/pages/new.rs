@@ -281,7 +281,6 @@ pub(super) async fn builds(State(app): State<App>, form: Multipart) -> Result<Re
 
 /// Where a spec comes from.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct From {
     /// A job that is to be built again, with changes.
     job: Option<String>,

@@ -1,9 +1,12 @@
 //! Which images go, and when.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ImageRecord, Reason};
 use crate::jobs::JobId;
+use crate::quantity::{Age, ByteSize};
 
 /// From so much of the largest size on, in percent, those are warned that go next.
 const CROWDED: u64 = 80;
@@ -27,6 +30,24 @@ impl Default for Policy {
             max_age: Some(SignedDuration::from_hours(14 * 24)),
             max_size: None,
             warning: SignedDuration::from_hours(2 * 24),
+        }
+    }
+}
+
+/// `for 14 days, at most 500.0 GiB; people are told 2 days before`.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let age = |age: SignedDuration| Age(age.unsigned_abs());
+        match self.max_age {
+            Some(most) => write!(f, "for {}", age(most))?,
+            None => f.write_str("for ever")?,
+        }
+        if let Some(size) = self.max_size {
+            write!(f, ", at most {}", ByteSize(size))?;
+        }
+        match (self.max_age, self.max_size) {
+            (None, None) => Ok(()),
+            _ => write!(f, "; people are told {} before", age(self.warning)),
         }
     }
 }

@@ -67,6 +67,28 @@ fn check(policy: Policy, images: &[ImageRecord], hour: i64, expected: &[&str]) {
 }
 
 #[test]
+fn a_policy_is_said_in_a_line() {
+    let forever = Policy {
+        max_age: None,
+        max_size: None,
+        ..policy()
+    };
+    for (policy, words) in [
+        (
+            policy(),
+            "for 100 hours, at most 1000 bytes; people are told 20 hours before",
+        ),
+        (
+            Policy::default(),
+            "for 14 days; people are told 2 days before",
+        ),
+        (forever, "for ever"),
+    ] {
+        assert_eq!(policy.to_string(), words);
+    }
+}
+
+#[test]
 fn an_image_goes_by_age_after_its_people_had_the_time_to_save_it() {
     let new = || image("a", 0, 10);
     for (found, hour, expected) in [
