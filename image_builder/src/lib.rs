@@ -118,6 +118,7 @@ pub mod events;
 pub mod host;
 pub mod http;
 pub mod imagebuilder;
+mod internal;
 pub mod job_id;
 pub mod job_log;
 pub mod jobs;

@@ -3,18 +3,14 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use reqwest::redirect::{Attempt, Policy};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use url::Url;
 
 use super::error::Unreadable;
-use super::internal::{InternalName, Public};
 use super::place::Source;
 use crate::http;
+use crate::internal::{InternalName, Public};
 use crate::spec::Trust;
-
-/// How many redirects are followed.
-const REDIRECTS: usize = 10;
 
 /// How texts are fetched.
 #[derive(Debug, Clone)]
@@ -61,15 +57,7 @@ impl Fetch {
     async fn http(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Unreadable> {
         let mut builder = http::builder(self.proxy.as_deref()).map_err(Unreadable::Network)?;
         if self.trust == Trust::Remote {
-            let public = self.public.clone();
-            let follow = move |attempt: Attempt<'_>| public_only(&public, attempt);
-            builder = builder.redirect(Policy::custom(follow));
-            if self.proxy.is_none() {
-                // A proxy of the environment would resolve names for us.
-                builder = builder
-                    .no_proxy()
-                    .dns_resolver(std::sync::Arc::new(self.public.clone()));
-            }
+            builder = self.public.guard(builder, self.proxy.is_some());
         }
         let client = builder
             .build()
@@ -108,26 +96,11 @@ impl Fetch {
     }
 }
 
-/// Follows a redirect unless it leads inside or away from HTTP.
-fn public_only(public: &Public, attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    if attempt.previous().len() > REDIRECTS {
-        return attempt.error("there are too many redirects");
-    }
-    match public.by_number(attempt.url()) {
-        Some(address) => attempt.error(InternalName(address.to_string())),
-        None => attempt.follow(),
-    }
-}
-
 fn failed(error: &reqwest::Error) -> Unreadable {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(InternalName(name)) = error.downcast_ref() {
-            return Unreadable::Internal(name.clone());
-        }
-        cause = error.source();
+    match InternalName::in_cause_of(error) {
+        Some(name) => Unreadable::Internal(name),
+        None => Unreadable::Network(http::reason(error)),
     }
-    Unreadable::Network(http::reason(error))
 }
 
 async fn file(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {

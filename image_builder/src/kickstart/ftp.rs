@@ -10,7 +10,7 @@ use url::Url;
 
 use super::error::Unreadable;
 use super::fetch::at_most;
-use super::internal::{InternalName, Public};
+use crate::internal::{InternalName, Public};
 use crate::percent;
 
 /// How long a server may take to accept a connection.

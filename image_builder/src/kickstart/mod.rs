@@ -51,7 +51,6 @@ mod error;
 mod fetch;
 #[cfg(feature = "ftp")]
 mod ftp;
-mod internal;
 mod of_spec;
 mod packages;
 mod parser;

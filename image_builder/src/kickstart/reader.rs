@@ -10,9 +10,9 @@ use url::Url;
 use super::document::{Include, Kickstart, Line};
 use super::error::{KickstartError, Unreadable};
 use super::fetch::Fetch;
-use super::internal::Public;
 use super::parser::{Parser, numbered, without_mark};
 use super::place::{Origin, Place, Source};
+use crate::internal::Public;
 use crate::network::Network;
 use crate::spec::{Location, Trust};
 

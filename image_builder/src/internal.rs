@@ -4,10 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use reqwest::ClientBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::{self, Attempt, Policy};
 use url::{Host, Url};
 
 use crate::network::Network;
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 10;
 
 /// Whether an address is not one of the public internet.
 fn is_internal(address: IpAddr) -> bool {
@@ -49,14 +54,28 @@ fn is_internal_v6(address: Ipv6Addr) -> bool {
 /// Why a name is not used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is an internal address")]
-pub(super) struct InternalName(pub(super) String);
+pub(crate) struct InternalName(pub(crate) String);
+
+impl InternalName {
+    /// The internal address that a request failed for, if that is why it failed.
+    pub(crate) fn in_cause_of(error: &reqwest::Error) -> Option<String> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(Self(name)) = error.downcast_ref() {
+                return Some(name.clone());
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
 
 /// The public internet, and the internal networks that are named.
 ///
 /// It resolves names, but not to internal addresses. What is resolved is what is connected to, so that a name cannot
 /// mean one address to a check and another to the connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Public(pub(super) Arc<[Network]>);
+pub(crate) struct Public(pub(crate) Arc<[Network]>);
 
 impl Public {
     fn is_internal(&self, address: IpAddr) -> bool {
@@ -65,7 +84,7 @@ impl Public {
 
     /// The internal address that a URL names by number; those behind a name are found when it is
     /// resolved.
-    pub(super) fn by_number(&self, url: &Url) -> Option<IpAddr> {
+    pub(crate) fn by_number(&self, url: &Url) -> Option<IpAddr> {
         let address = match url.host()? {
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
@@ -74,12 +93,35 @@ impl Public {
         self.is_internal(address).then_some(address)
     }
 
+    /// Has a client connect to nothing else, by name or by way of a redirect. The first address has to be looked at
+    /// with [`by_number`](Self::by_number) before it is asked. A proxy that was chosen resolves names itself.
+    pub(crate) fn guard(&self, builder: ClientBuilder, is_proxied: bool) -> ClientBuilder {
+        let public = self.clone();
+        let builder = builder.redirect(Policy::custom(move |attempt| public.redirected(attempt)));
+        match is_proxied {
+            true => builder,
+            // A proxy of the environment would resolve names for us.
+            false => builder.no_proxy().dns_resolver(Arc::new(self.clone())),
+        }
+    }
+
+    /// Follows a redirect unless it leads inside or away from HTTP.
+    fn redirected(&self, attempt: Attempt<'_>) -> redirect::Action {
+        if attempt.previous().len() > REDIRECTS {
+            return attempt.error("there are too many redirects");
+        }
+        match self.by_number(attempt.url()) {
+            Some(address) => attempt.error(InternalName(address.to_string())),
+            None => attempt.follow(),
+        }
+    }
+
     /// The public addresses of a host.
     ///
     /// # Errors
     ///
     /// Those of the resolver; [`InternalName`] for a host with any internal address.
-    pub(super) async fn look_up(
+    pub(crate) async fn look_up(
         &self,
         host: &str,
         port: u16,
