@@ -68,6 +68,7 @@
 //! | [`service_config`] | the configuration of the service on a host |
 //! | [`cache`] | what the builds of a host keep for each other |
 //! | [`plan`] | everything that a build will do, decided before it begins |
+//! | [`catalogue`] | the packages and groups that some repositories have |
 //! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
 //! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
 //! | [`quantity`], [`network`] | sizes, ages and networks as people write them |
@@ -104,6 +105,7 @@ mod backoff;
 pub mod build_monitor;
 pub mod builders;
 pub mod cache;
+pub mod catalogue;
 pub mod client;
 pub mod compose;
 pub mod context;

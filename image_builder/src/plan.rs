@@ -23,6 +23,7 @@ pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
 pub use install::InstallOptions;
 pub use names::{VOLUME_ID_MAX, volume_id};
 pub use options::{CACHE_DIR, CACHE_MAX_BYTES, PlanOptions};
+pub use repositories::repositories_of;
 pub use side::{SIDE_REPOSITORY, SidePlan};
 pub use staging::Staging;
 

@@ -7,6 +7,33 @@ use crate::kickstart::{RepoUrl, Settings};
 use crate::repository::{Repository, Source};
 use crate::spec::{Arch, BuildSpec, Release, RepositoryId, RepositoryKind, Shared, defaults};
 
+/// Where a build of this spec for this architecture takes its packages from, the side repository aside. `settings` are
+/// those of its kickstart, whose repositories come first. `$releasever`, `$basearch` and `$arch` in an address are
+/// filled in, as dnf fills them in while it builds.
+///
+/// # Errors
+///
+/// A repository that Fedora does not have, or that the spec or the kickstart does not say enough of.
+pub fn repositories_of(
+    spec: &BuildSpec,
+    settings: &Settings,
+    arch: Arch,
+) -> Result<Vec<Repository>, PlanError> {
+    let release = spec.package_release();
+    let notes = &mut Vec::new();
+    let here = Path::new("/");
+    let mut repositories = repositories(spec, settings, here, release, arch, notes)?;
+    let sources = repositories.iter_mut().flat_map(|one| &mut one.sources);
+    for source in sources {
+        let (Source::BaseUrl(url) | Source::MirrorList(url) | Source::Metalink(url)) = source;
+        *url = url
+            .replace("$releasever", &release.to_string())
+            .replace("$basearch", arch.basearch())
+            .replace("$arch", &arch.to_string());
+    }
+    Ok(repositories)
+}
+
 /// The release's repository, and those of its updates where the spec asks for them.
 pub(super) fn repositories(
     spec: &BuildSpec,

@@ -49,7 +49,7 @@ pub struct HttpSection {
     pub rate: Option<NonZeroU32>,
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Vec<Network>,
-    /// The internal networks that kickstarts may be fetched from.
+    /// The internal networks that kickstarts and lists of packages may be fetched from.
     pub fetch_networks: Vec<Network>,
 }
 
