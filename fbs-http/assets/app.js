@@ -125,6 +125,32 @@
     search.addEventListener("input", () => { found = 0; });
   }
 
+  // Packages and groups are found while somebody types, and added with one press.
+  const find = document.getElementById("f-find");
+  const packages = document.getElementById("f-packages");
+  if (find && packages) {
+    document.getElementById("find").hidden = false;
+    // What is looked for is no part of the spec: its preview need not follow.
+    for (const kind of ["input", "change"]) find.addEventListener(kind, (event) => event.stopPropagation());
+    find.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      htmx.trigger(find, "find");
+    });
+    document.getElementById("found").addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-add]");
+      if (!button) return;
+      const { add } = button.dataset;
+      const names = packages.value.split(/[;,\s]+/).filter(Boolean);
+      if (!names.includes(add)) {
+        packages.value = [...names, add].join(";");
+        packages.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+      button.textContent = "Added";
+      button.setAttribute("aria-label", `Added ${add}`);
+    });
+  }
+
   // A file that is chosen is shown, and can be changed before it is sent.
   for (const input of document.querySelectorAll("input[data-into]")) {
     input.addEventListener("change", async () => {

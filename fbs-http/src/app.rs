@@ -18,6 +18,7 @@ use crate::builds::Builds;
 use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::StageTimes;
+use crate::packages::Packages;
 use crate::problem::Problem;
 use crate::view::Waits;
 
@@ -48,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) builds: Builds,
     /// What plans are made with.
     pub(crate) plan_options: PlanOptions,
+    /// What repositories have.
+    pub(crate) packages: Packages,
     /// Fetches the kickstarts that specs name.
     pub(crate) reader: Reader,
     pub(crate) followers: Arc<Semaphore>,

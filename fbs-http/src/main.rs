@@ -20,6 +20,7 @@ mod logs;
 mod masters;
 mod metrics;
 mod orders;
+mod packages;
 mod pages;
 mod plans;
 mod problem;

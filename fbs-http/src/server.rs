@@ -33,6 +33,7 @@ use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
+use crate::packages::Packages;
 use crate::pages::Trouble;
 use crate::problem::Problem;
 use crate::worker::Local;
@@ -141,6 +142,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         max_body: settings.max_body,
         builds: Builds::new(&settings.service)?,
         plan_options: PlanOptions::of(&settings.service),
+        packages: Packages::new(&http.fetch_networks),
         reader: draft::reader(&http.fetch_networks),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
         stage_times: StageTimes::default(),

@@ -8,6 +8,7 @@ mod clones;
 mod events;
 mod jobs;
 mod logs;
+mod packages;
 mod queues;
 mod tokens;
 mod workers;
@@ -102,6 +103,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(check::check))
         .routes(routes!(check::plan))
         .routes(routes!(builds::list))
+        .routes(routes!(packages::list))
         .routes(routes!(events::follow))
         .routes(routes!(workers::list))
         .routes(routes!(queues::list))

@@ -215,6 +215,7 @@ fn asks_only(path: &str) -> bool {
             | "/api/v1/plan"
             | "/new/builds"
             | "/new/open"
+            | "/new/packages"
             | "/new/plan"
             | "/new/preview"
             | "/new/spec"

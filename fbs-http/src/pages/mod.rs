@@ -5,6 +5,7 @@ mod dashboard;
 mod form;
 mod job;
 mod new;
+mod packages;
 mod samples;
 mod show;
 mod tokens;
@@ -34,6 +35,7 @@ pub(crate) fn router(max_body: usize) -> Router<App> {
         .route("/new/open", post(new::open))
         .route("/new/plan", post(new::plan))
         .route("/new/builds", post(new::builds))
+        .route("/new/packages", post(packages::find))
         .route("/new/text", get(new::text).post(new::as_text))
         .route("/new/spec", post(new::download))
         .route("/samples", get(samples::show))

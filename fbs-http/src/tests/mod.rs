@@ -10,6 +10,7 @@ mod description;
 mod help;
 mod kickstarts;
 mod logs;
+mod packages;
 mod pages;
 mod plans;
 mod retention;

@@ -39,6 +39,7 @@ use crate::guard::Hosts;
 use crate::images;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
+use crate::packages::Packages;
 use crate::server::serve;
 
 /// The largest request.
@@ -132,6 +133,7 @@ impl Site {
             max_body: MAX_BODY,
             builds: Builds::new(&settings.service).unwrap(),
             plan_options: PlanOptions::of(&settings.service),
+            packages: Packages::new(&http.fetch_networks),
             reader: draft::reader(&http.fetch_networks),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stage_times: StageTimes::default(),
