@@ -151,6 +151,18 @@
     });
   }
 
+  // Fields follow the type of the image: what it has no use for is not shown.
+  const type = document.getElementById("f-type");
+  if (type) {
+    const follow = () => {
+      for (const part of document.querySelectorAll("[data-types]")) {
+        part.hidden = !part.dataset.types.split(" ").includes(type.value);
+      }
+    };
+    type.addEventListener("change", follow);
+    follow();
+  }
+
   // A file that is chosen is shown, and can be changed before it is sent.
   for (const input of document.querySelectorAll("input[data-into]")) {
     input.addEventListener("change", async () => {

@@ -119,4 +119,31 @@ mod tests {
         assert!(packed < 120_000, "{packed} bytes");
         assert!(ASSETS.iter().all(|asset| !asset.gzip.is_empty()));
     }
+
+    /// `scripts/web-assets` takes from PatternFly what the pages use, and has to be run when they use more.
+    #[test]
+    fn every_class_of_patternfly_on_a_page_has_a_style() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+        let mut texts = vec![include_str!("../assets/app.js").to_owned()];
+        for template in std::fs::read_dir(folder).unwrap() {
+            texts.push(std::fs::read_to_string(template.unwrap().path()).unwrap());
+        }
+        let styles = include_str!("../assets/vendor/patternfly.css");
+        let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        let mut classes = 0;
+        for text in &texts {
+            for word in text.split(|letter: char| !of_a_name(letter)) {
+                if word.starts_with("pf-") {
+                    let selector = format!(".{word}");
+                    let mut found = styles.match_indices(&selector).map(|(at, _)| {
+                        let rest = &styles[at + selector.len()..];
+                        !rest.starts_with(of_a_name)
+                    });
+                    assert!(found.any(|whole| whole), "{word}: run scripts/web-assets");
+                    classes += 1;
+                }
+            }
+        }
+        assert!(classes > 100, "{classes}");
+    }
 }

@@ -141,7 +141,7 @@ impl Builds {
             asked: name.to_owned(),
             nvr: build.map(image_builder::koji::Build::nvr),
             id: build.map(|build| build.id.0),
-            state: build.map(|build| format!("{:?}", build.state).to_lowercase()),
+            state: build.map(|build| build.state.name().to_owned()),
             owner: build.and_then(|build| build.owner_name.clone()),
             rpms,
             problem,

@@ -28,6 +28,18 @@ pub enum BuildState {
 }
 
 impl BuildState {
+    /// The name in lower case, as Koji writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Building => "building",
+            Self::Complete => "complete",
+            Self::Deleted => "deleted",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
     fn from_number(number: u64) -> Option<Self> {
         Some(match number {
             0 => Self::Building,
