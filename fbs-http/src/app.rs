@@ -19,6 +19,7 @@ use crate::guard::Hosts;
 use crate::masters::Masters;
 use crate::metrics::StageTimes;
 use crate::packages::Packages;
+use crate::pages::KeptPages;
 use crate::problem::Problem;
 use crate::view::Waits;
 
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) hosts: Hosts,
     /// None: whoever reaches the service may do everything.
     pub(crate) accounts: Option<Accounts>,
+    /// Pages that many look at.
+    pub(crate) pages: KeptPages,
     /// What is said about where requests come from.
     pub(crate) origins: Origins,
     pub(crate) max_body: usize,

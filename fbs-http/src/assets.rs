@@ -76,6 +76,14 @@ pub(crate) fn url(name: &str) -> String {
     format!("/assets/{hash}/{name}")
 }
 
+/// Whether a client takes what is packed by gzip.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let takes = headers.get(header::ACCEPT_ENCODING);
+    let takes = takes.and_then(|takes| takes.to_str().ok()).unwrap_or("");
+    let mut codings = takes.split(',').map(str::trim);
+    codings.any(|coding| matches!(coding, "gzip" | "*"))
+}
+
 /// `GET /assets/HASH/NAME`
 pub(crate) async fn serve(
     Path((hash, name)): Path<(String, String)>,
@@ -85,12 +93,7 @@ pub(crate) async fn serve(
         .iter()
         .find(|asset| asset.name == name && asset.hash == hash);
     let asset = found.ok_or_else(|| Problem::not_found("there is no such file"))?;
-    let takes = headers.get(header::ACCEPT_ENCODING);
-    let takes = takes.and_then(|takes| takes.to_str().ok()).unwrap_or("");
-    let gzip = !asset.gzip.is_empty()
-        && takes
-            .split(',')
-            .any(|one| matches!(one.trim(), "gzip" | "*"));
+    let gzip = !asset.gzip.is_empty() && takes_gzip(&headers);
     let bytes = match gzip {
         true => asset.gzip.as_slice(),
         false => asset.bytes,
@@ -128,7 +131,11 @@ mod tests {
         for template in std::fs::read_dir(folder).unwrap() {
             texts.push(std::fs::read_to_string(template.unwrap().path()).unwrap());
         }
-        let styles = include_str!("../assets/vendor/patternfly.css");
+        let styles = [
+            include_str!("../assets/vendor/patternfly.css"),
+            include_str!("../assets/app.css"),
+        ]
+        .concat();
         let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         let mut classes = 0;
         for text in &texts {

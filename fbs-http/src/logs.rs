@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use image_builder::build_monitor::{FOLLOWED, LogPiece, LogRequest, RemoteLog};
+use image_builder::build_monitor::{FOLLOWED, LogPiece, LogRequest, RemoteLog, piece_of};
 use image_builder::delivery::Delivered;
 use image_builder::jobs::{Claim, Job, JobId};
 
@@ -33,6 +33,12 @@ impl App {
         path.is_file().then_some(path)
     }
 
+    /// The one that was delivered here with its images.
+    async fn delivered_log(&self, job: &JobId) -> Option<PathBuf> {
+        let delivered = Delivered::of(&self.images, job).await?;
+        delivered.file(&delivered.report.log)
+    }
+
     /// The log of a job, as far as there is one.
     pub(crate) async fn whole_log(&self, job: &Job) -> Result<WholeLog, Problem> {
         let Some(claim) = &job.claim else {
@@ -46,9 +52,7 @@ impl App {
         {
             return Ok(WholeLog::File(path));
         }
-        if let Some(delivered) = Delivered::of(&self.images, &job.id).await
-            && let Some(path) = delivered.file(&delivered.report.log)
-        {
+        if let Some(path) = self.delivered_log(&job.id).await {
             return Ok(WholeLog::File(path));
         }
         match self.ask_worker(job, claim).await? {
@@ -97,6 +101,8 @@ impl App {
 pub(crate) enum LogReader {
     /// Of the worker in this process.
     Own(JobId, u64),
+    /// As it was delivered: the worker has forgotten it.
+    Delivered(PathBuf, u64),
     /// Of a worker elsewhere.
     Remote {
         log: Box<RemoteLog>,
@@ -114,6 +120,12 @@ impl LogReader {
         from: u64,
     ) -> Result<Self, Problem> {
         if app.is_own(&claim.worker) {
+            if job.state.is_final()
+                && app.own_log(&job.id).is_none()
+                && let Some(path) = app.delivered_log(&job.id).await
+            {
+                return Ok(Self::Delivered(path, from));
+            }
             return Ok(Self::Own(job.id.clone(), from));
         }
         let master = app.masters.of(&job.request.arch);
@@ -137,6 +149,13 @@ impl LogReader {
                     wait_ms: u64::try_from(FOLLOWED.as_millis()).unwrap_or_default(),
                 };
                 let piece = app.own.as_ref()?.logs.piece(&request).await.ok()?;
+                *from = piece.next;
+                Some(piece)
+            }
+            Self::Delivered(path, from) => {
+                let (log, place) = (path.clone(), *from);
+                let piece = tokio::task::spawn_blocking(move || piece_of(&log, place)).await;
+                let piece = piece.ok()?.ok()?;
                 *from = piece.next;
                 Some(piece)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use image_builder::build_monitor::state_dir;
 use image_builder::jobs::{Job, JobStore};
@@ -43,6 +44,8 @@ pub(crate) struct Masters {
     /// Each once.
     all: Vec<Arc<Master>>,
     changes: broadcast::Sender<Arc<Job>>,
+    /// How many changes there were.
+    version: Arc<AtomicU64>,
 }
 
 impl Masters {
@@ -54,6 +57,7 @@ impl Masters {
             by_arch: BTreeMap::new(),
             all: vec![master],
             changes: broadcast::Sender::new(CHANGES),
+            version: Arc::default(),
         }
     }
 
@@ -83,6 +87,7 @@ impl Masters {
                 .collect(),
             all: by_url.into_values().collect(),
             changes: broadcast::Sender::new(CHANGES),
+            version: Arc::default(),
         })
     }
 
@@ -117,6 +122,16 @@ impl Masters {
             .collect()
     }
 
+    /// Another number whenever a job has become another.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Whoever has changed something sees it at once.
+    pub(crate) fn changed(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Why it cannot be asked yet, if it cannot.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.all.iter().find_map(|master| {
@@ -133,11 +148,13 @@ impl Masters {
             let (running, token) = (master.clone(), drain.clone());
             tasks.spawn(async move { running.run(token).await });
             let (mut changes, sender) = (master.changes(), self.changes.clone());
-            let token = drain.clone();
+            let (token, version) = (drain.clone(), self.version.clone());
             tasks.spawn(async move {
                 let hand_on = async {
                     loop {
-                        match changes.recv().await {
+                        let change = changes.recv().await;
+                        version.fetch_add(1, Ordering::AcqRel);
+                        match change {
                             // Nobody listens.
                             Ok(job) => drop(sender.send(job)),
                             Err(broadcast::error::RecvError::Lagged(_)) => {}

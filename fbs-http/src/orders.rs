@@ -46,6 +46,7 @@ impl App {
         let title = request.title.clone();
         let _turn = self.may_have(caller, master, once).await?;
         let submitted = master.submit(request, once).await?;
+        self.masters.changed();
         self.note_submitted(caller, &submitted, &title).await;
         Ok(submitted)
     }
@@ -60,6 +61,7 @@ impl App {
         let master = self.master(&job.request.arch)?;
         let _turn = self.may_have(caller, master, once).await?;
         let submitted = master.retry(&job.id, &caller.name, once).await?;
+        self.masters.changed();
         let detail = format!("{} again", job.id);
         self.note_submitted(caller, &submitted, &detail).await;
         Ok(submitted)
@@ -76,6 +78,7 @@ impl App {
         let master = self.master(&job.request.arch)?;
         let detail = reason.clone().unwrap_or_default();
         let cancelled = master.cancel(&job.id, &caller.name, reason).await?;
+        self.masters.changed();
         let did = caller.did(Action::Cancelled, job.id.as_str(), &detail);
         self.note(did).await;
         Ok(cancelled)

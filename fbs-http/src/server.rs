@@ -34,7 +34,7 @@ use crate::guard::{self, Hosts};
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::packages::Packages;
-use crate::pages::Trouble;
+use crate::pages::{KeptPages, Trouble};
 use crate::problem::Problem;
 use crate::worker::Local;
 use crate::{api, draft, health, images, pages, rest};
@@ -134,6 +134,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         masters: masters.clone(),
         store,
         accounts: accounts.map_err(ConfigError::Oidc)?,
+        pages: KeptPages::default(),
         origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
         own,
         images,

@@ -49,7 +49,9 @@ impl Local {
             .with_own_place(settings.folder.join("images"))
             .with_notifier(Notifier::configured(service).map_err(ServeError::Notifier)?)
             .with_min_free(min_free)
-            .with_watch(settings.url(address));
+            .with_watch(settings.url(address))
+            .with_pages(Some(&settings.url(address)))
+            .with_logs_kept(service.worker.keep_logs.map(|age| age.0));
         let arch = Arch::host().unwrap_or(Arch::X86_64);
         // Another worker of this host may have the host's name.
         let name = format!("{}-http", plain_name(&host::name()));

@@ -52,7 +52,7 @@ impl Site {
         ];
         let provider = Provider::start(folders.top(), &people);
         let config = format!(
-            "[http]\nauth = \"oidc\"\n[http.oidc]\nissuer = \"{}\"\nclient_id = \"fbs\"\nclient_secret_env = \"OIDC_SECRET\"\n\
+            "[http]\nauth = \"oidc\"\nfetch_networks = [\"127.0.0.0/8\"]\n[http.oidc]\nissuer = \"{}\"\nclient_id = \"fbs\"\nclient_secret_env = \"OIDC_SECRET\"\n\
              [http.roles]\nsubmit = [\"qa\"]\n[http.quota]\nopen = 2\n",
             provider.issuer()
         );
@@ -177,11 +177,20 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
     assert_eq!(browser.text(".account span"), "anna");
 
     browser.fill("[name=release]", "99");
-    browser.fill("[name=packages]", "@core;fbs-hello");
     browser.fill("[name=repository]", &site.url);
+    // Packages and groups are found in that repository, and added with a press.
+    for (words, entry) in [("core", "@core"), ("hello", "fbs-hello")] {
+        browser.fill("#f-find", words);
+        browser.wait_for("#found", entry);
+        let add = format!("#found button[data-add='{entry}']");
+        browser.click(&add);
+        browser.wait_for(&add, "Added");
+    }
+    assert_eq!(browser.barriers(), Vec::<String>::new());
     browser.fill("[name=nvr]", "fbs-hello-1.1-1");
     browser.click("[name=boot_test] option[value=bios]");
     browser.wait_for("#preview", "nvr=fbs-hello-1.1-1");
+    browser.wait_for("#preview", "packages=@core;fbs-hello");
     browser.wait_for("#builds", "fbs-hello-1.1-1.noarch.rpm");
     browser.click("#new button[formaction='/new/plan']");
     browser.wait_for("#plan", "1 worker serves x86_64/99, 0 busy");

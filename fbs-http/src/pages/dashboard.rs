@@ -2,11 +2,12 @@
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Query, RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::{Trouble, Who, page, show};
+use super::kept::{KeptPage, Key};
+use super::{Trouble, Who, rendered, show};
 use crate::api::{ListQuery, QueueView, lines};
 use crate::app::App;
 use crate::auth::Caller;
@@ -31,9 +32,18 @@ struct Dashboard {
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
+    headers: HeaderMap,
+    RawQuery(asked): RawQuery,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let (key, version) = (
+        Key::new(&caller, asked.unwrap_or_default()),
+        app.masters.version(),
+    );
+    if let Some(kept) = app.pages.fresh(&key, version) {
+        return Ok(kept.answer(&headers));
+    }
     let filter = query.filter(&caller)?;
     let jobs = app.store.jobs(&filter).await.map_err(Problem::from)?;
     let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
@@ -58,5 +68,8 @@ pub(super) async fn show(
         query,
         trouble: app.masters.trouble(),
     };
-    page(StatusCode::OK, &template)
+    let kept = KeptPage::new(rendered(&template)?, version);
+    let answer = kept.answer(&headers);
+    app.pages.keep(key, kept);
+    Ok(answer)
 }

@@ -4,6 +4,7 @@ mod audit;
 mod dashboard;
 mod form;
 mod job;
+mod kept;
 mod new;
 mod packages;
 mod samples;
@@ -26,6 +27,8 @@ use crate::app::App;
 use crate::assets;
 use crate::auth::Caller;
 use crate::problem::Problem;
+
+pub(crate) use kept::KeptPages;
 
 pub(crate) fn router(max_body: usize) -> Router<App> {
     Router::new()
@@ -123,6 +126,11 @@ impl IntoResponse for Trouble {
 
 /// A page of this status.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Trouble> {
+    Ok((status, Html(rendered(template)?)).into_response())
+}
+
+/// The text of a page.
+fn rendered(template: &impl Template) -> Result<String, Trouble> {
     let text = template.render().map_err(|error| {
         tracing::error!("a page: {error}");
         Problem::new(
@@ -130,5 +138,5 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Result<Respo
             "the page cannot be shown",
         )
     })?;
-    Ok((status, Html(text)).into_response())
+    Ok(text)
 }

@@ -82,6 +82,27 @@ async fn the_log_of_another_worker_is_read_and_followed() {
 }
 
 #[tokio::test]
+async fn a_log_that_the_worker_has_forgotten_is_that_which_was_delivered() {
+    let site = Site::new(Worked::Here).await;
+    let id = site.submit("vim").await;
+    site.wait(&id, "succeeded").await;
+    let own = site.folder.path().join("logs").join(format!("{id}.log"));
+    std::fs::remove_file(own).unwrap();
+    let (text, events) = followed(&site, &id, None).await;
+    assert_eq!(text, lines());
+    assert_eq!(events.last().unwrap().data["complete"], true);
+    let (rest, _) = followed(&site, &id, Some("1:7")).await;
+    assert_eq!(rest, lines()[7..]);
+    let whole = site.get(&format!("/api/v1/jobs/{id}/log")).await;
+    assert_eq!(whole.expect(200).text(), lines());
+    // Nobody has it any more.
+    std::fs::remove_dir_all(site.delivery(&id)).unwrap();
+    let (text, events) = followed(&site, &id, None).await;
+    assert_eq!(text, "");
+    assert_eq!(events.last().unwrap().data["complete"], false);
+}
+
+#[tokio::test]
 async fn who_follows_a_job_that_waits_hears_when_it_begins() {
     let site = Site::new(Worked::Nowhere).await;
     let id = site.submit("vim").await;

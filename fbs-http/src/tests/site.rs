@@ -40,6 +40,7 @@ use crate::images;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::packages::Packages;
+use crate::pages::KeptPages;
 use crate::server::serve;
 
 /// The largest request.
@@ -129,6 +130,7 @@ impl Site {
             keeper,
             hosts: Hosts::new(address, Some(&public)),
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
+            pages: KeptPages::default(),
             origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
             builds: Builds::new(&settings.service).unwrap(),

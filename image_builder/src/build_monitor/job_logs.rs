@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
@@ -125,6 +125,38 @@ impl JobLogs {
         }
     }
 
+    /// Removes the logs that have not grown for so long; gives how many those were. Each was delivered with its job.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; what could be removed is gone.
+    pub fn prune(&self, age: Duration) -> io::Result<usize> {
+        let now = SystemTime::now();
+        let (mut removed, mut failure) = (0, None);
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(job) = name
+                .strip_suffix(".log")
+                .or_else(|| name.strip_suffix(".log.old"))
+            else {
+                continue;
+            };
+            let grows = JobId::parse(job).is_some_and(|job| self.lock().contains_key(&job));
+            let changed = entry.metadata().and_then(|metadata| metadata.modified());
+            // A clock that was set back is no reason.
+            let old = changed.is_ok_and(|time| now.duration_since(time).is_ok_and(|old| old > age));
+            if grows || !old {
+                continue;
+            }
+            match std::fs::remove_file(entry.path()) {
+                Ok(()) => removed += 1,
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(removed), Err)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,6 +249,15 @@ impl JobLogs {
     }
 }
 
+/// A piece of a log that grows no more, wherever it is.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn piece_of(log: &Path, from: u64) -> io::Result<LogPiece> {
+    read(log, from, true)
+}
+
 fn read(path: &Path, from: u64, ended: bool) -> io::Result<LogPiece> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -264,6 +305,34 @@ mod tests {
             from,
             wait_ms,
         }
+    }
+
+    #[test]
+    fn old_logs_go_unless_they_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = JobLogs::new(dir.path()).unwrap();
+        let month = Duration::from_secs(30 * 86_400);
+        let then = SystemTime::now() - 2 * month;
+        let growing = JobId::parse("a-4").unwrap();
+        let _growing = logs.begin(&growing);
+        for (name, old) in [
+            ("a-1.log", true),
+            ("a-2.log.old", true),
+            ("a-3.log", false),
+            ("a-4.log", true),
+            ("notes", true),
+        ] {
+            let file = File::create(dir.path().join(name)).unwrap();
+            if old {
+                file.set_modified(then).unwrap();
+            }
+        }
+        assert_eq!(logs.prune(month).unwrap(), 2);
+        let left = std::fs::read_dir(dir.path()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["a-3.log", "a-4.log", "notes"]);
+        assert_eq!(logs.prune(3 * month).unwrap(), 0);
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ mod remote;
 mod tests;
 
 pub use follower::Follower;
-pub use job_logs::{Growing, JobLogs, LogPiece, LogRequest, log_topic};
+pub use job_logs::{Growing, JobLogs, LogPiece, LogRequest, log_topic, piece_of};
 pub use registry::{Job, JobState, Registration, Registry, log_left, state_dir};
 pub use remote::{FOLLOWED, RemoteLog};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::notification::counted_from;
-use crate::quantity::ByteSize;
+use crate::quantity::{Age, ByteSize};
 use crate::secret::SecretPlace;
 use crate::spec::Arch;
 
@@ -44,6 +44,8 @@ pub struct WorkerSection {
     pub monitor: Option<SocketAddr>,
     /// The address of that for people, where it is another one: `https://builds.example.org/builder`.
     pub monitor_url: Option<String>,
+    /// So long it keeps the logs of jobs that have ended; 30 days if absent. They were delivered as well.
+    pub keep_logs: Option<Age>,
 }
 
 impl WorkerSection {

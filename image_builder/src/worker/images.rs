@@ -30,6 +30,9 @@ use crate::transfer::StagingSettings;
 /// The largest reason for a failure that is entered in the ledger, in characters: the log has the rest.
 const LONGEST_ERROR: usize = 4096;
 
+/// So long logs are kept: 30 days.
+const KEEP_LOGS: Duration = Duration::from_secs(30 * 86_400);
+
 /// The kickstart of a job, in its folder.
 const KICKSTART: &str = "flattened.ks";
 
@@ -51,6 +54,8 @@ pub struct ImageRunner {
     notifier: Notifier,
     min_free: u64,
     watch: Option<String>,
+    pages: Option<String>,
+    keep_logs: Duration,
 }
 
 impl ImageRunner {
@@ -74,6 +79,8 @@ impl ImageRunner {
             notifier: Notifier::default(),
             min_free: 0,
             watch: None,
+            pages: None,
+            keep_logs: KEEP_LOGS,
         })
     }
 
@@ -114,6 +121,21 @@ impl ImageRunner {
         self
     }
 
+    /// With the address of the service that has a page of each job: `https://images.example.org`. Those who are told that
+    /// a job waits get the link.
+    #[must_use]
+    pub fn with_pages(mut self, address: Option<&str>) -> Self {
+        self.pages = address.map(|address| address.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Keeps the logs of jobs that have ended for so long, and no longer; 30 days without it.
+    #[must_use]
+    pub fn with_logs_kept(mut self, age: Option<Duration>) -> Self {
+        self.keep_logs = age.unwrap_or(KEEP_LOGS);
+        self
+    }
+
     /// The logs of its jobs.
     #[must_use]
     pub fn logs(&self) -> &JobLogs {
@@ -125,6 +147,9 @@ impl ImageRunner {
         let own = OwnFolder::new(&folder).map_err(|error| here_only(&folder, &error))?;
         let events = Events::new();
         let growing = self.logs.begin(&job.id);
+        if let Err(error) = self.logs.prune(self.keep_logs) {
+            tracing::warn!("old logs are not removed: {error}");
+        }
         let log = self.logs.path(&job.id);
         let log = JobLog::create(&log).map_err(|error| here_only(&log, &error))?;
         events.add_sink(Arc::new(log));
@@ -272,7 +297,10 @@ impl JobRunner for ImageRunner {
     async fn tell(&self, job: &Job, request: &JobRequest, moment: Moment) {
         let kind = match moment {
             Moment::Submitted => NoticeKind::Queued {
-                watch: Some(format!("fbs logs -f {}", job.id)),
+                watch: Some(match &self.pages {
+                    Some(address) => format!("{address}/jobs/{}", job.id),
+                    None => format!("fbs logs -f {}", job.id),
+                }),
             },
             Moment::Ended => {
                 let Some(ending) = &job.ending else {
@@ -493,6 +521,44 @@ mod tests {
         serving.await.unwrap().unwrap();
         let log = std::fs::read_to_string(logs.path(&id)).unwrap();
         (memory.notices(), log)
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_sent_to_the_page_of_the_job_where_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let request = request(
+            "[DEFAULT]\ntype=boot\nrelease=43\nemail=qa@example.test\n",
+            None,
+        );
+        let event = JobEvent {
+            job: JobId::new(jiff::Timestamp::now()),
+            time: jiff::Timestamp::now(),
+            by: "qa@desk".to_owned(),
+            kind: JobEventKind::Queued {
+                request: Box::new(request.clone()),
+            },
+        };
+        let job = Job::new(&event).unwrap();
+        for (pages, place) in [
+            (None, "fbs logs -f "),
+            (
+                Some("https://images.example.org/"),
+                "https://images.example.org/jobs/",
+            ),
+        ] {
+            let memory = Arc::new(Memory::default());
+            let runner = ImageRunner::new(folder.path(), PlanOptions::from_environment())
+                .unwrap()
+                .with_pages(pages)
+                .with_notifier(Notifier::default().with(memory.clone()));
+            runner.tell(&job, &request, Moment::Submitted).await;
+            let expected = format!("{place}{}", job.id);
+            let notices = memory.notices();
+            let NoticeKind::Queued { watch } = &notices[0].kind else {
+                panic!("{notices:?}");
+            };
+            assert_eq!(watch.as_deref(), Some(expected.as_str()));
+        }
     }
 
     #[tokio::test]

@@ -80,7 +80,9 @@ pub(crate) async fn run(args: &Args) -> Exit {
     let runner = runner
         .with_staging(config.worker.staging.clone(), config.staging.clone())
         .with_notifier(notifier)
-        .with_min_free(min_free);
+        .with_min_free(min_free)
+        .with_pages(config.http.public_url.as_deref())
+        .with_logs_kept(config.worker.keep_logs.map(|age| age.0));
     let watch = monitor.as_ref().map(|monitor| {
         let url = config.worker.monitor_url.clone();
         let url = url.unwrap_or_else(|| monitor.url());
