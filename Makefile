@@ -81,14 +81,16 @@ serve: mini-release
 	scripts/serve $(TARGET)/release/fbs-http \
 		$(if $(ON_DEBIAN),$(TARGET)/debug/mini-release $(MINI))
 
-# Everything is built before the mini release is made: built alone its maker would have other features.
+# Everything is built before the mini release is made: built alone its maker would have other features. More tests than
+# there are processors run side by side: many of them wait, and heavy ones wait for their turn.
 .PHONY: test
 test: deps
 	$(CARGO) build --locked --workspace --all-targets --all-features
 ifeq ($(ON_DEBIAN),yes)
 	$(TARGET)/debug/mini-release make --out $(MINI)
 endif
-	FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) $(CARGO) test --locked --workspace --all-features --no-fail-fast
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) \
+		$(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 .PHONY: bench
 bench: mini-release

@@ -136,7 +136,12 @@ impl Masters {
     pub(crate) fn trouble(&self) -> Option<String> {
         self.all.iter().find_map(|master| {
             let standing = master.standing().borrow().clone();
-            let waits = || format!("{}: it is being read", master.queue().name());
+            // Where the file of this machine is, is nobody's business.
+            let name = Some(master.queue().name()).filter(|name| !name.starts_with("sqlite:"));
+            let waits = || match name {
+                Some(name) => format!("{name} is being read"),
+                None => "the queue is being read".to_owned(),
+            };
             (!standing.is_ready()).then(|| standing.trouble.unwrap_or_else(waits))
         })
     }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fbs_suite::accounts::Provider;
 use fbs_suite::browser::Browser;
@@ -83,6 +84,12 @@ impl Site {
             .folder(self.folders.top())
             .start();
         running.wait_for_stderr("listening on http://");
+        // Until then a page says that it may be old.
+        let since = Instant::now();
+        while self.get("/readyz", "").0 != 200 {
+            assert!(since.elapsed() < BUILD, "it is not ready");
+            thread::sleep(Duration::from_millis(50));
+        }
         running
     }
 
