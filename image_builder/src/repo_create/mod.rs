@@ -7,10 +7,12 @@
 
 mod attempt;
 mod cache;
+mod dependencies;
 mod download;
 mod error;
 mod fault;
 mod fetch;
+mod file_list;
 mod file_name;
 mod folder;
 mod header;
@@ -30,6 +32,8 @@ mod rpm_header;
 mod side_error;
 mod side_folder;
 mod side_repository;
+mod tags;
+mod xml;
 
 pub use cache::{CachedRpm, RpmCache};
 pub use download::{Download, DownloadOptions, Downloader, RemoteCopy};
@@ -55,6 +59,19 @@ pub fn fuzz_repodata(data: &[u8]) {
     if let Some(previous) = previous::Previous::of_texts(u64::MAX, [next(), next(), next()]) {
         previous.ask_for_all();
     }
+}
+
+/// For `fuzz/`: reads the headers of an RPM for repodata.
+#[cfg(fuzzing)]
+pub fn fuzz_package(data: &[u8]) {
+    let listed = package_xml::Listed {
+        href: "x.rpm",
+        size: data.len() as u64,
+        time: 0,
+        sha256: Some(""),
+    };
+    let mut xml = package_xml::PackageXml::default();
+    let _ = package_xml::PackageReader::default().read(&mut &*data, listed, &mut xml);
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::hex;
 use super::metadata_file::Sum;
-use super::package_xml::PackageXml;
 use super::repodata::ROOTS;
 use super::repomd::{self, Record, between};
 
@@ -115,29 +114,23 @@ impl Previous {
         }
     }
 
-    /// What was written of `href`, if the file still has the size and the time of then.
+    /// What was written of `href`, if the file still has the size and the time of then: its element
+    /// in each of the texts.
     pub(super) fn get(
         &self,
         href: &str,
         size: u64,
         time: i64,
         sha256: Option<&str>,
-    ) -> Option<PackageXml> {
+    ) -> Option<[&str; 3]> {
         let known = self.packages.get(href)?;
         // A file that was changed in the second in which it was read looks as it did before.
         let settled = u64::try_from(time).is_ok_and(|time| time < self.time);
         let same = known.size == size
             && known.time == time
             && sha256.is_none_or(|sha256| sha256 == known.sha256);
-        let text = |index: usize| {
-            let range = known.parts[index].clone();
-            self.texts[index].as_bytes()[range].to_vec()
-        };
-        (same && settled).then(|| PackageXml {
-            primary: text(0),
-            filelists: text(1),
-            other: text(2),
-        })
+        let text = |index: usize| &self.texts[index][known.parts[index].clone()];
+        (same && settled).then(|| [text(0), text(1), text(2)])
     }
 }
 

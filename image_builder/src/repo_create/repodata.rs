@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -19,7 +20,7 @@ use super::error::RepoError;
 use super::fault::RpmFault;
 use super::folder;
 use super::metadata_file::{Compression, MetadataFile, Sum};
-use super::package_xml::PackageXml;
+use super::package_xml::{Listed, PackageReader, PackageXml};
 use super::previous::Previous;
 use super::repomd::{self, Record};
 use crate::context::BuildContext;
@@ -212,7 +213,7 @@ impl CreateRepo {
         })
     }
 
-    /// Reads one file after the other until none is left; gives those that are damaged.
+    /// Reads some files after the others until none is left; gives those that are damaged.
     fn read_files(
         &self,
         files: &[String],
@@ -223,30 +224,54 @@ impl CreateRepo {
         cancel: &CancellationToken,
     ) -> Result<Vec<(PathBuf, RpmFault)>, RepoError> {
         let mut damaged = Vec::new();
-        let mut outbox = Outbox::new(writers);
-        loop {
-            let index = next.fetch_add(1, Relaxed);
-            let Some(href) = files.get(index).filter(|_| !cancel.is_cancelled()) else {
-                outbox.send();
-                return Ok(damaged);
-            };
-            let path = self.dir.join(href);
-            let known = self.known.get(href).map(String::as_str);
-            let read = || -> io::Result<Result<PackageXml, RpmFault>> {
-                let mut file = File::open(&path)?;
-                let meta = file.metadata()?;
-                if let Some(xml) = previous.get(href, meta.len(), meta.mtime(), known) {
-                    reused.fetch_add(1, Relaxed);
-                    return Ok(Ok(xml));
+        let mut reader = PackageReader::default();
+        while let Some(range) = self.claim(files.len(), next) {
+            let mut xml = PackageXml::default();
+            for href in &files[range.clone()] {
+                if cancel.is_cancelled() {
+                    return Ok(damaged);
                 }
-                let time = self.date.unwrap_or(meta.mtime().try_into().unwrap_or(0));
-                PackageXml::read(&mut file, &meta, time, href, known)
-            };
-            match read().map_err(RepoError::io(&path))? {
-                Ok(xml) => outbox.add(index, xml),
-                Err(fault) => damaged.push((path, fault)),
+                let path = self.dir.join(href);
+                let known = self.known.get(href).map(String::as_str);
+                let mut read = || -> io::Result<Result<(), RpmFault>> {
+                    let mut file = File::open(&path)?;
+                    let meta = file.metadata()?;
+                    if let Some(parts) = previous.get(href, meta.len(), meta.mtime(), known) {
+                        reused.fetch_add(1, Relaxed);
+                        xml.add(parts);
+                        return Ok(Ok(()));
+                    }
+                    let listed = Listed {
+                        href,
+                        size: meta.len(),
+                        time: self.date.unwrap_or(meta.mtime().try_into().unwrap_or(0)),
+                        sha256: known,
+                    };
+                    reader.read(&mut file, listed, &mut xml)
+                };
+                if let Err(fault) = read().map_err(RepoError::io(&path))? {
+                    damaged.push((path, fault));
+                }
+            }
+            let texts = [xml.primary, xml.filelists, xml.other];
+            for (writer, text) in writers.iter().zip(texts) {
+                let range = range.clone();
+                // A writer that has ended has an error of its own to tell.
+                let _ = writer.send(Batch { range, text });
             }
         }
+        Ok(damaged)
+    }
+
+    /// The next files for a thread: several, as a small RPM takes less time than waking a thread
+    /// up does; towards the end fewer, so that no thread is left with many.
+    fn claim(&self, count: usize, next: &AtomicUsize) -> Option<Range<usize>> {
+        let end = |start: usize| {
+            let left = count.checked_sub(start).filter(|left| *left > 0)?;
+            Some(start + (left / (8 * self.workers.max(1))).clamp(1, 16))
+        };
+        let start = next.fetch_update(Relaxed, Relaxed, end).ok()?;
+        Some(start..end(start)?)
     }
 
     /// Compresses the elements of `count` packages, in the order of the files.
@@ -262,17 +287,17 @@ impl CreateRepo {
         let write = || -> io::Result<(Sum, Sum)> {
             let mut file = MetadataFile::new(File::create_new(&path)?, self.compression)?;
             writeln!(file, "{}{count}\">", root.start)?;
-            // What came before its turn.
+            // What came before its turn, by its first file.
             let mut waiting = BTreeMap::new();
             let mut turn = 0;
             for batch in batches {
-                waiting.extend(batch);
-                while let Some(part) = waiting.remove(&turn) {
-                    file.write_all(&part)?;
-                    turn += 1;
+                waiting.insert(batch.range.start, batch);
+                while let Some(batch) = waiting.remove(&turn) {
+                    file.write_all(&batch.text)?;
+                    turn = batch.range.end;
                 }
             }
-            // Fewer than promised: a file was damaged, and nobody will use this.
+            // Less than promised: a file was damaged, and nobody will use this.
             file.write_all(root.end.as_bytes())?;
             file.finish()
         };
@@ -301,44 +326,11 @@ impl CreateRepo {
     }
 }
 
-/// Elements of one of the three files, each with the number of its RPM.
-type Batch = Vec<(usize, Vec<u8>)>;
-
-/// What a reader has for the writers. A small RPM takes less time than waking a thread up does.
-struct Outbox {
-    writers: Vec<(mpsc::Sender<Batch>, Batch)>,
-    bytes: usize,
-}
-
-impl Outbox {
-    /// Sent at once, in bytes.
-    const FULL: usize = 128 * 1024;
-
-    fn new(writers: Vec<mpsc::Sender<Batch>>) -> Self {
-        Self {
-            writers: writers.into_iter().map(|it| (it, Vec::new())).collect(),
-            bytes: 0,
-        }
-    }
-
-    fn add(&mut self, index: usize, xml: PackageXml) {
-        let parts = [xml.primary, xml.filelists, xml.other];
-        for ((_, batch), part) in self.writers.iter_mut().zip(parts) {
-            self.bytes += part.len();
-            batch.push((index, part));
-        }
-        if self.bytes >= Self::FULL {
-            self.send();
-        }
-    }
-
-    fn send(&mut self) {
-        self.bytes = 0;
-        for (writer, batch) in &mut self.writers {
-            // A writer that has ended has an error of its own to tell.
-            let _ = writer.send(std::mem::take(batch));
-        }
-    }
+/// What one of the three files has of some RPMs.
+struct Batch {
+    /// Which of the files these are.
+    range: Range<usize>,
+    text: Vec<u8>,
 }
 
 /// Gives the file `name` its checksum as a prefix, so that a cache between here and dnf never

@@ -240,17 +240,38 @@ pub(super) fn header_sha256(path: &Path) -> io::Result<Option<String>> {
 
 /// Reads the headers of an RPM from its start, and perhaps some bytes of the payload.
 pub(super) fn read_head(file: &mut impl Read) -> io::Result<Result<(Vec<u8>, Layout), RpmFault>> {
+    let mut head = Vec::new();
+    let read = read_head_into(file, &mut head)?.map(|(head, layout)| (head.len(), layout));
+    Ok(read.map(|(length, layout)| {
+        head.truncate(length);
+        (head, layout)
+    }))
+}
+
+/// The same into the memory of the one before: `head` keeps its size, and is the larger.
+pub(super) fn read_head_into<'a>(
+    file: &mut impl Read,
+    head: &'a mut Vec<u8>,
+) -> io::Result<Result<(&'a [u8], Layout), RpmFault>> {
     // Most headers fit, and the whole of many small RPMs does.
     const FIRST: usize = 32 * 1024;
-    let mut head = Vec::new();
-    let mut needs = FIRST;
+    let (mut filled, mut needs) = (0, FIRST);
     loop {
-        let missing = needs.saturating_sub(head.len()).max(1) as u64;
-        let read = file.by_ref().take(missing).read_to_end(&mut head)?;
-        match header::check(&head) {
-            Ok(Head::Sound(layout)) => return Ok(Ok((head, layout))),
-            Ok(Head::Needs(_)) if (read as u64) < missing => {
-                let part = header::part_at_end(&head);
+        while filled < needs {
+            // A short file may claim to have a long header: only what is there takes memory.
+            let room = needs.min(head.len().max(2 * filled).max(FIRST));
+            head.resize(head.len().max(room), 0);
+            match file.read(&mut head[filled..room]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match header::check(&head[..filled]) {
+            Ok(Head::Sound(layout)) => return Ok(Ok((&head[..filled], layout))),
+            Ok(Head::Needs(_)) if filled < needs => {
+                let part = header::part_at_end(&head[..filled]);
                 return Ok(Err(RpmFault::Truncated { part }));
             }
             Ok(Head::Needs(count)) => needs = count,

@@ -4,6 +4,7 @@ mod cache;
 mod download;
 mod faults;
 mod headers;
+mod package_xml;
 mod repodata;
 mod server;
 #[cfg(feature = "signatures")]
