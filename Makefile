@@ -111,7 +111,7 @@ fuzz: mini-release
 	command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
 	mkdir -p $(FUZZ_CORPUS)/hub_answer $(FUZZ_CORPUS)/rpm $(FUZZ_CORPUS)/repodata
 	for answer in tests/hub/captures/*response*; do cp "$$answer" $(FUZZ_CORPUS)/hub_answer/; done
-	for rpm in $(MINI)/*/99/Everything/*/Packages/fbs-*.rpm; do \
+	for rpm in $(MINI)/*/99/Everything/*{,/os}/Packages/fbs-*.rpm; do \
 		{ printf '\377'; cat "$$rpm"; } >"$(FUZZ_CORPUS)/rpm/$${rpm##*/}"; \
 	done
 	for target in hub_answer rpm repodata; do \
