@@ -258,6 +258,20 @@ const DEEPEST: usize = 16;
 /// As many values may be in all objects and lists together.
 const MOST_VALUES: usize = 50_000;
 
+/// The same of a body that may be empty.
+///
+/// # Errors
+///
+/// As [`json`].
+pub(crate) fn json_if_any<T: serde::de::DeserializeOwned + Default>(
+    bytes: &[u8],
+) -> Result<T, Problem> {
+    match bytes.trim_ascii() {
+        [] => Ok(T::default()),
+        bytes => json(bytes),
+    }
+}
+
 /// Reads JSON that may come from anybody.
 ///
 /// # Errors

@@ -26,12 +26,9 @@ impl App {
     ) -> Result<JobRequest, Vec<WrittenMistake>> {
         let wanted = wanted.fetched(&self.reader).await?;
         let request = wanted.request(&caller.name)?;
-        match self.masters.of(&request.arch) {
-            Some(_) => Ok(request),
-            None => Err(vec![WrittenMistake::new(format!(
-                "no broker is configured for {}",
-                request.arch
-            ))]),
+        match self.master(&request.arch) {
+            Ok(_) => Ok(request),
+            Err(problem) => Err(vec![WrittenMistake::new(problem.detail)]),
         }
     }
 

@@ -106,6 +106,14 @@ impl Problem {
         }
     }
 
+    /// What is wrong and the way out, in a line.
+    pub(crate) fn words(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

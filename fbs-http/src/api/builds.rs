@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use image_builder::spec::Arch;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::arch;
 use crate::app::App;
 use crate::builds::BuildView;
 use crate::problem::Problem;
@@ -45,12 +45,7 @@ pub(super) async fn list(
     query: Result<Query<BuildQuery>, QueryRejection>,
 ) -> Result<Json<BuildList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let arch = match &query.arch {
-        Some(arch) => arch
-            .parse::<Arch>()
-            .map_err(|error| Problem::bad_request(format!("`arch`: {error}")))?,
-        None => Arch::host().unwrap_or(Arch::X86_64),
-    };
+    let arch = arch(query.arch.as_deref())?;
     let names = query.name.split(',').map(str::trim);
     let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
     if names.is_empty() {

@@ -98,10 +98,7 @@ pub(super) async fn clone(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let changes: CloneWanted = match body.trim_ascii() {
-        [] => CloneWanted::default(),
-        body => draft::json(body)?,
-    };
+    let changes: CloneWanted = draft::json_if_any(&body)?;
     let first = app.job(&caller, &id).await?;
     let once = once(&headers, || {
         format!("clone {id} {}", String::from_utf8_lossy(&body))

@@ -312,10 +312,7 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<JobView>, Problem> {
-    let wanted: CancelWanted = match body.trim_ascii() {
-        [] => CancelWanted::default(),
-        body => draft::json(body)?,
-    };
+    let wanted: CancelWanted = draft::json_if_any(&body)?;
     let job = app.job(&caller, &id).await?;
     let job = app.cancel(&caller, &job, wanted.reason).await?;
     let waits = app.waits(&job).await?;

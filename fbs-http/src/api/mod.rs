@@ -22,6 +22,7 @@ pub(crate) use tokens::{NewToken, TokenView, TokenWanted};
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::{Json, Router};
+use image_builder::spec::Arch;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
@@ -131,6 +132,16 @@ pub(crate) fn router() -> Router<App> {
             axum::routing::get(|| async move { Json(description) }),
         )
         .merge(docs)
+}
+
+/// The architecture that is asked for; that of the service if none is.
+fn arch(asked: Option<&str>) -> Result<Arch, Problem> {
+    match asked {
+        Some(asked) => asked
+            .parse()
+            .map_err(|error| Problem::bad_request(format!("`arch`: {error}"))),
+        None => Ok(Arch::host().unwrap_or(Arch::X86_64)),
+    }
 }
 
 /// What was sent: JSON of ours, or a spec alone.

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use image_builder::spec::Arch;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::arch;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::packages::{FoundView, Wish};
@@ -71,12 +71,7 @@ pub(super) async fn list(
 ) -> Result<Json<FoundView>, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wrong = |words: String| Problem::bad_request(words);
-    let arch = match &query.arch {
-        Some(arch) => arch
-            .parse::<Arch>()
-            .map_err(|error| wrong(format!("`arch`: {error}")))?,
-        None => Arch::host().unwrap_or(Arch::X86_64),
-    };
+    let arch = arch(query.arch.as_deref())?;
     let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(wrong(format!("`limit` is {limit}; expected 1 to {MOST}")));

@@ -302,17 +302,8 @@ impl Mistakes {
                 _ if fields.is_text() => "spec",
                 (_, Some(key)) if key == repository => "repository",
                 (_, Some(key)) if COMMON.contains(&key) || SECTION.contains(&key) => key,
-                (_, Some(key)) if key == MORE => MORE,
                 // It has no field, so it was written there.
-                (_, Some(key)) if !fields.get(MORE).is_empty() => {
-                    let words = format!("{key}: {words}");
-                    sorted
-                        .by_field
-                        .entry(MORE.to_owned())
-                        .or_default()
-                        .push(words);
-                    continue;
-                }
+                (_, Some(_)) if !fields.get(MORE).is_empty() => MORE,
                 (_, Some(key)) => {
                     sorted.others.push(format!("{key}: {words}"));
                     continue;
@@ -322,7 +313,8 @@ impl Mistakes {
                     continue;
                 }
             };
-            let key = mistake.key.as_deref().filter(|_| field == "spec");
+            let named = mistake.key.as_deref();
+            let key = named.filter(|key| field == "spec" || field == MORE && *key != MORE);
             let words = match key {
                 Some(key) => format!("{key}: {words}"),
                 None => words,
@@ -338,9 +330,8 @@ impl Mistakes {
 
     /// Why what has no mistakes was not taken all the same.
     pub(super) fn of_problem(problem: &Problem) -> Self {
-        let hint = problem.hint.as_ref().map(|hint| format!("; {hint}"));
         Self {
-            others: vec![format!("{}{}", problem.detail, hint.unwrap_or_default())],
+            others: vec![problem.words()],
             status: Some(problem.status),
             ..Self::default()
         }

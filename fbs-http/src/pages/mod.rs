@@ -15,7 +15,7 @@ mod workers;
 use askama::Template;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -127,6 +127,18 @@ impl IntoResponse for Trouble {
 /// A page of this status.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Trouble> {
     Ok((status, Html(rendered(template)?)).into_response())
+}
+
+/// A text, to be kept as a file of this name.
+fn as_file(name: &str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+    ];
+    (headers, text).into_response()
 }
 
 /// The text of a page.

@@ -3,14 +3,14 @@
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Multipart, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use image_builder::jobs::{JobRequest, Payload};
 use image_builder::spec::{Arch, BuildSpec, Format};
 use serde::Deserialize;
 
 use super::form::{Fields, Mistakes};
-use super::{Trouble, Who, page, samples, show};
+use super::{Trouble, Who, as_file, page, samples, show};
 use crate::app::App;
 use crate::auth::{ANYBODY, Caller};
 use crate::builds::BuildView;
@@ -342,16 +342,7 @@ pub(super) async fn download(
 ) -> Result<Response, Trouble> {
     let fields = Fields::read(form).await?;
     match fields.spec() {
-        Ok(spec) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"imagebuild.conf\"",
-                ),
-            ];
-            Ok((headers, spec.to_ini()).into_response())
-        }
+        Ok(spec) => Ok(as_file("imagebuild.conf", spec.to_ini())),
         Err(mistakes) => {
             let mistakes = Mistakes::new(mistakes, &fields);
             again(&app, &caller, fields, mistakes)

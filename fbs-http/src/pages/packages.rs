@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use image_builder::quantity::count;
 use image_builder::spec::Arch;
 
 use super::form::Fields;
@@ -76,10 +77,7 @@ pub(super) async fn find(
         Err(problem) => FoundPackages {
             entries: Vec::new(),
             of: None,
-            problem: Some(match problem.hint {
-                Some(hint) => format!("{}; {hint}", problem.detail),
-                None => problem.detail,
-            }),
+            problem: Some(problem.words()),
         },
     };
     page(StatusCode::OK, &template)
@@ -95,11 +93,8 @@ fn entries(found: FoundView, packages: &str) -> Vec<Entry> {
         about,
     };
     let groups = found.groups.into_iter().map(|group| {
-        let count = match group.packages {
-            1 => "1 package".to_owned(),
-            count => format!("{count} packages"),
-        };
-        let about = [group.name, group.description, count].into_iter();
+        let members = count(group.packages, "package");
+        let about = [group.name, group.description, members].into_iter();
         let about: Vec<String> = about.filter(|words| !words.is_empty()).collect();
         entry(group.entry, about.join(" \u{b7} "))
     });

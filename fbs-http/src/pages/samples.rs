@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use image_builder::spec::{self, Arch, ImageType, Release};
 use serde::Deserialize;
 
 use super::new::releases;
-use super::{Trouble, Who, page};
+use super::{Trouble, Who, as_file, page};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -134,13 +134,6 @@ pub(super) async fn file(
         _ => None,
     });
     let text = text.ok_or_else(|| Problem::not_found(format!("there is no sample {name:?}")))?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            // It is the name of a sample of ours.
-            format!("attachment; filename=\"{name}\""),
-        ),
-    ];
-    Ok((headers, text).into_response())
+    // It is the name of a sample of ours.
+    Ok(as_file(&name, text))
 }

@@ -4,7 +4,7 @@ use hub::Hub;
 use hub::record::{build, rpm};
 use serde_json::json;
 
-use super::client::Request;
+use super::pages::form;
 use super::site::Site;
 
 #[tokio::test]
@@ -60,14 +60,9 @@ async fn what_koji_knows_of_builds_is_told_before_they_are_asked_for() {
         let target = format!("/api/v1/builds?{wrong}");
         site.get(&target).await.problem(400);
     }
-    let form = |nvr: &str| {
-        let body = format!(
-            "--x\r\ncontent-disposition: form-data; name=\"nvr\"\r\n\r\n{nvr}\r\n--x--\r\n"
-        );
-        Request::post("/new/builds").body("multipart/form-data; boundary=x", body)
-    };
+    let named = |nvr: &str| form("/new/builds", &[("nvr", nvr)]);
     let page = site
-        .send(form("vim-9.1-1.fc43;<i>"))
+        .send(named("vim-9.1-1.fc43;<i>"))
         .await
         .expect(200)
         .text();
@@ -82,6 +77,6 @@ async fn what_koji_knows_of_builds_is_told_before_they_are_asked_for() {
     // One that is away is said to be, beside the field.
     let site = Site::with_access("[koji]\nhub = \"http://127.0.0.1:9/\"\n").await;
     site.get("/api/v1/builds?name=7").await.problem(502);
-    let page = site.send(form("vim-9.1-1.fc43")).await.expect(200).text();
+    let page = site.send(named("vim-9.1-1.fc43")).await.expect(200).text();
     assert!(page.contains("class=\"wrong\">Koji: "), "{page}");
 }

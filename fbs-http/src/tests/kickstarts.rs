@@ -1,38 +1,25 @@
 //! Kickstarts that are named by an address.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use super::client::Request;
+use super::elsewhere;
 use super::site::Site;
 
 /// A server of two kickstarts, of which one includes the other, of one that wants a file of the service, and of one
 /// that is elsewhere.
 async fn server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let (status, head, body) = match request.split(' ').nth(1).unwrap() {
-                "/live.ks" => ("200 OK", "", "lang de_DE.UTF-8\n%include base.ks\n"),
-                "/base.ks" => ("200 OK", "", "%packages\n@core\n%end\n"),
-                "/local.ks" => ("200 OK", "", "%include /etc/hostname\n"),
-                "/moved.ks" => ("302 Found", "location: http://10.255.255.1/\r\n", ""),
-                _ => ("404 Not Found", "", ""),
-            };
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\n{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    });
-    address
+    let files = [
+        ("/live.ks", "200 OK", "lang de_DE.UTF-8\n%include base.ks\n"),
+        ("/base.ks", "200 OK", "%packages\n@core\n%end\n"),
+        ("/local.ks", "200 OK", "%include /etc/hostname\n"),
+        (
+            "/moved.ks",
+            "302 Found\r\nlocation: http://10.255.255.1/",
+            "",
+        ),
+    ];
+    elsewhere::serve(files).await.0
 }
 
 fn live(config: &str) -> Request {

@@ -7,6 +7,7 @@ mod builds;
 mod client;
 mod clones;
 mod description;
+mod elsewhere;
 mod help;
 mod kickstarts;
 mod logs;

@@ -1,14 +1,10 @@
 //! Packages and groups that are found before they are asked for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
+use image_builder::digest::sha256_text;
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
-use super::client::Request;
+use super::elsewhere::{self, Asked};
+use super::pages::form;
 use super::site::Site;
 
 const PRIMARY: &str = "<metadata>\
@@ -21,10 +17,9 @@ const COMPS: &str = "<comps><group><id>editors</id><name>Editors</name><descript
     <environment><id>vim-desktop</id><name>A desktop</name></environment></comps>";
 
 /// A server of one repository, at `/os`, and of one that is elsewhere, and the paths that it was asked for.
-async fn server() -> (String, Arc<Mutex<Vec<String>>>) {
+async fn server() -> (String, Asked) {
     let data = |kind: &str, name: &str, text: &str| {
-        let sum = Sha256::digest(text);
-        let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = sha256_text(text);
         format!(
             "<data type=\"{kind}\"><checksum type=\"sha256\">{sum}</checksum><location href=\"repodata/{name}\"/></data>"
         )
@@ -34,46 +29,17 @@ async fn server() -> (String, Arc<Mutex<Vec<String>>>) {
         data("primary", "p.xml", PRIMARY),
         data("group", "c.xml", COMPS)
     );
-    let files: HashMap<&str, (&str, String)> = HashMap::from([
-        ("/os/repodata/repomd.xml", ("200 OK", repomd)),
-        ("/os/repodata/p.xml", ("200 OK", PRIMARY.to_owned())),
-        ("/os/repodata/c.xml", ("200 OK", COMPS.to_owned())),
+    elsewhere::serve([
+        ("/os/repodata/repomd.xml", "200 OK", repomd.as_str()),
+        ("/os/repodata/p.xml", "200 OK", PRIMARY),
+        ("/os/repodata/c.xml", "200 OK", COMPS),
         (
             "/moved/repodata/repomd.xml",
-            ("302 Found\r\nlocation: http://10.255.255.1/", String::new()),
+            "302 Found\r\nlocation: http://10.255.255.1/",
+            "",
         ),
-    ]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = asked.clone();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let path = request.split(' ').nth(1).unwrap();
-            log.lock().unwrap().push(path.to_owned());
-            let nothing = ("404 Not Found", String::new());
-            let (status, body) = files.get(path).unwrap_or(&nothing);
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    });
-    (address, asked)
-}
-
-fn form(fields: &[(&str, &str)]) -> Request {
-    let field = |(name, text): &(&str, &str)| {
-        format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
-    };
-    let body: String = fields.iter().map(field).collect();
-    let kind = "multipart/form-data; boundary=x";
-    Request::post("/new/packages").body(kind, format!("{body}--x--\r\n"))
+    ])
+    .await
 }
 
 #[tokio::test]
@@ -174,7 +140,10 @@ async fn what_is_found_stands_in_the_form_with_a_button_each() {
             ("repository", repository),
             ("find", find),
         ];
-        site.send(form(&fields)).await.expect(200).text()
+        site.send(form("/new/packages", &fields))
+            .await
+            .expect(200)
+            .text()
     };
     let page = found("vim", &os).await;
     let at = |words: &str| {
@@ -214,7 +183,11 @@ async fn what_is_found_stands_in_the_form_with_a_button_each() {
         ("kickstart", kickstart.as_str()),
         ("find", "vim"),
     ];
-    let page = site.send(form(&live)).await.expect(200).text();
+    let page = site
+        .send(form("/new/packages", &live))
+        .await
+        .expect(200)
+        .text();
     assert!(
         page.contains("the repository more cannot be read"),
         "{page}"

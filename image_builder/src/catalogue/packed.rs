@@ -9,6 +9,7 @@ use liblzma::stream::{CONCATENATED, Stream};
 use sha2::{Digest, Sha256, Sha512};
 
 use super::error::Fault;
+use crate::digest::hex;
 
 /// Read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -64,8 +65,6 @@ impl Sum {
     }
 
     fn is(self, announced: &Checksum) -> bool {
-        let hex =
-            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
         match (self, announced) {
             (Self::Sha256(sum), Checksum::Sha256(announced)) => hex(&sum.finalize()) == *announced,
             (Self::Sha512(sum), Checksum::Sha512(announced)) => hex(&sum.finalize()) == *announced,
@@ -74,11 +73,33 @@ impl Sum {
     }
 }
 
+/// How many bytes may come.
+struct Left {
+    bytes: u64,
+    limit: u64,
+}
+
+impl Left {
+    fn new(limit: u64) -> Self {
+        Self {
+            bytes: limit,
+            limit,
+        }
+    }
+
+    /// Some have come.
+    fn take(&mut self, count: usize) -> io::Result<()> {
+        let (left, limit) = (self.bytes.checked_sub(count as u64), self.limit);
+        let what = "bytes";
+        self.bytes = left.ok_or_else(|| Fault::TooLarge { limit, what }.into_io())?;
+        Ok(())
+    }
+}
+
 /// A file as it comes: counted, and hashed.
 pub(super) struct Packed<R> {
     inner: R,
-    left: u64,
-    limit: u64,
+    left: Left,
     sum: Sum,
     announced: Checksum,
 }
@@ -87,8 +108,7 @@ impl<R: Read> Packed<R> {
     pub(super) fn new(inner: R, announced: Checksum, limit: u64) -> Self {
         Self {
             inner,
-            left: limit,
-            limit,
+            left: Left::new(limit),
             sum: Sum::new(&announced),
             announced,
         }
@@ -111,15 +131,7 @@ impl<R: Read> Packed<R> {
 impl<R: Read> Read for Packed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(into)?;
-        if count as u64 > self.left {
-            let limit = self.limit;
-            return Err(Fault::TooLarge {
-                limit,
-                what: "bytes",
-            }
-            .into_io());
-        }
-        self.left -= count as u64;
+        self.left.take(count)?;
         self.sum.update(&into[..count]);
         Ok(count)
     }
@@ -154,8 +166,7 @@ pub(super) fn open<'a>(
     };
     let opened = Opened {
         inner,
-        left: limit,
-        limit,
+        left: Left::new(limit),
         until,
     };
     Ok(BufReader::with_capacity(CHUNK, opened))
@@ -163,8 +174,7 @@ pub(super) fn open<'a>(
 
 struct Opened<R> {
     inner: R,
-    left: u64,
-    limit: u64,
+    left: Left,
     until: Instant,
 }
 
@@ -175,15 +185,7 @@ impl<R: Read> Read for Opened<R> {
             return Err(Fault::Network("it takes too long".to_owned()).into_io());
         }
         let count = self.inner.read(into)?;
-        if count as u64 > self.left {
-            let limit = self.limit;
-            return Err(Fault::TooLarge {
-                limit,
-                what: "bytes",
-            }
-            .into_io());
-        }
-        self.left -= count as u64;
+        self.left.take(count)?;
         Ok(count)
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::catalogue::{Catalogue, CatalogueError, CatalogueReader};
-use crate::digest::sha256_text;
+use crate::digest::{hex, sha256_text};
 use crate::repository::{Repository, Source};
 use crate::spec::Trust;
 
@@ -77,7 +77,7 @@ impl Site {
     pub(super) fn repository(&self, below: &str, files: &[(&str, &str, &[u8])]) -> String {
         let data = files.iter().map(|(kind, name, content)| {
             self.file(&format!("{below}/repodata/{name}"), content);
-            let sum = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let sum = hex(&Sha256::digest(content));
             format!(
                 "<data type=\"{kind}\"><checksum type=\"sha256\">{sum}</checksum>\
                  <open-checksum type=\"sha256\">0</open-checksum><location href=\"repodata/{name}\"/></data>"
