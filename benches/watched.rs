@@ -4,14 +4,14 @@
 //!
 //! As root, with the mini release. `make bench` runs it; `FBS_BENCH_RUNS` sets the number of rounds (default 3).
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fbs_suite::browser::Browser;
-use fbs_suite::{Folders, Program, Running, binaries, release};
+use fbs_suite::{Folders, Program, Running, binaries, release, web};
 use figures::{ratios, row};
 use load::{number, percentile};
 use mini_release::Server;
@@ -106,9 +106,7 @@ impl Service {
             address,
             folders,
         };
-        while ask(&service.address, "GET /readyz", "").0 != 200 {
-            thread::sleep(Duration::from_millis(50));
-        }
+        web::wait_until_ready(&service.address, BUILD);
         service
     }
 
@@ -239,25 +237,13 @@ fn browse(service: &Service, id: &str) -> Vec<f64> {
 // ---- Asking ---------------------------------------------------------------------------------------
 
 fn send(address: &str, what: &str, body: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream
-        .set_read_timeout(Some(BUILD))
-        .expect("it is a socket");
-    let request = format!(
-        "{what} HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).expect("it reads");
-    stream
+    web::send(address, BUILD, &head(what), body)
 }
 
 fn ask(address: &str, what: &str, body: &str) -> (u16, Vec<u8>) {
-    let mut answer = Vec::new();
-    let read = send(address, what, body).read_to_end(&mut answer);
-    read.expect("it answers");
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let body = answer.split_off(head.expect("an answer has a head") + 4);
-    let head = String::from_utf8_lossy(&answer);
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    (status.unwrap_or(0), body)
+    web::ask(address, BUILD, &head(what), body)
+}
+
+fn head(what: &str) -> String {
+    format!("{what} HTTP/1.0\r\ncontent-type: application/json\r\n")
 }

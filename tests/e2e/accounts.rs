@@ -1,16 +1,13 @@
 //! The service with accounts: from a login at a real provider to an image.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fbs_suite::accounts::Provider;
 use fbs_suite::browser::Browser;
 use fbs_suite::daemon::free_port;
 use fbs_suite::need::Need;
-use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
+use fbs_suite::{Folders, Program, Running, binaries, need, release, turn, web};
 use hub::Hub;
 use mini_release::{Repository, Server};
 use nix::sys::signal::Signal;
@@ -85,11 +82,7 @@ impl Site {
             .start();
         running.wait_for_stderr("listening on http://");
         // Until then a page says that it may be old.
-        let since = Instant::now();
-        while self.get("/readyz", "").0 != 200 {
-            assert!(since.elapsed() < BUILD, "it is not ready");
-            thread::sleep(Duration::from_millis(50));
-        }
+        web::wait_until_ready(&self.address, BUILD);
         running
     }
 
@@ -108,18 +101,8 @@ impl Site {
 
     /// Status and body of what a session's cookie gets.
     fn get(&self, path: &str, session: &str) -> (u16, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(BUILD)).unwrap();
-        let (host, cookie) = (&self.address, session);
-        let request =
-            format!("GET {path} HTTP/1.0\r\nhost: {host}\r\ncookie: fbs={cookie}\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        let body = bytes.split_off(end.unwrap() + 4);
-        let head = String::from_utf8(bytes).unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+        let head = format!("GET {path} HTTP/1.0\r\ncookie: fbs={session}\r\n");
+        web::ask(&self.address, BUILD, &head, "")
     }
 }
 

@@ -1,6 +1,6 @@
 //! The service over HTTP: its own process, a real image, and a restart in the middle.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use fbs_suite::browser::Browser;
 use fbs_suite::need::Need;
-use fbs_suite::{Folders, Program, Running, binaries, need, release, turn};
+use fbs_suite::{Folders, Program, Running, binaries, need, release, turn, web};
 use mini_release::Server;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -63,37 +63,19 @@ impl Service {
         let address = line.rsplit("//").next().unwrap().to_owned();
         let client = Client { address };
         let service = Self { running, client };
-        let since = Instant::now();
-        while service.get("/readyz", "").0 != 200 {
-            assert!(since.elapsed() < BUILD, "it is not ready");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        web::wait_until_ready(&service.address, BUILD);
         service
     }
 }
 
 impl Client {
     fn send(&self, head: &str, body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(BUILD)).unwrap();
-        let request = format!(
-            "{head}host: {}\r\ncontent-length: {}\r\n\r\n{body}",
-            self.address,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        stream
+        web::send(&self.address, BUILD, head, body)
     }
 
     /// Status and body.
     fn ask(&self, head: &str, body: &str) -> (u16, Vec<u8>) {
-        // Answers of HTTP/1.0 come in one piece.
-        let mut bytes = Vec::new();
-        self.send(head, body).read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        let body = bytes.split_off(end.unwrap() + 4);
-        let head = String::from_utf8(bytes).unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+        web::ask(&self.address, BUILD, head, body)
     }
 
     fn get(&self, target: &str, headers: &str) -> (u16, Vec<u8>) {

@@ -46,6 +46,7 @@ pub mod smtp;
 pub mod ssh;
 pub mod tools;
 pub mod turn;
+pub mod web;
 
 pub use command::{Finished, Program, Running};
 pub use delivery::Delivery;
