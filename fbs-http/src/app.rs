@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use image_builder::accounts::AuditEntry;
-use image_builder::build_monitor::JobLogs;
+use image_builder::build_monitor::{JobLogs, SharedLogs};
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
 use image_builder::kickstart::Reader;
 use image_builder::plan::PlanOptions;
@@ -13,6 +13,7 @@ use image_builder::worker::why_waiting;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::KeptAnswers;
 use crate::auth::{Accounts, Caller, Origins};
 use crate::builds::Builds;
 use crate::guard::Hosts;
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn JobStore>,
     /// The own worker, if images are built here.
     pub(crate) own: Option<OwnWorker>,
+    /// The logs that are followed.
+    pub(crate) logs: SharedLogs,
     /// Below it each job has a folder with what was delivered here.
     pub(crate) images: PathBuf,
     /// How long these stay.
@@ -45,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) accounts: Option<Accounts>,
     /// Pages that many look at.
     pub(crate) pages: KeptPages,
+    /// What is said of jobs that many ask about.
+    pub(crate) answers: KeptAnswers,
     /// What is said about where requests come from.
     pub(crate) origins: Origins,
     pub(crate) max_body: usize,

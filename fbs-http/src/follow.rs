@@ -18,6 +18,13 @@ const SILENT: u32 = 3;
 /// Before a question that was not answered is asked again.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Lines that come within this time of others go out together: a tool prints many at once, and each event costs every
+/// follower, and this machine, more than a line does.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// With so many bytes of them nothing is waited for: they were there before.
+const MANY: usize = 16 * 1024;
+
 /// Nothing is waited for longer than this without a look at the store.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -55,13 +62,13 @@ pub(crate) struct RunEvent {
 
 /// Whole lines of a log.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LogEvent {
+pub(crate) struct LogEvent<'a> {
     /// The byte that the first one begins with.
     from: u64,
     /// The byte behind the last one.
     next: u64,
     /// The lines.
-    text: String,
+    text: &'a str,
 }
 
 /// Nothing more comes.
@@ -118,7 +125,7 @@ pub(crate) async fn follow(
         let Some((_, reader)) = &mut reading else {
             continue;
         };
-        let piece = reader.next(&app).await.filter(|piece| !piece.missing);
+        let piece = reader.next().await.filter(|piece| !piece.missing);
         let Some(piece) = piece else {
             silent += 1;
             if job.state.is_final() && silent >= SILENT {
@@ -134,9 +141,12 @@ pub(crate) async fn follow(
             let sent = LogEvent {
                 from: piece.from,
                 next: piece.next,
-                text: piece.text,
+                text: &piece.text,
             };
             events.send("log", Some(id), &sent).await?;
+            if !piece.ended && piece.text.len() < MANY {
+                tokio::time::sleep(TOGETHER).await;
+            }
         }
         if piece.ended {
             if job.state.is_final() {

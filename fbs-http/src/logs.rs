@@ -1,9 +1,10 @@
 //! The logs of jobs, wherever they are.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use image_builder::build_monitor::{FOLLOWED, LogPiece, LogRequest, RemoteLog, piece_of};
+use image_builder::build_monitor::{LogPiece, OwnLog, RemoteLog, SharedLog, WorkerLog, piece_of};
 use image_builder::delivery::Delivered;
 use image_builder::jobs::{Claim, Job, JobId};
 
@@ -99,16 +100,10 @@ impl App {
 /// Reads the log of one run of a job, piece by piece.
 #[derive(Debug)]
 pub(crate) enum LogReader {
-    /// Of the worker in this process.
-    Own(JobId, u64),
     /// As it was delivered: the worker has forgotten it.
     Delivered(PathBuf, u64),
-    /// Of a worker elsewhere.
-    Remote {
-        log: Box<RemoteLog>,
-        worker: String,
-        arch: String,
-    },
+    /// Of a worker, together with all who follow it.
+    Shared(Arc<SharedLog>, u64),
 }
 
 impl LogReader {
@@ -119,50 +114,39 @@ impl LogReader {
         claim: &Claim,
         from: u64,
     ) -> Result<Self, Problem> {
-        if app.is_own(&claim.worker) {
+        if let Some(own) = app.own.as_ref().filter(|own| own.name == claim.worker) {
             if job.state.is_final()
                 && app.own_log(&job.id).is_none()
                 && let Some(path) = app.delivered_log(&job.id).await
             {
                 return Ok(Self::Delivered(path, from));
             }
-            return Ok(Self::Own(job.id.clone(), from));
+            let source = || OwnLog::new(own.logs.clone(), job.id.clone());
+            return Ok(Self::Shared(app.logs.of(&job.id, claim.run, source), from));
         }
         let master = app.masters.of(&job.request.arch);
         let master = master.ok_or_else(|| Problem::not_found("no queue has such jobs"))?;
-        let mut log = Box::new(RemoteLog::new(&**master.queue(), job.id.clone()).await?);
-        log.seek(from);
-        Ok(Self::Remote {
-            log,
-            worker: claim.worker.clone(),
-            arch: job.request.arch.clone(),
-        })
+        let source = || {
+            let queue = master.queue().clone();
+            WorkerLog::new(queue, claim.worker.clone(), job.id.clone())
+        };
+        Ok(Self::Shared(app.logs.of(&job.id, claim.run, source), from))
     }
 
     /// The next piece, an empty one after a while; `None` if the worker does not answer.
-    pub(crate) async fn next(&mut self, app: &App) -> Option<LogPiece> {
+    pub(crate) async fn next(&mut self) -> Option<Arc<LogPiece>> {
         match self {
-            Self::Own(job, from) => {
-                let request = LogRequest {
-                    job: job.clone(),
-                    from: *from,
-                    wait_ms: u64::try_from(FOLLOWED.as_millis()).unwrap_or_default(),
-                };
-                let piece = app.own.as_ref()?.logs.piece(&request).await.ok()?;
-                *from = piece.next;
-                Some(piece)
-            }
             Self::Delivered(path, from) => {
                 let (log, place) = (path.clone(), *from);
                 let piece = tokio::task::spawn_blocking(move || piece_of(&log, place)).await;
                 let piece = piece.ok()?.ok()?;
                 *from = piece.next;
-                Some(piece)
+                Some(Arc::new(piece))
             }
-            Self::Remote { log, worker, arch } => {
-                let master = app.masters.of(arch)?;
-                let piece = log.next(&**master.queue(), worker, FOLLOWED).await;
-                piece.ok().flatten()
+            Self::Shared(log, from) => {
+                let piece = log.piece(*from).await?;
+                *from = piece.next;
+                Some(piece)
             }
         }
     }

@@ -13,6 +13,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use image_builder::accounts::AccountStore;
+use image_builder::build_monitor::SharedLogs;
 use image_builder::error::{ErrorKind, StageError};
 use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::koji::KojiError;
@@ -26,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::KeptAnswers;
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::auth::{self, Accounts, OidcError, Origins};
 use crate::builds::Builds;
@@ -135,8 +137,10 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         store,
         accounts: accounts.map_err(ConfigError::Oidc)?,
         pages: KeptPages::default(),
+        answers: KeptAnswers::default(),
         origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
         own,
+        logs: SharedLogs::default(),
         images,
         keeper,
         hosts: Hosts::new(address, settings.public_url.as_ref()),

@@ -278,10 +278,29 @@ pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<JobView>, Problem> {
+) -> Result<Response, Problem> {
+    let version = app.masters.version();
+    let known = JobId::parse(&id);
+    if let Some(answer) = known.and_then(|id| app.answers.fresh(&id, version)) {
+        return Ok(json(answer));
+    }
     let job = app.job(&caller, &id).await?;
     let waits = app.waits(&job).await?;
-    Ok(Json(JobView::new(&job, waits)))
+    let view = serde_json::to_vec(&JobView::new(&job, waits));
+    let failed = |error: serde_json::Error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    };
+    let answer = Bytes::from(view.map_err(failed)?);
+    // The others are read each time: who may see them is asked then.
+    if !job.request.private {
+        app.answers.keep(&job.id, version, answer.clone());
+    }
+    Ok(json(answer))
+}
+
+fn json(answer: Bytes) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], answer).into_response()
 }
 
 /// Why a job is not wanted any more.

@@ -7,6 +7,7 @@ mod check;
 mod clones;
 mod events;
 mod jobs;
+mod kept;
 mod logs;
 mod packages;
 mod queues;
@@ -16,6 +17,7 @@ mod workers;
 pub(crate) use artifacts::href;
 pub(crate) use audit::{AuditLine, AuditQuery};
 pub(crate) use jobs::{ListQuery, lines};
+pub(crate) use kept::KeptAnswers;
 pub(crate) use queues::QueueView;
 pub(crate) use tokens::{NewToken, TokenView, TokenWanted};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::Parser;
 use image_builder::accounts::AccountStore;
-use image_builder::build_monitor::JobLogs;
+use image_builder::build_monitor::{JobLogs, SharedLogs};
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{JobEnding, SqliteStore};
 use image_builder::notification::{Limits, Memory, Notifier};
@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Request};
+use crate::api::KeptAnswers;
 use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
 use crate::auth::{Accounts, Origins};
 use crate::builds::Builds;
@@ -126,11 +127,13 @@ impl Site {
             masters: masters.clone(),
             store,
             own,
+            logs: SharedLogs::default(),
             images: path.join("images"),
             keeper,
             hosts: Hosts::new(address, Some(&public)),
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             pages: KeptPages::default(),
+            answers: KeptAnswers::default(),
             origins: Origins::new(http.trusted_proxies, http.networks),
             max_body: MAX_BODY,
             builds: Builds::new(&settings.service).unwrap(),

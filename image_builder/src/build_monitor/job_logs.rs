@@ -262,15 +262,9 @@ fn read(path: &Path, from: u64, ended: bool) -> io::Result<LogPiece> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(from))?;
-    let mut bytes = vec![0; PIECE];
-    let mut filled = 0;
-    while filled < PIECE {
-        match file.read(&mut bytes[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    bytes.truncate(filled);
+    let mut bytes = Vec::new();
+    file.take(PIECE as u64).read_to_end(&mut bytes)?;
+    let filled = bytes.len();
     // A line that is still being written waits for its end; one that is longer than a piece does not.
     let lines = bytes.iter().rposition(|&byte| byte == b'\n');
     match lines {

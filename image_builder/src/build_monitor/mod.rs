@@ -6,11 +6,13 @@
 //!
 //! A worker keeps the logs of its jobs in [`JobLogs`], and sends pieces of them to who asks over the
 //! [queue](crate::queue): a [`RemoteLog`]. What nobody reads is not sent, and who reads slowly holds up nobody.
+//! Many who follow one log share what is read of it: a [`SharedLog`].
 
 mod follower;
 mod job_logs;
 mod registry;
 mod remote;
+mod shared_log;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ pub use follower::Follower;
 pub use job_logs::{Growing, JobLogs, LogPiece, LogRequest, log_topic, piece_of};
 pub use registry::{Job, JobState, Registration, Registry, log_left, state_dir};
 pub use remote::{FOLLOWED, RemoteLog};
+pub use shared_log::{LogSource, OwnLog, SharedLog, SharedLogs, WorkerLog};
 
 use std::io;
 use std::path::PathBuf;
