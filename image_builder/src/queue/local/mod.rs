@@ -1,5 +1,6 @@
 //! A queue for the processes of one machine, in a SQLite file: no broker, no network.
 
+mod append;
 mod bus;
 mod hints;
 mod ledger;
@@ -9,21 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::Connection;
 use tokio::sync::mpsc;
 
 use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
 use crate::database::reason;
 use crate::database::sqlite::SqliteFile;
 use crate::jobs::{Entry, JobEventKind, JobRequest, Line};
+use append::Appender;
 use wake::Wake;
 
 /// Entries that are read ahead.
 const AHEAD: usize = 64;
-
-const APPEND: &str = "INSERT INTO ledger (entry) VALUES ($1) RETURNING place";
-
-const WAKE: &str = "INSERT INTO hints (arch, release, place) VALUES ($1, $2, $3)";
 
 const ENTRY: &str = "SELECT entry FROM ledger WHERE place = $1";
 
@@ -38,6 +35,7 @@ pub struct Local {
 struct LocalFile {
     path: PathBuf,
     sqlite: SqliteFile,
+    appender: Appender,
     wake: wake::Shared,
     sweep: bus::Sweep,
 }
@@ -63,6 +61,7 @@ impl Local {
             .map_err(|error| refuse(error.to_string()))?;
         let file = LocalFile {
             path,
+            appender: Appender::start(sqlite.writer.clone()),
             sqlite,
             wake: wake::Shared::default(),
             sweep: bus::Sweep::default(),
@@ -80,36 +79,19 @@ impl Local {
 
 impl LocalFile {
     fn failure(&self, error: &sqlx::Error) -> QueueError {
+        self.refuse(reason(error))
+    }
+
+    fn refuse(&self, reason: String) -> QueueError {
         QueueError::Database {
             place: self.path.display().to_string(),
-            reason: reason(error),
+            reason,
         }
     }
 
     /// What tells of changes, for as long as it is held.
     fn wake(&self) -> Arc<Wake> {
         self.wake.get(&self.path)
-    }
-
-    async fn append(&self, entries: &[(Vec<u8>, Option<Line>)]) -> Result<(), sqlx::Error> {
-        let mut connection = self.sqlite.writer.acquire().await?;
-        // What is read first in a transaction may be old when it writes.
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        for (entry, wakes) in entries {
-            let place: i64 = sqlx::query_scalar(APPEND)
-                .bind(entry.as_slice())
-                .fetch_one(&mut *transaction)
-                .await?;
-            if let Some(line) = wakes {
-                sqlx::query(WAKE)
-                    .bind(line.arch.as_str())
-                    .bind(line.release.as_str())
-                    .bind(place)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-        }
-        transaction.commit().await
     }
 
     async fn entry(&self, place: u64) -> Result<Option<Vec<u8>>, sqlx::Error> {
@@ -129,8 +111,8 @@ impl JobQueue for Local {
     async fn append(&self, entries: &[NewEntry]) -> Result<(), QueueError> {
         let row = |new: &NewEntry| Ok((encode(&new.entry)?, new.wakes.clone()));
         let rows: Result<Vec<_>, QueueError> = entries.iter().map(row).collect();
-        let done = self.file.append(&rows?).await;
-        done.map_err(|error| self.file.failure(&error))?;
+        let appended = self.file.appender.append(rows?).await;
+        appended.map_err(|reason| self.file.refuse(reason))?;
         self.file.wake.now();
         Ok(())
     }
