@@ -39,6 +39,13 @@ const HANG_UP: Duration = Duration::from_secs(3);
 /// How many console lines a failure shows.
 const LAST_LINES: usize = 20;
 
+/// What GRUB's menu says of its keys. The entry that it would choose by itself is chosen at once then: many images wait
+/// for a minute.
+const MENU: &str = "Press enter to boot the selected";
+
+/// What the key sends on a serial line.
+const ENTER: &[u8] = b"\r";
+
 /// The sockets that QEMU will connect to.
 #[derive(Debug)]
 pub(super) struct Listeners {
@@ -148,6 +155,7 @@ impl Session {
             console: LineAssembler::default(),
             bios_console: LineAssembler::default(),
             last_lines: VecDeque::new(),
+            chosen: false,
             session: &self,
             log,
         };
@@ -194,6 +202,8 @@ struct Watch<'a> {
     console: LineAssembler,
     bios_console: LineAssembler,
     last_lines: VecDeque<String>,
+    /// A boot menu was seen, and answered.
+    chosen: bool,
     session: &'a Session,
     log: File,
 }
@@ -261,6 +271,10 @@ impl Watch<'_> {
         let mut ended = None;
         for line in lines {
             ended = ended.or_else(|| self.judge(&line));
+            if line.contains(MENU) && !std::mem::replace(&mut self.chosen, true) {
+                // Without it the menu goes on by itself, later.
+                let _ = self.serial.write_all(ENTER).await;
+            }
             self.keep(line);
         }
         Ok(ended)
