@@ -151,6 +151,17 @@
     });
   }
 
+  // What the service says of a field while somebody types comes with the preview of the spec; the field shows it, too.
+  document.getElementById("preview")?.addEventListener("htmx:afterSettle", () => {
+    for (const words of document.querySelectorAll("[id^='m-']")) {
+      const field = document.getElementById(`f-${words.id.slice(2)}`);
+      const wrong = words.childElementCount > 0;
+      if (wrong) field?.setAttribute("aria-invalid", "true");
+      else field?.removeAttribute("aria-invalid");
+      field?.parentElement.classList.toggle("pf-m-error", wrong);
+    }
+  });
+
   // Fields follow the type of the image: what it has no use for is not shown.
   const type = document.getElementById("f-type");
   if (type) {

@@ -277,6 +277,12 @@ fn pages(service: &Service, folders: &Folders, made: &str, url: &str) {
     // The spec is shown as it is written.
     browser.wait_for("#preview", &format!("99_url={url}"));
     browser.click("[name=boot_test] option[value=none]");
+    // A mistake stands beside its field while somebody types, and again if they submit it all the same.
+    browser.fill("[name=nvr]", "vim");
+    let marked = "span.pf-m-error:has([aria-invalid=true]) + #h-nvr";
+    browser.wait_for(marked, "vim");
+    browser.fill("[name=nvr]", "vim-9.1-1");
+    browser.wait_for("span:not(.pf-m-error) + #h-nvr", "Such as");
     browser.fill("[name=nvr]", "vim");
     browser.click("#new button");
     browser.wait_for("#h-nvr", "vim");

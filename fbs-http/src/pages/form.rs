@@ -18,10 +18,9 @@ const MOST_FIELDS: usize = 64;
 const COMMON: [&str; 6] = ["type", "release", "arch", "staging", "email", "boot_test"];
 
 /// Fields that stand in the section of the image.
-const SECTION: [&str; 9] = [
+const SECTION: [&str; 8] = [
     "config",
     "packages",
-    "groups",
     "nvr",
     "bid",
     "tag",
@@ -347,6 +346,25 @@ impl Mistakes {
             None if self.is_empty() => StatusCode::OK,
             None => StatusCode::UNPROCESSABLE_ENTITY,
         }
+    }
+
+    /// Those that stand beside a field in which something is written, by its name, each field of the form once. Those of
+    /// empty ones are moved to those of no field: who still writes has not come to them.
+    pub(super) fn beside(&mut self, fields: &Fields) -> Vec<(&'static str, Vec<String>)> {
+        let all = COMMON
+            .iter()
+            .chain(&SECTION)
+            .chain(&["repository", "kickstart", MORE]);
+        let of_field = |&name: &&'static str| {
+            let mistakes = self.by_field.remove(name).unwrap_or_default();
+            if !fields.get(name).trim().is_empty() {
+                return (name, mistakes);
+            }
+            let named = mistakes.iter().map(|mistake| format!("{name}: {mistake}"));
+            self.others.extend(named);
+            (name, Vec::new())
+        };
+        all.map(of_field).collect()
     }
 
     /// Those about a field.

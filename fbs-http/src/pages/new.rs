@@ -51,7 +51,10 @@ struct TextPage {
 struct Preview {
     spec: Option<String>,
     title: Option<String>,
+    /// About no field, or one that is empty.
     wrong: Vec<String>,
+    /// What is put beside the fields of a page that is shown, by their names.
+    beside: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Preview {
@@ -63,18 +66,24 @@ impl Preview {
             }
             wanted.request(ANYBODY)
         });
-        let wrong = checked.as_ref().err().map_or(&[][..], Vec::as_slice);
+        let (title, mistakes) = match checked {
+            Ok(request) => (Some(request.title), Vec::new()),
+            Err(mistakes) => (None, mistakes),
+        };
+        let mut mistakes = Mistakes::new(mistakes, fields);
         Self {
             spec: fields.spec().ok().map(|spec| spec.to_ini()),
-            wrong: wrong
-                .iter()
-                .map(|mistake| {
-                    let key = mistake.key.as_ref().or(mistake.section.as_ref());
-                    let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
-                    format!("{key}{}", mistake.message)
-                })
-                .collect(),
-            title: checked.ok().map(|request| request.title),
+            title,
+            beside: mistakes.beside(fields),
+            wrong: mistakes.others,
+        }
+    }
+
+    /// As a part of a page that has what is wrong beside its fields.
+    fn within(self) -> Self {
+        Self {
+            beside: Vec::new(),
+            ..self
         }
     }
 }
@@ -110,7 +119,7 @@ fn shown(
     }
     let template = NewPage {
         who,
-        preview: Preview::of(&fields),
+        preview: Preview::of(&fields).within(),
         served: served(&releases(app)),
         fields,
         mistakes,

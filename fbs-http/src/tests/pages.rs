@@ -83,6 +83,17 @@ async fn an_image_is_asked_for_by_the_form_cancelled_and_asked_for_again() {
         preview.contains("43_url=http://host/os") && preview.contains("nano"),
         "{preview}"
     );
+    assert!(preview.contains(r#"<div id="m-nvr" hx-swap-oob="innerHTML"></div>"#));
+    // What is wrong stands beside its field, unless nobody has written there yet.
+    let wrong = [("type", "live"), ("release", ""), ("nvr", "vim")];
+    let wrong = site.send(form("/new/preview", &wrong)).await.expect(200);
+    let wrong = wrong.text();
+    let (list, beside) = wrong.split_once("hx-swap-oob").unwrap();
+    assert!(list.contains("<li>release: "), "{wrong}");
+    assert!(
+        beside.contains(r#"<div id="m-nvr" hx-swap-oob="innerHTML"><p class="wrong">"#),
+        "{wrong}"
+    );
     let file = site.send(form("/new/spec", &fields)).await.expect(200);
     assert!(
         file.header("content-disposition")

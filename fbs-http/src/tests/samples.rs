@@ -69,7 +69,7 @@ fn value(page: &str, name: &str) -> String {
 async fn a_spec_that_somebody_has_goes_into_the_fields_and_out_again() {
     let site = Site::new(Worked::Nowhere).await;
     let text = "[DEFAULT]\ntype=boot\nrelease=43\narch=x86_64\nemail=a@b.org\nnvr=vim-9.1-1.fc43;nano-8.0-1.fc43;\n\
-                [boot]\n43_url=http://host/os%%20x\n43-updates_url=http://host/updates\ncompression=xz\nupdates=yes\n[live]\nlabel=x\n";
+                [boot]\n43_url=http://host/os%%20x\n43-updates_url=http://host/updates\ncompression=xz\nupdates=yes\ngroups=core\n[live]\nlabel=x\n";
     let toml = "[DEFAULT]\ntype = \"boot\"\nrelease = \"43\"\n[boot]\nnvr = [\"vim-9.1-1.fc43\", \"nano-8.0-1.fc43\"]\n";
     let json = r#"{"DEFAULT": {"type": "boot", "release": "43"}, "boot": {"nvr": ["vim-9.1-1.fc43", "nano-8.0-1.fc43"]}}"#;
     for text in [text, toml, json] {
@@ -94,7 +94,7 @@ async fn a_spec_that_somebody_has_goes_into_the_fields_and_out_again() {
     assert_eq!(value(&page, "email"), "a@b.org");
     assert_eq!(value(&page, "repository"), "http://host/os%20x");
     assert!(
-        page.contains("<details open>") && page.contains("compression=xz\n"),
+        page.contains("<details open>") && page.contains("compression=xz\ngroups=@core\n"),
         "{page}"
     );
     // What the form shows makes the same spec, but for the section of another image.
@@ -108,7 +108,7 @@ async fn a_spec_that_somebody_has_goes_into_the_fields_and_out_again() {
         ("updates", "yes"),
         (
             "more",
-            "# a comment\n43-updates_url=http://host/updates\n\ncompression = xz\n",
+            "# a comment\n43-updates_url=http://host/updates\n\ncompression = xz\ngroups=core\n",
         ),
     ];
     let made = site
