@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::binaries;
 use crate::command::Program;
 use crate::daemon::{Daemon, free_port};
 use crate::python;
@@ -16,11 +17,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// One that knows these people: each with `sub` and all else that is said of them. It logs in whoever says so.
+    /// One that knows these people: each with `sub` and all else that is said of them. It logs in whoever says so, and
+    /// insists on PKCE.
     pub fn start(folder: &Path, people: &[Value]) -> Self {
         let port = free_port();
         let mut program = Program::new(python::interpreter())
-            .args(["-m", "oidc_provider_mock", "--port"])
+            .arg(binaries::workspace().join("tests/suite/oidc_provider.py"))
+            .arg("--port")
             .arg(port.to_string())
             .folder(folder);
         for person in people {
