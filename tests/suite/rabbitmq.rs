@@ -21,6 +21,9 @@ pub const LOGIN: (&str, &str) = ("fbs", "s3cret-pass");
 /// The server's script that does not change to another user.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// A node that waits leaves the processors to the others: <https://www.erlang.org/doc/apps/erts/erl_cmd.html#+sbwt>.
+const IDLE: &str = "+sbwt none +sbwtdcpu none +sbwtdio none";
+
 /// How long a node may take to be there, on a machine that builds images at the same time.
 const START: Duration = Duration::from_secs(120);
 
@@ -108,6 +111,7 @@ impl RabbitMq {
                 folder.join("enabled_plugins"),
             )
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", IDLE)
             .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
             .env("ERL_EPMD_PORT", ports.mapper.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
