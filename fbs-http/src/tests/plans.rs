@@ -136,7 +136,8 @@ async fn the_form_shows_the_plan_with_what_koji_knows() {
             .expect(422),
     );
     assert!(
-        page.contains("id=\"m-nvr\" aria-live=\"polite\"><p class=\"wrong\">") && !page.contains("id=\"plan\""),
+        page.contains("id=\"m-nvr\" aria-live=\"polite\"><p class=\"wrong\">")
+            && !page.contains("id=\"plan\""),
         "{page}"
     );
     let text = [

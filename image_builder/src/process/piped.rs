@@ -1,10 +1,12 @@
 //! A program that is talked with over its standard input and output.
 
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::watch;
@@ -12,6 +14,9 @@ use tokio::time::timeout;
 
 use super::system::{ProcessGroup, Tail, command, read, start_error};
 use super::{CommandError, Discard, Invocation, Stream};
+
+/// What goes into a pipe before somebody reads, in bytes: as much as everybody may ask for.
+const PIPE: i32 = 1024 * 1024;
 
 /// The two streams of a running program, as one. Its whole process group is killed when this is
 /// dropped.
@@ -66,6 +71,10 @@ impl Piped {
                 reason: "it has no standard streams".to_owned(),
             });
         };
+        // Both programs run longer at a time then. A user has only so much of it: the usual size will do.
+        for pipe in [stdin.as_fd(), stdout.as_fd()] {
+            let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE));
+        }
         let (all_read, reading) = watch::channel(());
         let complaints = Complaints {
             tail: tail.clone(),
