@@ -14,7 +14,7 @@ use suppaftp::tokio::{AsyncRustlsConnector, AsyncRustlsFtpStream};
 use suppaftp::tokio_rustls::TlsConnector;
 use suppaftp::types::{FileType, Mode};
 use suppaftp::{FtpError, Status, list};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use url::Url;
 
@@ -354,23 +354,16 @@ impl Session for FtpSession {
             self.stream.set_mode(Mode::Passive);
             started = self.start_write(path, start).await;
         }
-        let mut data = started.map_err(|error| self.fault(error, &what))?;
-        let mut done = start;
-        let sent: io::Result<()> = loop {
-            let chunk = match source.next().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break Ok(()),
-                Err(error) => return Err(Fault::Final(error)),
-            };
-            match timeout(STALL, data.write_all(chunk)).await {
-                Ok(Ok(())) => {
-                    done += chunk.len() as u64;
-                    progress.at(done);
-                }
-                Ok(Err(error)) => break Err(error),
-                Err(_) => return Err(self.fault(stalled(), &what)),
-            }
-        };
+        let data = started.map_err(|error| self.fault(error, &what))?;
+        let (data, sent) = source
+            .pump(data, STALL, progress)
+            .await
+            .map_err(Fault::Final)?;
+        if let Err(error) = &sent
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            return Err(self.fault(stalled(), &what));
+        }
         // Where the server closed the data, its reply says why.
         match (in_time(data.finish()).await, sent) {
             (Ok(()), Ok(())) => Ok(()),
