@@ -11,7 +11,7 @@ use russh_sftp::client::fs::File;
 use russh_sftp::client::{Config, SftpSession};
 use russh_sftp::protocol::{OpenFlags, StatusCode};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use tokio::time::timeout;
 use url::Url;
 
@@ -288,20 +288,14 @@ impl Session for SshSession {
             _ => OpenFlags::WRITE,
         };
         let opened = self.open(path, flags, start).await;
-        let mut file = opened.map_err(|error| self.fault(error, &what))?;
-        let mut done = start;
-        loop {
-            let chunk = match source.next().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(error) => return Err(Fault::Final(error)),
-            };
-            if let Err(error) = file.write_all(chunk).await {
-                drop(file);
-                return Err(self.file_fault(error, path, &what).await);
-            }
-            done += chunk.len() as u64;
-            progress.at(done);
+        let file = opened.map_err(|error| self.fault(error, &what))?;
+        let (file, sent) = source
+            .pump(file, STALL, progress)
+            .await
+            .map_err(Fault::Final)?;
+        if let Err(error) = sent {
+            drop(file);
+            return Err(self.file_fault(error, path, &what).await);
         }
         // All that is on its way is there then.
         match file.close().await {

@@ -141,8 +141,7 @@ impl Source {
     }
 
     /// Writes all of it into `sink`, and gives that back with how it went; `progress` hears how far it is. One thread
-    /// reads, hashes and writes, piece by piece: each is in its processor's cache from the first to the last. A sink
-    /// that does what costs more by itself, such as another program, is better fed by [`Source::next`].
+    /// reads, hashes and writes, piece by piece: each is in its processor's cache from the first to the last.
     ///
     /// # Errors
     ///
