@@ -79,12 +79,13 @@ impl Preview {
         }
     }
 
-    /// As a part of a page that has what is wrong beside its fields.
-    fn within(self) -> Self {
-        Self {
-            beside: Vec::new(),
-            ..self
+    /// As a part of a page, whose fields have only what was wrong with what was sent: here is all of it.
+    fn whole(mut self) -> Self {
+        for (name, mistakes) in self.beside.drain(..) {
+            let named = mistakes.iter().map(|mistake| format!("{name}: {mistake}"));
+            self.wrong.extend(named);
         }
+        self
     }
 }
 
@@ -119,7 +120,7 @@ fn shown(
     }
     let template = NewPage {
         who,
-        preview: Preview::of(&fields).within(),
+        preview: Preview::of(&fields).whole(),
         served: served(&releases(app)),
         fields,
         mistakes,

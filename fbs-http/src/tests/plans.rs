@@ -137,6 +137,7 @@ async fn the_form_shows_the_plan_with_what_koji_knows() {
     );
     assert!(
         page.contains("id=\"m-nvr\" aria-live=\"polite\"><p class=\"wrong\">")
+            && page.contains("<li>nvr: ")
             && !page.contains("id=\"plan\""),
         "{page}"
     );
