@@ -258,7 +258,7 @@ const DEEPEST: usize = 16;
 /// As many values may be in all objects and lists together.
 const MOST_VALUES: usize = 50_000;
 
-/// The same of a body that may be empty.
+/// Reads JSON that may come from anybody, of a body that may be empty.
 ///
 /// # Errors
 ///

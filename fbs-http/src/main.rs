@@ -16,6 +16,7 @@ mod follow;
 mod guard;
 mod health;
 mod images;
+mod kept;
 mod logs;
 mod masters;
 mod metrics;

@@ -16,6 +16,7 @@ use super::wanted;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::draft::{self, Wanted};
+use crate::kept::Kept;
 use crate::problem::Problem;
 use crate::view::{JobLine, JobView, Waits};
 
@@ -27,6 +28,9 @@ const LARGEST: u32 = 200;
 
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 255;
+
+/// The answers that were given last about jobs that everybody may see: some kilobytes each.
+pub(crate) type KeptAnswers = Kept<JobId, Bytes, 1024>;
 
 /// What is asked of a list of jobs.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -293,7 +297,7 @@ pub(super) async fn show(
     let answer = Bytes::from(view.map_err(failed)?);
     // The others are read each time: who may see them is asked then.
     if !job.request.private {
-        app.answers.keep(&job.id, version, answer.clone());
+        app.answers.keep(job.id, version, answer.clone());
     }
     Ok(json(answer))
 }

@@ -7,7 +7,6 @@ mod check;
 mod clones;
 mod events;
 mod jobs;
-mod kept;
 mod logs;
 mod packages;
 mod queues;
@@ -16,8 +15,7 @@ mod workers;
 
 pub(crate) use artifacts::href;
 pub(crate) use audit::{AuditLine, AuditQuery};
-pub(crate) use jobs::{ListQuery, lines};
-pub(crate) use kept::KeptAnswers;
+pub(crate) use jobs::{KeptAnswers, ListQuery, lines};
 pub(crate) use queues::QueueView;
 pub(crate) use tokens::{NewToken, TokenView, TokenWanted};
 

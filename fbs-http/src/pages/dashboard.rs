@@ -68,8 +68,8 @@ pub(super) async fn show(
         query,
         trouble: app.masters.trouble(),
     };
-    let kept = KeptPage::new(rendered(&template)?, version);
+    let kept = KeptPage::new(rendered(&template)?);
     let answer = kept.answer(&headers);
-    app.pages.keep(key, kept);
+    app.pages.keep(key, version, kept);
     Ok(answer)
 }

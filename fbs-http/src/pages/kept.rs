@@ -1,9 +1,6 @@
 //! Pages that many look at: made once for all who see the same.
 
-use std::collections::HashMap;
 use std::io::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -14,9 +11,7 @@ use image_builder::accounts::Role;
 
 use crate::assets::takes_gzip;
 use crate::auth::Caller;
-
-/// So long a page is shown if no job has become another: what else stands on it, such as who builds, changes by itself.
-const FRESH: Duration = Duration::from_secs(1);
+use crate::kept::Kept;
 
 /// As many are kept.
 const MOST: usize = 64;
@@ -44,22 +39,17 @@ impl Key {
 
 /// A page as it was made, packed and as it is.
 #[derive(Debug, Clone)]
-pub(super) struct KeptPage {
-    /// How many jobs had become others when it was begun.
-    version: u64,
-    made: Instant,
+pub(crate) struct KeptPage {
     plain: Bytes,
     gzip: Bytes,
 }
 
 impl KeptPage {
-    pub(super) fn new(text: String, version: u64) -> Self {
+    pub(super) fn new(text: String) -> Self {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         // Into memory; without it the page is sent as it is.
         let packed = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish());
         Self {
-            version,
-            made: Instant::now(),
             plain: text.into(),
             gzip: packed.unwrap_or_default().into(),
         }
@@ -79,30 +69,7 @@ impl KeptPage {
 }
 
 /// The pages that were made last.
-#[derive(Debug, Default)]
-pub(crate) struct KeptPages(Mutex<HashMap<Key, KeptPage>>);
-
-impl KeptPages {
-    /// One that shows what is so now.
-    pub(super) fn fresh(&self, key: &Key, version: u64) -> Option<KeptPage> {
-        let page = self.lock().get(key).cloned();
-        page.filter(|page| page.version == version && page.made.elapsed() < FRESH)
-    }
-
-    pub(super) fn keep(&self, key: Key, page: KeptPage) {
-        let mut pages = self.lock();
-        if pages.len() >= MOST {
-            pages.retain(|_, page| page.made.elapsed() < FRESH);
-        }
-        if pages.len() < MOST {
-            pages.insert(key, page);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, KeptPage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) type KeptPages = Kept<Key, KeptPage, MOST>;
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +87,7 @@ mod tests {
     #[test]
     fn a_page_is_kept_until_a_job_becomes_another() {
         let pages = KeptPages::default();
-        pages.keep(key(1), KeptPage::new("one".to_owned(), 7));
+        pages.keep(key(1), 7, KeptPage::new("one".to_owned()));
         assert_eq!(pages.fresh(&key(1), 7).unwrap().plain, "one");
         assert!(pages.fresh(&key(1), 8).is_none());
         assert!(pages.fresh(&key(2), 7).is_none());
@@ -130,8 +97,8 @@ mod tests {
         };
         assert!(pages.fresh(&other, 7).is_none());
         for number in 0..2 * MOST {
-            pages.keep(key(number), KeptPage::new(String::new(), 7));
+            pages.keep(key(number), 7, KeptPage::new(String::new()));
         }
-        assert_eq!(pages.lock().len(), MOST);
+        assert_eq!(pages.len(), MOST);
     }
 }
