@@ -58,16 +58,12 @@ struct Chunks {
 
 impl Chunks {
     /// Reads ahead, and hashes if somebody wants to be `told`.
-    fn start(mut file: File, start: u64, told: Option<oneshot::Sender<String>>) -> Self {
+    fn start(file: File, start: u64, told: Option<oneshot::Sender<String>>) -> Self {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (sent, mut free) = mpsc::unbounded_channel();
         tokio::task::spawn_blocking(move || {
-            let mut hash = told.is_some().then(Sha256::new);
-            let read = read(&mut file, start, hash.as_mut(), &sender, &mut free);
-            match (read, hash.zip(told)) {
-                (Err(error), _) => drop(sender.blocking_send(Err(error))),
-                (Ok(()), Some((hash, told))) => drop(told.send(hex(&hash.finalize()))),
-                (Ok(()), None) => {}
+            if let Err(error) = read_ahead(file, start, told, &sender, &mut free) {
+                drop(sender.blocking_send(Err(error)));
             }
         });
         Self {
@@ -197,86 +193,109 @@ enum Stopped {
     Sink(io::Error),
 }
 
+/// What is read of a file, and hashed if somebody wants to be told.
+struct Pieces {
+    file: File,
+    start: u64,
+    /// Where the next one begins.
+    at: u64,
+    hash: Option<(Sha256, oneshot::Sender<String>)>,
+}
+
+impl Pieces {
+    fn new(mut file: File, start: u64, told: Option<oneshot::Sender<String>>) -> io::Result<Self> {
+        let hash = told.map(|told| (Sha256::new(), told));
+        let at = match hash {
+            Some(_) => 0,
+            None => file.seek(SeekFrom::Start(start))?,
+        };
+        Ok(Self {
+            file,
+            start,
+            at,
+            hash,
+        })
+    }
+
+    /// Reads the next piece that is to be sent; how long it is, 0 at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // A piece ends where the sending begins.
+            let length = match self.start.checked_sub(self.at) {
+                Some(before) if before > 0 => {
+                    let before = usize::try_from(before).unwrap_or(usize::MAX);
+                    buffer.len().min(before)
+                }
+                _ => buffer.len(),
+            };
+            let count = fill(&mut self.file, &mut buffer[..length])?;
+            if let Some((hash, _)) = &mut self.hash {
+                hash.update(&buffer[..count]);
+            }
+            let is_sent = self.at >= self.start;
+            self.at += count as u64;
+            if is_sent || count == 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// All of it was read.
+    fn end(self) {
+        if let Some((hash, told)) = self.hash {
+            // Nobody wants to know any more.
+            let _ = told.send(hex(&hash.finalize()));
+        }
+    }
+}
+
 async fn pump(
-    mut file: File,
+    file: File,
     start: u64,
     told: Option<oneshot::Sender<String>>,
     sink: &mut (impl AsyncWrite + Unpin),
     stall: Duration,
     progress: &Progress,
 ) -> Result<(), Stopped> {
-    let mut hash = told.is_some().then(Sha256::new);
+    let mut pieces = Pieces::new(file, start, told).map_err(Stopped::File)?;
     let mut chunk = vec![0; PUMPED];
-    let mut at = match hash {
-        Some(_) => 0,
-        None => file.seek(SeekFrom::Start(start)).map_err(Stopped::File)?,
-    };
     loop {
-        let length = until(start, at, PUMPED);
-        let count = fill(&mut file, &mut chunk[..length]).map_err(Stopped::File)?;
+        let count = pieces.read(&mut chunk).map_err(Stopped::File)?;
         if count == 0 {
-            break;
+            pieces.end();
+            return Ok(());
         }
-        let piece = &chunk[..count];
-        if let Some(hash) = &mut hash {
-            hash.update(piece);
-        }
-        let is_sent = at >= start;
-        at += count as u64;
-        if !is_sent {
-            continue;
-        }
-        match timeout(stall, sink.write_all(piece)).await {
+        match timeout(stall, sink.write_all(&chunk[..count])).await {
             Ok(written) => written.map_err(Stopped::Sink)?,
             Err(late) => {
                 let late = io::Error::new(io::ErrorKind::TimedOut, late);
                 return Err(Stopped::Sink(late));
             }
         }
-        progress.at(at);
-    }
-    if let Some((hash, told)) = hash.zip(told) {
-        // Nobody wants to know any more.
-        let _ = told.send(hex(&hash.finalize()));
-    }
-    Ok(())
-}
-
-/// How long the next piece is: it ends where the sending begins.
-fn until(start: u64, at: u64, longest: usize) -> usize {
-    match start.checked_sub(at) {
-        Some(before) if before > 0 => longest.min(usize::try_from(before).unwrap_or(longest)),
-        _ => longest,
+        progress.at(pieces.at);
     }
 }
 
-fn read(
-    file: &mut File,
+/// Reads ahead to the end, or until nobody takes it any more.
+fn read_ahead(
+    file: File,
     start: u64,
-    mut hash: Option<&mut Sha256>,
+    told: Option<oneshot::Sender<String>>,
     sender: &mpsc::Sender<io::Result<Vec<u8>>>,
     free: &mut mpsc::UnboundedReceiver<Vec<u8>>,
 ) -> io::Result<()> {
-    let mut at = match hash {
-        Some(_) => 0,
-        None => file.seek(SeekFrom::Start(start))?,
-    };
+    let mut pieces = Pieces::new(file, start, told)?;
     loop {
-        let length = until(start, at, CHUNK);
         let mut chunk = free.try_recv().unwrap_or_default();
         chunk.resize(CHUNK, 0);
-        let count = fill(file, &mut chunk[..length])?;
+        let count = pieces.read(&mut chunk)?;
         if count == 0 {
+            pieces.end();
             return Ok(());
         }
         chunk.truncate(count);
-        if let Some(hash) = &mut hash {
-            hash.update(&chunk);
-        }
-        let is_sent = at >= start;
-        at += count as u64;
-        // Nobody takes it any more: the connection broke.
-        if is_sent && sender.blocking_send(Ok(chunk)).is_err() {
+        // The connection broke.
+        if sender.blocking_send(Ok(chunk)).is_err() {
             return Ok(());
         }
     }
