@@ -6,6 +6,8 @@
 //! not fit is passed over by all of them. A claim by two workers, a result that comes after its job
 //! was given to somebody else, a message that was delivered twice: the first that fits counts.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod batch;
 mod event;
 mod job;
 mod kickstart;

@@ -20,7 +20,7 @@ const MOST_SEARCHED: usize = 8;
 /// How much of an id each level of counting looks at: the hour, the minute, a tenth of a second.
 const LEVELS: [usize; 3] = [11, 13, 16];
 
-/// A job before and after an event that counts.
+/// A job before and after the events that count.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) job: Job,
@@ -33,8 +33,9 @@ pub(super) struct Change {
 /// The columns of a job.
 #[derive(Debug)]
 pub(super) struct Row {
+    pub(super) id: String,
     pub(super) job: String,
-    pub(super) state: String,
+    pub(super) state: &'static str,
     pub(super) arch: String,
     pub(super) release: String,
     pub(super) priority: i64,
@@ -43,9 +44,21 @@ pub(super) struct Row {
     pub(super) submitted: String,
     pub(super) since: String,
     pub(super) worker: Option<String>,
+    /// What it is built from, of a new job.
     pub(super) payload: Option<String>,
     /// What it is found by, of a new job.
     pub(super) words: Option<String>,
+    /// What is new in its history.
+    pub(super) steps: Vec<Step>,
+}
+
+/// The columns of a step of a job's history.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) number: i64,
+    pub(super) time: String,
+    pub(super) state: String,
+    pub(super) cause: String,
 }
 
 /// A row of a job and its history: its number in that, and three texts.
@@ -72,29 +85,33 @@ impl<'a> Prefixes<'a> {
     }
 }
 
-/// What an event makes of a job; `None` if it does not count.
-pub(super) fn change(known: Option<Job>, event: &JobEvent) -> Option<Change> {
-    let Some(mut job) = known else {
-        let mut job = Job::new(event)?;
-        return Some(Change {
-            known: 0,
-            was_waiting: false,
-            payload: job.request.payload.take(),
-            job,
-        });
-    };
-    let known = job.history.len();
-    let was_waiting = job.state == JobState::Queued;
-    job.apply(event).ok()?;
-    Some(Change {
-        job,
-        known,
-        was_waiting,
-        payload: None,
-    })
-}
-
 impl Change {
+    /// What an event makes of a job, or of none; `None` if it does not count.
+    pub(super) fn new(known: Option<Job>, event: &JobEvent) -> Option<Self> {
+        let Some(job) = known else {
+            let mut job = Job::new(event)?;
+            return Some(Self {
+                known: 0,
+                was_waiting: false,
+                payload: job.request.payload.take(),
+                job,
+            });
+        };
+        let mut change = Self {
+            known: job.history.len(),
+            was_waiting: job.state == JobState::Queued,
+            payload: None,
+            job,
+        };
+        change.apply(event).then_some(change)
+    }
+
+    /// Whether one more event counts; the job is as it is after that then.
+    pub(super) fn apply(&mut self, event: &JobEvent) -> bool {
+        self.job.apply(event).is_ok()
+    }
+
+    /// What is to be written of it.
     pub(super) fn row(&self) -> Result<Row, StoreError> {
         let job = &self.job;
         // The history is in a table of its own.
@@ -103,9 +120,14 @@ impl Change {
             ..job.clone()
         };
         let id = job.id.as_str();
+        let payload = self.payload.as_ref();
+        let steps = (0..).zip(&job.history).skip(self.known);
+        let steps: Result<Vec<Step>, StoreError> =
+            steps.map(|(number, step)| Step::of(number, step)).collect();
         Ok(Row {
+            id: id.to_owned(),
             job: write(id, &short)?,
-            state: job.state.name().to_owned(),
+            state: job.state.name(),
             arch: key(&job.request.arch),
             release: key(&job.request.release),
             priority: i64::from(job.request.priority.0),
@@ -114,18 +136,10 @@ impl Change {
             submitted: time(job.request.submitted),
             since: time(since(job)),
             worker: job.claim.as_ref().map(|claim| key(&claim.worker)),
-            payload: self
-                .payload
-                .as_ref()
-                .map(|payload| write(id, payload))
-                .transpose()?,
-            words: (self.known == 0).then(|| words(job, self.payload.as_ref())),
+            payload: payload.map(|payload| write(id, payload)).transpose()?,
+            words: (self.known == 0).then(|| words(job, payload)),
+            steps: steps?,
         })
-    }
-
-    /// What is new in its history, each with its number.
-    pub(super) fn transitions(&self) -> impl Iterator<Item = (i64, &Transition)> {
-        (0..).zip(&self.job.history).skip(self.known)
     }
 
     /// What is one more or less than before.
@@ -159,10 +173,15 @@ fn since(job: &Job) -> Timestamp {
         .map_or(job.request.submitted, |last| last.time)
 }
 
-/// The columns of a transition: time, state, cause.
-pub(super) fn transition(transition: &Transition) -> Result<(String, String, String), StoreError> {
-    let state = write("", &transition.state)?;
-    Ok((time(transition.time), state, plain(&transition.cause)))
+impl Step {
+    fn of(number: i64, step: &Transition) -> Result<Self, StoreError> {
+        Ok(Self {
+            number,
+            time: time(step.time),
+            state: write("", &step.state)?,
+            cause: plain(&step.cause),
+        })
+    }
 }
 
 /// A job of the rows that are about it: what it is built from at -2, itself at -1, and its history.

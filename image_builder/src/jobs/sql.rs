@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use sqlx::database::HasStatementCache;
 use sqlx::{
-    ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder,
-    Transaction, Type,
+    ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder, Type,
 };
 
+use super::batch::Batch;
 use super::record::{self, JobRow, Prefixes};
 use super::{
     Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError, Waiting,
@@ -30,40 +31,14 @@ const ADVANCE: &str = "UPDATE ledgers SET place = $2 WHERE name = $1";
 
 const PLACE: &str = "SELECT place FROM ledgers WHERE name = $1";
 
-/// A job, and each step of its history by its number: one statement, which sees nothing of what others write meanwhile.
-const JOB: &str = "SELECT CAST(-1 AS BIGINT), job, '', '' FROM jobs WHERE id = $1
-    UNION ALL
-    SELECT CAST(number AS BIGINT), time, state, cause FROM transitions WHERE job = $1
-    ORDER BY 1";
-
-/// The same, with what it is built from in front.
-const WHOLE_JOB: &str = "SELECT CAST(-2 AS BIGINT), payload, '', '' FROM payloads WHERE job = $1
+/// What a job is built from, the job, and each step of its history by its number: one statement, which sees nothing of
+/// what others write meanwhile.
+const JOB: &str = "SELECT CAST(-2 AS BIGINT), payload, '', '' FROM payloads WHERE job = $1
     UNION ALL
     SELECT CAST(-1 AS BIGINT), job, '', '' FROM jobs WHERE id = $1
     UNION ALL
     SELECT CAST(number AS BIGINT), time, state, cause FROM transitions WHERE job = $1
     ORDER BY 1";
-
-const SAVE: &str = "INSERT INTO jobs
-    (id, job, state, arch, release, priority, requester, submitted, since, worker, private)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    ON CONFLICT (id) DO UPDATE SET job = excluded.job, state = excluded.state,
-        since = excluded.since, worker = excluded.worker";
-
-const SAVE_PAYLOAD: &str = "INSERT INTO payloads (job, payload) VALUES ($1, $2)";
-
-const SAVE_WORDS: &str = "INSERT INTO words (job, words) VALUES ($1, $2)";
-
-const SAVE_TRANSITION: &str = "INSERT INTO transitions (job, number, time, state, cause)
-    VALUES ($1, $2, $3, $4, $5)";
-
-const COUNT: &str = "INSERT INTO waiting (arch, release, level, priority, prefix, jobs)
-    VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (arch, release, level, priority, prefix)
-    DO UPDATE SET jobs = waiting.jobs + excluded.jobs RETURNING jobs";
-
-const FORGET_COUNT: &str = "DELETE FROM waiting
-    WHERE arch = $1 AND release = $2 AND level = $3 AND priority = $4 AND prefix = $5";
 
 const TALLY: &str = "SELECT state, CAST(COUNT(*) AS BIGINT) FROM jobs GROUP BY state";
 
@@ -100,7 +75,7 @@ impl<DB: Database> SqlStore<DB> {
 #[async_trait]
 impl<DB> JobStore for SqlStore<DB>
 where
-    DB: Database,
+    DB: Database + HasStatementCache,
     DB::Arguments: IntoArguments<DB>,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
@@ -119,22 +94,23 @@ where
             .bind(ledger)
             .fetch_one(&mut *transaction)
             .await?;
-        let mut work = Work {
-            transaction,
-            waiting: BTreeMap::new(),
-        };
         let mut last = taken;
-        let mut changed = Vec::new();
+        let mut events = Vec::with_capacity(entries.len());
         for &(place, event) in entries {
             let place = i64::try_from(place)
                 .map_err(|_| StoreError::Database(format!("no ledger has a place {place}")))?;
             if place > last {
-                changed.extend(work.apply(event).await?);
+                events.push(event);
                 last = place;
             }
         }
-        work.count().await?;
-        let mut transaction = work.transaction;
+        let ids = events.iter().map(|event| &event.job).collect();
+        let mut batch = Batch::begin(transaction, ids).await?;
+        let changed = events
+            .iter()
+            .filter_map(|event| batch.apply(event))
+            .collect();
+        let mut transaction = batch.write().await?;
         if last > taken {
             sqlx::query(ADVANCE)
                 .bind(ledger)
@@ -156,7 +132,7 @@ where
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        let rows: Vec<JobRow> = sqlx::query_as(WHOLE_JOB)
+        let rows: Vec<JobRow> = sqlx::query_as(JOB)
             .bind(id.as_str())
             .fetch_all(&self.readers)
             .await?;
@@ -314,129 +290,6 @@ where
         " AND id < own.id) AS BIGINT) FROM jobs AS own WHERE own.state = 'queued' AND own.id = ",
     );
     query.push_bind(id.as_str());
-}
-
-/// A job with its history, without what it is built from.
-async fn load<DB>(connection: &mut DB::Connection, id: &JobId) -> Result<Option<Job>, StoreError>
-where
-    DB: Database,
-    DB::Arguments: IntoArguments<DB>,
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-    for<'q> i64: Type<DB> + Decode<'q, DB>,
-    for<'q> String: Type<DB> + Decode<'q, DB>,
-    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
-    usize: ColumnIndex<DB::Row>,
-{
-    let rows: Vec<JobRow> = sqlx::query_as(JOB)
-        .bind(id.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    record::job(id, rows)
-}
-
-/// What a transaction has done so far.
-struct Work<DB: Database> {
-    transaction: Transaction<'static, DB>,
-    /// How many more wait, or less: written once, at the end, in one order for all masters.
-    waiting: BTreeMap<record::Count, i64>,
-}
-
-impl<DB> Work<DB>
-where
-    DB: Database,
-    DB::Arguments: IntoArguments<DB>,
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-    for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
-    for<'q> String: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
-    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
-    for<'q> Option<String>: Encode<'q, DB>,
-    usize: ColumnIndex<DB::Row>,
-{
-    /// The job after an event, if that counts.
-    async fn apply(&mut self, event: &JobEvent) -> Result<Option<Job>, StoreError> {
-        let known = load(&mut *self.transaction, &event.job).await?;
-        let Some(change) = record::change(known, event) else {
-            return Ok(None);
-        };
-        for (count, more) in change.counts() {
-            *self.waiting.entry(count).or_default() += more;
-        }
-        self.save(&change).await?;
-        Ok(Some(change.job))
-    }
-
-    async fn save(&mut self, change: &record::Change) -> Result<(), StoreError> {
-        let row = change.row()?;
-        let id = change.job.id.as_str();
-        sqlx::query(SAVE)
-            .bind(id)
-            .bind(row.job)
-            .bind(row.state)
-            .bind(row.arch)
-            .bind(row.release)
-            .bind(row.priority)
-            .bind(row.requester)
-            .bind(row.submitted)
-            .bind(row.since)
-            .bind(row.worker)
-            .bind(row.private)
-            .execute(&mut *self.transaction)
-            .await?;
-        if let Some(payload) = row.payload {
-            sqlx::query(SAVE_PAYLOAD)
-                .bind(id)
-                .bind(payload)
-                .execute(&mut *self.transaction)
-                .await?;
-        }
-        if let Some(words) = row.words {
-            sqlx::query(SAVE_WORDS)
-                .bind(id)
-                .bind(words)
-                .execute(&mut *self.transaction)
-                .await?;
-        }
-        for (number, transition) in change.transitions() {
-            let (time, state, cause) = record::transition(transition)?;
-            sqlx::query(SAVE_TRANSITION)
-                .bind(id)
-                .bind(number)
-                .bind(time)
-                .bind(state)
-                .bind(cause)
-                .execute(&mut *self.transaction)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn count(&mut self) -> Result<(), StoreError> {
-        for (count, more) in std::mem::take(&mut self.waiting) {
-            if more == 0 {
-                continue;
-            }
-            let jobs: i64 = sqlx::query_scalar(COUNT)
-                .bind(count.arch.as_str())
-                .bind(count.release.as_str())
-                .bind(count.level)
-                .bind(count.priority)
-                .bind(count.prefix.as_str())
-                .bind(more)
-                .fetch_one(&mut *self.transaction)
-                .await?;
-            if jobs == 0 {
-                sqlx::query(FORGET_COUNT)
-                    .bind(count.arch)
-                    .bind(count.release)
-                    .bind(count.level)
-                    .bind(count.priority)
-                    .bind(count.prefix)
-                    .execute(&mut *self.transaction)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl From<sqlx::Error> for StoreError {
