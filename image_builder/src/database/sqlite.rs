@@ -37,6 +37,10 @@ const STEPS: Steps = &[
         "words",
         include_str!("../../migrations/sqlite/0006_words.sql"),
     ),
+    (
+        "ledger_time",
+        include_str!("../../migrations/sqlite/0007_ledger_time.sql"),
+    ),
 ];
 
 /// Whose file it is, in its header: `fbs1`.

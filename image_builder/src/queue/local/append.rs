@@ -1,8 +1,12 @@
 //! Adding to the ledger: entries that come together go to the disk together.
 //!
-//! A commit waits for the disk, which takes as long for one entry as for many.
+//! A commit waits for the disk, which takes as long for one entry as for many. What is as old as a broker would keep it
+//! is forgotten on the way.
 
-use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use sqlx::{Connection, QueryBuilder, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::database::reason;
@@ -11,9 +15,18 @@ use crate::jobs::Line;
 /// As many wishes go into one transaction at most.
 const TOGETHER: usize = 256;
 
-const APPEND: &str = "INSERT INTO ledger (entry) VALUES ($1) RETURNING place";
+/// As many rows go into one statement: SQLite takes 32,766 values at most.
+const ROWS: usize = 64;
 
-const WAKE: &str = "INSERT INTO hints (arch, release, place) VALUES ($1, $2, $3)";
+/// How long the ledger keeps an entry: as long as a broker does.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// How often what is older is removed.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// So many at once, that others may write in between.
+const FORGET: &str = "DELETE FROM ledger WHERE place IN
+    (SELECT place FROM ledger WHERE time < $1 ORDER BY time LIMIT 1000)";
 
 /// An entry as it is stored, and the line whose workers it wakes.
 pub(super) type Row = (Vec<u8>, Option<Line>);
@@ -34,8 +47,16 @@ impl Appender {
         let (sender, mut wishes) = mpsc::channel(TOGETHER);
         tokio::spawn(async move {
             let mut together = Vec::new();
+            let mut swept = None::<Instant>;
             while wishes.recv_many(&mut together, TOGETHER).await > 0 {
                 append_all(&writer, &mut together).await;
+                if swept.is_none_or(|swept| swept.elapsed() > SWEEP) {
+                    swept = Some(Instant::now());
+                    // It is tried again.
+                    if let Err(error) = forget(&writer).await {
+                        tracing::debug!("what is old in the ledger: {error}");
+                    }
+                }
             }
         });
         Self(sender)
@@ -72,29 +93,58 @@ async fn append(writer: &SqlitePool, rows: &[&Row]) -> Result<(), String> {
     // What is read first in a transaction may be old when it writes.
     let transaction = connection.begin_with("BEGIN IMMEDIATE").await;
     let mut transaction = transaction.map_err(told)?;
-    for row in rows {
-        insert(&mut transaction, row).await.map_err(told)?;
+    for rows in rows.chunks(ROWS) {
+        insert(&mut transaction, rows).await.map_err(told)?;
     }
     transaction.commit().await.map_err(told)
 }
 
 async fn insert(
     transaction: &mut Transaction<'_, Sqlite>,
-    (entry, wakes): &Row,
+    rows: &[&Row],
 ) -> Result<(), sqlx::Error> {
-    let place: i64 = sqlx::query_scalar(APPEND)
-        .bind(entry.as_slice())
-        .fetch_one(&mut **transaction)
+    let now = Timestamp::now().as_millisecond();
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO ledger (entry, time) ");
+    query.push_values(rows, |mut values, (entry, _)| {
+        values.push_bind(entry.as_slice()).push_bind(now);
+    });
+    query.push(" RETURNING place");
+    let is_one = rows.len() == 1;
+    let mut places: Vec<i64> = query
+        .build_query_scalar()
+        .persistent(is_one)
+        .fetch_all(&mut **transaction)
         .await?;
-    if let Some(line) = wakes {
-        sqlx::query(WAKE)
-            .bind(line.arch.as_str())
-            .bind(line.release.as_str())
-            .bind(place)
-            .execute(&mut **transaction)
-            .await?;
+    // Each is behind the one before it; SQLite does not promise to tell them in that order.
+    places.sort_unstable();
+    let places = places.into_iter().zip(rows);
+    let wakes = places.filter_map(|(place, (_, line))| Some((place, line.as_ref()?)));
+    let wakes: Vec<(i64, &Line)> = wakes.collect();
+    if wakes.is_empty() {
+        return Ok(());
     }
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO hints (arch, release, place) ");
+    query.push_values(wakes, |mut values, (place, line)| {
+        values
+            .push_bind(line.arch.as_str())
+            .push_bind(line.release.as_str())
+            .push_bind(place);
+    });
+    let query = query.build().persistent(is_one);
+    query.execute(&mut **transaction).await?;
     Ok(())
+}
+
+/// Removes what is older than [`KEPT`], with the hints that are about it.
+async fn forget(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let oldest = Timestamp::now().as_millisecond().saturating_sub(kept);
+    loop {
+        let removed = sqlx::query(FORGET).bind(oldest).execute(writer).await?;
+        if removed.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +157,38 @@ mod tests {
             .fetch_all(&sqlite.readers)
             .await
             .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_older_than_a_broker_would_keep_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jobs.sqlite");
+        let sqlite = SqliteFile::open(&path).await.unwrap();
+        let line = Line {
+            arch: "x86_64".to_owned(),
+            release: "43".to_owned(),
+        };
+        let wakes = |text: &str| (text.as_bytes().to_vec(), Some(line.clone()));
+        let appender = Appender::start(sqlite.writer.clone());
+        let many: Vec<Row> = (0..1500).map(|number| wakes(&number.to_string())).collect();
+        appender.append(many).await.unwrap();
+        sqlx::query("UPDATE ledger SET time = time - 90 * 86400000 WHERE place <= 1200")
+            .execute(&sqlite.writer)
+            .await
+            .unwrap();
+        // The one before has swept already.
+        let appender = Appender::start(sqlite.writer.clone());
+        appender.append(vec![wakes("new")]).await.unwrap();
+        // It is there before anything is removed, which the next one waits for.
+        appender.append(vec![row("last")]).await.unwrap();
+        let kept = ledger(&sqlite).await;
+        assert_eq!((kept.len(), &*kept[0]), (302, &b"1200"[..]));
+        let hints: (i64, i64) = sqlx::query_as("SELECT count(*), min(place) FROM hints")
+            .fetch_one(&sqlite.readers)
+            .await
+            .unwrap();
+        assert_eq!(hints, (301, 1201));
+        sqlite.close().await;
     }
 
     fn row(text: &str) -> Row {
