@@ -23,6 +23,7 @@ mod metrics;
 mod orders;
 mod packages;
 mod pages;
+mod paging;
 mod plans;
 mod problem;
 mod rest;

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::paging;
 use crate::problem::Problem;
 
 /// As many entries a list has unless somebody says otherwise.
@@ -91,10 +92,7 @@ impl App {
                 "there are no accounts here, and so nobody did anything",
             ));
         };
-        let limit = query.limit.unwrap_or(LIMIT);
-        if !(1..=LARGEST).contains(&limit) {
-            return Err(Problem::bad_request(format!("`limit` is 1 to {LARGEST}")));
-        }
+        let limit = paging::limit(query.limit, LIMIT, LARGEST)?;
         let account = query.account.clone().filter(|account| !account.is_empty());
         let filter = AuditFilter {
             account,
@@ -102,9 +100,8 @@ impl App {
             limit,
         };
         let entries = accounts.store.audit(&filter).await?;
-        let full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(AuditList {
-            next: entries.last().filter(|_| full).map(|last| last.number),
+            next: paging::last(&entries, limit).map(|last| last.number),
             entries: entries.into_iter().map(AuditLine::from).collect(),
         })
     }

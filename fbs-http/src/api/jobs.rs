@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::draft::{self, Wanted};
 use crate::kept::Kept;
+use crate::paging;
 use crate::problem::Problem;
 use crate::view::{JobLine, JobView, Waits};
 
@@ -91,10 +92,7 @@ impl ListQuery {
         let before = self.before.as_deref().map(|text| {
             JobId::parse(text).ok_or_else(|| Problem::bad_request("`before` is no id of a job"))
         });
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=LARGEST).contains(&limit) {
-            return Err(Problem::bad_request(format!("`limit` is 1 to {LARGEST}")));
-        }
+        let limit = paging::limit(self.limit, LIMIT, LARGEST)?;
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Ok(JobFilter {
             states,
@@ -180,8 +178,7 @@ pub(super) async fn list(
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = query.filter(&caller)?;
     let jobs = app.store.jobs(&filter).await?;
-    let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let last = jobs.last().filter(|_| full);
+    let last = paging::last(&jobs, filter.limit);
     let next = last.map(|last| query.next("/api/v1/jobs", last.id.as_str()));
     Ok(Json(JobList {
         jobs: lines(&app, jobs).await?,

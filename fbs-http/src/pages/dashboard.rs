@@ -11,6 +11,7 @@ use super::{Trouble, Who, rendered, show};
 use crate::api::{ListQuery, QueueView, lines};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::paging;
 use crate::problem::Problem;
 use crate::view::JobLine;
 
@@ -46,11 +47,8 @@ pub(super) async fn show(
     }
     let filter = query.filter(&caller)?;
     let jobs = app.store.jobs(&filter).await.map_err(Problem::from)?;
-    let full = jobs.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let next = jobs
-        .last()
-        .filter(|_| full)
-        .map(|last| query.next("/", last.id.as_str()));
+    let last = paging::last(&jobs, filter.limit);
+    let next = last.map(|last| query.next("/", last.id.as_str()));
     let mine = app.accounts.as_ref().map(|_| {
         let own = ListQuery {
             requester: Some(caller.name.clone()),
