@@ -126,6 +126,7 @@ pub mod job_log;
 pub mod jobs;
 pub mod kickstart;
 pub mod koji;
+mod markup;
 pub mod master;
 pub mod network;
 pub mod notification;

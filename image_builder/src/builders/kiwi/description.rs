@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{priority, source};
 use crate::host::DnfVersion;
 use crate::kickstart::{Password, Settings};
+use crate::markup::escaped;
 use crate::plan::BuildPlan;
 use crate::report::NotApplied;
 
@@ -198,21 +199,6 @@ fn attribute(name: &str, value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| {
         format!(" {name}=\"{}\"", escaped(value))
     })
-}
-
-/// Fit for an attribute and for the text of an element.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// What of a kickstart is not in the description.

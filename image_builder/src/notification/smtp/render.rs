@@ -1,6 +1,7 @@
 //! Blocks as plain text and as HTML.
 
 use super::content::Block;
+use crate::markup::escaped;
 
 /// As plain text.
 pub(super) fn text(blocks: &[Block]) -> String {
@@ -31,58 +32,43 @@ pub(super) fn html(title: &str, blocks: &[Block], cid: impl Fn(usize) -> String)
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
          <body style=\"font-family: sans-serif\">\n{body}</body></html>\n",
-        escape(title)
+        escaped(title)
     )
 }
 
 fn html_block(block: &Block, cid: impl Fn(usize) -> String) -> String {
     match block {
-        Block::Text(words) => format!("<p>{}</p>\n", escape(words)),
-        Block::Heading(words) => format!("<h3>{}</h3>\n", escape(words)),
+        Block::Text(words) => format!("<p>{}</p>\n", escaped(words)),
+        Block::Heading(words) => format!("<h3>{}</h3>\n", escaped(words)),
         Block::Rows(rows) => {
             let row = |(name, value): &(String, String)| {
                 format!(
                     "<tr><th align=\"left\" valign=\"top\">{}</th><td>{}</td></tr>\n",
-                    escape(name),
+                    escaped(name),
                     linked(value)
                 )
             };
             let rows: String = rows.iter().map(row).collect();
             format!("<table cellpadding=\"3\">\n{rows}</table>\n")
         }
-        Block::Lines(lines) => format!("<pre>{}</pre>\n", escape(&lines.join("\n"))),
+        Block::Lines(lines) => format!("<pre>{}</pre>\n", escaped(&lines.join("\n"))),
         Block::Picture(number, name) => format!(
             "<p><img src=\"cid:{}\" alt=\"{}\" style=\"max-width: 100%\"></p>\n",
-            escape(&cid(*number)),
-            escape(name)
+            escaped(&cid(*number)),
+            escaped(name)
         ),
     }
 }
 
 /// An address that a mail program may open is a link; everything else is text.
 fn linked(value: &str) -> String {
-    let shown = escape(value);
+    let shown = escaped(value);
     let opens = ["https://", "http://", "ftp://", "ftps://"];
     let plain = !value.chars().any(char::is_whitespace);
     match plain && opens.iter().any(|scheme| value.starts_with(scheme)) {
         true => format!("<a href=\"{shown}\">{shown}</a>"),
         false => shown,
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
