@@ -545,9 +545,9 @@ fn createrepo_and_the_cache() {
         .arg(side.folders.top().join("nowhere"))
         .run();
     missing
-        .assert_exit(3)
+        .assert_exit(2)
         .assert_one_error()
-        .assert_says(&["nowhere"]);
+        .assert_says(&["there is no folder ", "nowhere"]);
 
     side.siderepo(&["--nvr", "alpha-1-1.fc43"])
         .run()

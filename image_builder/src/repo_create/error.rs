@@ -100,6 +100,9 @@ pub enum RepoError {
     /// Somebody else is at it.
     #[error("another program is writing the repodata of {}", .0.display())]
     Busy(PathBuf),
+    /// There is nothing to describe.
+    #[error("there is no folder {}", .0.display())]
+    NoFolder(PathBuf),
     /// A folder holds something else.
     #[error("{} is not empty and was not made as a side repository; it is left as it is", .0.display())]
     InUse(PathBuf),
@@ -140,9 +143,11 @@ impl StageError for RepoError {
             | Self::Unreachable { .. }
             | Self::Corrupt { .. } => ErrorKind::Network,
             Self::Space { .. } | Self::NoSpace(_) | Self::Io { .. } => ErrorKind::Host,
-            Self::Twice(_) | Self::Comps { .. } | Self::Unnameable { .. } | Self::InUse(_) => {
-                ErrorKind::Usage
-            }
+            Self::Twice(_)
+            | Self::Comps { .. }
+            | Self::Unnameable { .. }
+            | Self::NoFolder(_)
+            | Self::InUse(_) => ErrorKind::Usage,
             Self::Damaged(_) | Self::Busy(_) => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
         }
@@ -167,6 +172,7 @@ impl StageError for RepoError {
             } => "check the key, or do without one: the file's checksum is checked all the same",
             Self::Corrupt { .. } => "a proxy on the way may be changing or cutting files",
             Self::Damaged(_) => "remove or replace these files",
+            Self::NoFolder(_) => "name a folder that holds RPMs",
             Self::InUse(_) => "name a new or an empty folder",
             _ => return None,
         };

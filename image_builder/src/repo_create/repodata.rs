@@ -126,6 +126,9 @@ impl CreateRepo {
     /// As there.
     pub fn run_blocking(&self, cancel: &CancellationToken) -> Result<RepoSummary, RepoError> {
         let started = Instant::now();
+        if !self.dir.is_dir() {
+            return Err(RepoError::NoFolder(self.dir.clone()));
+        }
         let lock = folder::lock(&self.dir)?;
         let files = folder::rpms(&self.dir)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
