@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Lines that come within this time of others go out together: a tool prints many at once, and each event costs every
 /// follower, and this machine, more than a line does.
-const TOGETHER: Duration = Duration::from_millis(50);
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// With so many bytes of them nothing is waited for: they were there before.
 const MANY: usize = 16 * 1024;
