@@ -27,9 +27,7 @@ type OwnedRow = (String, i64, String, String, String);
 /// A transaction that takes events in.
 pub(super) struct Batch<DB: Database> {
     transaction: Transaction<'static, DB>,
-    /// The jobs as they were before.
-    known: BTreeMap<JobId, Job>,
-    /// The jobs that become others.
+    /// The jobs that events are about, as far as there are any.
     changes: BTreeMap<JobId, Change>,
 }
 
@@ -55,7 +53,6 @@ where
     ) -> Result<Self, StoreError> {
         let mut batch = Self {
             transaction,
-            known: BTreeMap::new(),
             changes: BTreeMap::new(),
         };
         let ids: Vec<&JobId> = ids.into_iter().collect();
@@ -86,12 +83,11 @@ where
             let row = (number, first, state, cause);
             rows_of.entry(id).or_default().push(row);
         }
-        for (&id, rows) in ids
-            .iter()
-            .filter_map(|id| Some((id, rows_of.remove(id.as_str())?)))
-        {
-            let job = record::job(id, rows)?;
-            self.known.extend(job.map(|job| (id.clone(), job)));
+        for &id in ids {
+            let rows = rows_of.remove(id.as_str()).unwrap_or_default();
+            if let Some(job) = record::job(id, rows)? {
+                self.changes.insert(id.clone(), Change::of_known(job));
+            }
         }
         Ok(())
     }
@@ -101,8 +97,7 @@ where
         if let Some(change) = self.changes.get_mut(&event.job) {
             return change.apply(event).then(|| change.job.clone());
         }
-        let known = self.known.get(&event.job).cloned();
-        let change = Change::new(known, event)?;
+        let change = Change::of_new(event)?;
         let job = change.job.clone();
         self.changes.insert(job.id.clone(), change);
         Some(job)
@@ -114,7 +109,8 @@ where
     ///
     /// [`StoreError`]
     pub(super) async fn write(mut self) -> Result<Transaction<'static, DB>, StoreError> {
-        let changes: Vec<Change> = std::mem::take(&mut self.changes).into_values().collect();
+        let changes = std::mem::take(&mut self.changes).into_values();
+        let changes: Vec<Change> = changes.filter(|change| change.is_changed).collect();
         let mut counts = BTreeMap::<Count, i64>::new();
         for (count, more) in changes.iter().flat_map(Change::counts) {
             *counts.entry(count).or_default() += more;
@@ -133,13 +129,13 @@ where
         for rows in portions(rows, |row| row.job.len() + row.id.len()) {
             self.write_jobs(rows).await?;
         }
-        let texts = texts(rows, |row| row.payload.as_deref());
-        for payloads in portions(&texts, |(_, text)| text.len()) {
+        let payloads = texts(rows, |row| row.payload.as_deref());
+        for payloads in portions(&payloads, |(_, text)| text.len()) {
             self.write_texts("payloads (job, payload) ", payloads)
                 .await?;
         }
-        let texts = self::texts(rows, |row| row.words.as_deref());
-        for words in portions(&texts, |(_, text)| text.len()) {
+        let words = texts(rows, |row| row.words.as_deref());
+        for words in portions(&words, |(_, text)| text.len()) {
             self.write_texts("words (job, words) ", words).await?;
         }
         let steps = rows

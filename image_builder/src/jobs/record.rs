@@ -27,6 +27,8 @@ pub(super) struct Change {
     /// So much of its history is known.
     known: usize,
     was_waiting: bool,
+    /// An event counted.
+    pub(super) is_changed: bool,
     payload: Option<super::Payload>,
 }
 
@@ -86,29 +88,34 @@ impl<'a> Prefixes<'a> {
 }
 
 impl Change {
-    /// What an event makes of a job, or of none; `None` if it does not count.
-    pub(super) fn new(known: Option<Job>, event: &JobEvent) -> Option<Self> {
-        let Some(job) = known else {
-            let mut job = Job::new(event)?;
-            return Some(Self {
-                known: 0,
-                was_waiting: false,
-                payload: job.request.payload.take(),
-                job,
-            });
-        };
-        let mut change = Self {
+    /// None yet, of a job that the store has.
+    pub(super) fn of_known(job: Job) -> Self {
+        Self {
             known: job.history.len(),
             was_waiting: job.state == JobState::Queued,
+            is_changed: false,
             payload: None,
             job,
-        };
-        change.apply(event).then_some(change)
+        }
+    }
+
+    /// The beginning of a job; `None` if the event is not that.
+    pub(super) fn of_new(event: &JobEvent) -> Option<Self> {
+        let mut job = Job::new(event)?;
+        Some(Self {
+            known: 0,
+            was_waiting: false,
+            is_changed: true,
+            payload: job.request.payload.take(),
+            job,
+        })
     }
 
     /// Whether one more event counts; the job is as it is after that then.
     pub(super) fn apply(&mut self, event: &JobEvent) -> bool {
-        self.job.apply(event).is_ok()
+        let counts = self.job.apply(event).is_ok();
+        self.is_changed |= counts;
+        counts
     }
 
     /// What is to be written of it.
