@@ -39,6 +39,10 @@ pub use wire::{LARGEST, VERSION, decode, encode};
 
 use crate::jobs::{Entry, JobEvent, JobRequest, Line};
 
+/// So many days a ledger keeps an entry.
+#[cfg(any(feature = "amqp", feature = "sqlite"))]
+const LEDGER_DAYS: u32 = 90;
+
 /// Where jobs wait.
 #[async_trait]
 pub trait JobQueue: Send + Sync + fmt::Debug {

@@ -5,6 +5,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
 use crate::jobs::Line;
+use crate::queue::LEDGER_DAYS;
 use crate::spec::Arch;
 
 /// Where all that happens is published.
@@ -21,9 +22,6 @@ pub(super) const BUS: &str = "fbs.bus";
 
 /// The routing key of what wakes nobody.
 pub(super) const SILENT: &str = "event";
-
-/// How long the ledger keeps an entry.
-const LEDGER_AGE: &str = "90D";
 
 /// How large it may become, in bytes.
 const LEDGER_SIZE: i64 = 4 << 30;
@@ -52,7 +50,7 @@ pub(super) async fn declare(channel: &Channel) -> lapin::Result<()> {
             .await?;
     }
     let mut stream = kind("stream");
-    stream.insert("x-max-age".into(), text(LEDGER_AGE));
+    stream.insert("x-max-age".into(), text(&format!("{LEDGER_DAYS}D")));
     stream.insert(
         "x-max-length-bytes".into(),
         AMQPValue::LongLongInt(LEDGER_SIZE),

@@ -5,21 +5,19 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, QueryBuilder, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::database::reason;
 use crate::jobs::Line;
+use crate::queue::LEDGER_DAYS;
 
 /// As many wishes go into one transaction at most.
 const TOGETHER: usize = 256;
 
 /// As many rows go into one statement: SQLite takes 32,766 values at most.
 const ROWS: usize = 64;
-
-/// How long the ledger keeps an entry: as long as a broker does.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// How often what is older is removed.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
@@ -135,12 +133,14 @@ async fn insert(
     Ok(())
 }
 
-/// Removes what is older than [`KEPT`], with the hints that are about it.
+/// Removes what is older than [`LEDGER_DAYS`], with the hints that are about it.
 async fn forget(writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    let oldest = Timestamp::now().as_millisecond().saturating_sub(kept);
+    let oldest = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(LEDGER_DAYS));
     loop {
-        let removed = sqlx::query(FORGET).bind(oldest).execute(writer).await?;
+        let removed = sqlx::query(FORGET)
+            .bind(oldest.as_millisecond())
+            .execute(writer)
+            .await?;
         if removed.rows_affected() == 0 {
             return Ok(());
         }
