@@ -83,6 +83,7 @@ serve: mini-release
 
 # Everything is built before the mini release is made: built alone its maker would have other features. More tests than
 # there are processors run side by side: many of them wait, and heavy ones wait for their turn.
+# FBS_TESTS_ON_DISK=1 keeps what they make out of memory.
 .PHONY: test
 test: deps
 	$(CARGO) build --locked --workspace --all-targets --all-features
@@ -90,7 +91,7 @@ ifeq ($(ON_DEBIAN),yes)
 	$(TARGET)/debug/mini-release make --out $(MINI)
 endif
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) \
-		$(CARGO) test --locked --workspace --all-features --no-fail-fast
+		scripts/in-memory $(TARGET)/debug/e2e $(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 .PHONY: bench
 bench: mini-release

@@ -67,16 +67,16 @@ fn the_example_boots_and_its_script_greets() {
         .arg(folders.staging())
         .set("tmpdir", folders.work())
         .set("backend", "native")
+        // A DVD boots by UEFI, and a boot ISO by both: their loaders are made by the same code.
+        .args(["--boot-test", "bios"])
         .run();
     built.assert_exit(0);
     let delivery = folders.delivery();
     delivery.assert_outcome("succeeded").assert_files();
-    for firmware in ["bios", "uefi"] {
-        let console = delivery.folder.join(format!("boot-{firmware}.serial.log"));
-        let console = String::from_utf8_lossy(&fs::read(console).unwrap()).into_owned();
-        assert!(console.contains("Hello from the kickstart"), "{console}");
-        assert!(console.contains("mini-live login:"), "{console}");
-    }
+    let console = fs::read(delivery.folder.join("boot-bios.serial.log")).unwrap();
+    let console = String::from_utf8_lossy(&console);
+    assert!(console.contains("Hello from the kickstart"), "{console}");
+    assert!(console.contains("mini-live login:"), "{console}");
     let scripts = delivery.report["kickstart"]["scripts"].as_array().unwrap();
     let ended: Vec<_> = scripts
         .iter()

@@ -1,5 +1,6 @@
 //! The programs from end to end. One binary, so that tests of different files run side by side:
-//! as many heavy ones as the host has processors, see [`fbs_suite::turn`].
+//! as many heavy ones as the host has processors, see [`fbs_suite::turn`]. They begin in the order of their names, so files
+//! with tests that mostly wait do not have the last ones: nothing would run beside them.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -9,7 +10,9 @@ mod boot_image;
 mod caches;
 mod cli;
 mod compare;
+mod delivery;
 mod dvd;
+mod errors;
 mod http;
 mod interrupted;
 mod job_queue;
@@ -27,6 +30,4 @@ mod side_by_side;
 mod side_repository;
 mod stub_tools;
 mod tool_backends;
-mod transfer;
 mod worker;
-mod wrong_input;

@@ -38,5 +38,11 @@ mkdir -p "$root/usr/lib/sysimage/rpm" "$root/etc" "$kernel"
 rpm --root "$root" --dbpath /usr/lib/sysimage/rpm --define '_db_backend sqlite' \
     --install --justdb --nodeps --noscripts '{package}' || exit
 head -c 65536 /dev/zero >"$kernel/vmlinuz"
-head -c "${FBS_STUB_MIB:-1}M" /dev/urandom >"$root/ballast"
+head -c 1M /dev/urandom >"$root/random"
+i=0
+while [ "$i" -lt "${FBS_STUB_MIB:-1}" ]; do
+    cat "$root/random" || exit
+    i=$((i + 1))
+done >"$root/ballast"
+rm "$root/random"
 "#;
