@@ -404,36 +404,6 @@ fn packages_come_over_http_and_updates_win() {
 }
 
 #[test]
-fn a_root_of_erofs_boots() {
-    if !need::met(&[need::BUILD, need::BOOT, &[need::Need::Tool("mkfs.erofs")]]) {
-        return;
-    }
-    let _turn = turn::take();
-    let folders = Folders::warm();
-    folders.build().set("rootfs", "erofs").run().assert_exit(0);
-    let delivery = folders.delivery();
-    delivery.assert_outcome("succeeded").assert_files();
-    let root = &delivery.report["image"]["root_image"];
-    assert_eq!(root["format"], "erofs");
-    assert_eq!(root["compression"], "lz4");
-    assert!(delivery.packages().len() > 100);
-    // The greeting of the system in the root; the initramfs's has another end.
-    let test = folders
-        .fbs("boot-test")
-        .arg(delivery.iso().unwrap())
-        .args([
-            "--firmware",
-            "bios",
-            "--expect",
-            "Welcome to Mini Release 99!",
-        ])
-        .run();
-    test.assert_exit(0);
-    eprintln!("{}", test.stderr);
-    folders.assert_nothing_left();
-}
-
-#[test]
 fn xz_is_what_the_image_is_packed_with() {
     if !need::met(&[need::BUILD]) {
         return;

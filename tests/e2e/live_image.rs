@@ -53,8 +53,8 @@ fn read(root: &Path, name: &str) -> String {
 }
 
 #[test]
-fn the_example_boots_and_its_script_greets() {
-    if !need::met(&[need::BUILD, need::BOOT]) {
+fn the_example_boots_from_a_root_of_erofs_and_its_script_greets() {
+    if !need::met(&[need::BUILD, need::BOOT, &[Need::Tool("mkfs.erofs")]]) {
         return;
     }
     let _turn = turn::take();
@@ -67,6 +67,8 @@ fn the_example_boots_and_its_script_greets() {
         .arg(folders.staging())
         .set("tmpdir", folders.work())
         .set("backend", "native")
+        // The other images that are booted have squashfs.
+        .set("rootfs", "erofs")
         // A DVD boots by UEFI, and a boot ISO by both: their loaders are made by the same code.
         .args(["--boot-test", "bios"])
         .run();
@@ -77,6 +79,10 @@ fn the_example_boots_and_its_script_greets() {
     let console = String::from_utf8_lossy(&console);
     assert!(console.contains("Hello from the kickstart"), "{console}");
     assert!(console.contains("mini-live login:"), "{console}");
+    let root = &delivery.report["image"]["root_image"];
+    assert_eq!(root["format"], "erofs");
+    assert_eq!(root["compression"], "lz4");
+    assert!(delivery.packages().len() > 100);
     let scripts = delivery.report["kickstart"]["scripts"].as_array().unwrap();
     let ended: Vec<_> = scripts
         .iter()
