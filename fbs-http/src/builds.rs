@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use image_builder::error::StageError;
 use image_builder::koji::{
-    BuildId, BuildRef, Candidate, ChooseOptions, HubClient, Koji, KojiConfig, KojiError, Nvr,
-    choose, look_up,
+    BuildId, BuildRef, Candidate, ChooseOptions, HubClient, Koji, KojiConfig, KojiError, Limits,
+    Nvr, choose, look_up,
 };
 use image_builder::plan::PlanOptions;
 use image_builder::service_config::ServiceConfig;
@@ -22,6 +22,10 @@ const MOST: usize = 20;
 
 /// So long a hub may take: somebody is typing.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So often it is asked, after a pause. A build asks more patiently.
+const ATTEMPTS: u32 = 2;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The hub that is asked: the configured one, whoever asks.
 #[derive(Debug)]
@@ -81,8 +85,14 @@ impl Builds {
     pub(crate) fn new(service: &ServiceConfig) -> Result<Self, KojiError> {
         let options = PlanOptions::of(service);
         let config = KojiConfig::new(options.koji_hub.as_deref(), options.koji_files.as_deref())?;
+        let limits = Limits {
+            answer: PATIENCE,
+            attempts: ATTEMPTS,
+            pause: PAUSE,
+            ..Limits::default()
+        };
         Ok(Self {
-            hub: Arc::new(HubClient::new(&config, None)?),
+            hub: Arc::new(HubClient::new(&config, None)?.with_limits(limits)),
             config,
         })
     }
