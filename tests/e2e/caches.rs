@@ -9,6 +9,7 @@ use fbs_suite::command::{Program, eventually};
 use fbs_suite::delivery::assert_same_image;
 use fbs_suite::{Delivery, Folders, need, release, turn};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 /// `fbs build` with a cache and a staging folder of its own.
 fn build(folders: &Folders, name: &str, cache: &str, packages: &str) -> Program {
@@ -133,20 +134,16 @@ fn nothing_changed_one_package_changed_and_back_again() {
     let bare = make("bare", build(&folders, "bare", "c", "@core;nano"));
     bare.says("fresh: fbs-hello is to go");
     assert!(bare.ran("install --cacheonly"));
+
+    a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept(&folders);
+    the_cache_stays_within_its_bounds(&folders);
     folders.assert_nothing_left();
 }
 
-#[test]
-fn a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept() {
-    if !need::met(&[need::BUILD]) {
-        return;
-    }
-    let _turn = turn::take();
-    let folders = Folders::new();
-    let core = build(&folders, "core", "a", "@core");
-    Made::by(&folders, "core", core);
+fn a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept(folders: &Folders) {
+    let kept = kinds(folders)["root"]["entries"].clone();
     let faulty = folders
-        .faulty_build("@core;fbs-bad-post")
+        .faulty_build(&format!("{HELLO};fbs-bad-post"))
         .set("compression", "zstd:1")
         .env("FBS_CACHE_DIR", folders.top().join("a"));
     let failed = faulty.run();
@@ -158,13 +155,17 @@ fn a_scriptlet_that_fails_in_the_difference_fails_the_build_and_is_not_kept() {
         log.contains("the difference could not be installed"),
         "{log}"
     );
+    assert_eq!(kinds(folders)["root"]["entries"], kept);
+}
+
+/// What the cache `a` has of each kind.
+fn kinds(folders: &Folders) -> Value {
     let list = folders
         .fbs("cache")
         .args(["ls", "--json"])
         .env("FBS_CACHE_DIR", folders.top().join("a"))
         .run();
-    assert_eq!(list.assert_exit(0).json()["root"]["entries"], 1);
-    folders.assert_nothing_left();
+    list.assert_exit(0).json()
 }
 
 #[test]
@@ -193,39 +194,35 @@ fn a_build_that_is_killed_leaves_nothing_that_counts() {
     assert_same_image("made and again", &made.iso(), &again.iso());
 }
 
-#[test]
-fn the_cache_stays_within_its_bounds() {
-    if !need::met(&[need::BUILD]) {
-        return;
-    }
-    let _turn = turn::take();
-    let folders = Folders::new();
+fn the_cache_stays_within_its_bounds(folders: &Folders) {
+    let sum = || -> u64 {
+        let kinds = kinds(folders);
+        [
+            "rpms",
+            "solution",
+            "root",
+            "inputs",
+            "initramfs",
+            "image",
+            "iso",
+        ]
+        .iter()
+        .map(|kind| kinds[kind]["bytes"].as_u64().unwrap())
+        .sum()
+    };
+    assert!(sum() > 30 << 20);
     let config = folders.file("fbs.toml", "[cache]\nmax_size = \"30M\"\n");
-    let small = build(&folders, "small", "a", "@core").env("FBS_CONFIG", config);
-    let made = Made::by(&folders, "small", small);
+    let small = build(folders, "small", "a", HELLO).env("FBS_CONFIG", config);
+    let made = Made::by(folders, "small", small);
     made.says("were too much and are removed");
-    let list = folders
-        .fbs("cache")
-        .args(["ls", "--json"])
-        .env("FBS_CACHE_DIR", folders.top().join("a"))
-        .run();
-    let kinds = list.assert_exit(0).json();
-    let bytes = |kind: &str| kinds[kind]["bytes"].as_u64().unwrap();
-    let total: u64 = [
-        "rpms",
-        "solution",
-        "root",
-        "inputs",
-        "initramfs",
-        "image",
-        "iso",
-    ]
-    .iter()
-    .map(|kind| bytes(kind))
-    .sum();
-    assert!(total <= 30 << 20, "{kinds}");
+    assert!(sum() <= 30 << 20);
+}
+
+#[test]
+fn a_size_that_is_none_is_refused() {
+    let folders = Folders::new();
     let wrong = folders.file("fbs.toml", "[cache]\nmax_size = \"plenty\"\n");
-    let refused = build(&folders, "refused", "a", "@core").env("FBS_CONFIG", wrong);
+    let refused = build(&folders, "refused", "a", HELLO).env("FBS_CONFIG", wrong);
     refused
         .run()
         .assert_exit(2)

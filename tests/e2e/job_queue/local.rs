@@ -79,7 +79,7 @@ async fn what_another_process_writes_is_seen_and_rubbish_stops_nobody() {
 }
 
 #[tokio::test]
-async fn messages_are_kept_for_a_minute_and_entries_for_good() {
+async fn messages_are_kept_for_a_minute_and_entries_for_longer() {
     if !need::met(&[PYTHON]) {
         return;
     }
