@@ -13,7 +13,9 @@ use crate::queue::{LedgerItem, decode};
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// As many as are read at once: few enough that the largest fit into memory.
-const PAGE: &str = "SELECT place, entry FROM ledger WHERE place > $1 ORDER BY place LIMIT 32";
+const ROWS: usize = 32;
+
+const PAGE: &str = "SELECT place, entry FROM ledger WHERE place > $1 ORDER BY place LIMIT $2";
 
 /// Reads what comes behind `after` until nobody wants it any more.
 pub(super) async fn read(
@@ -42,7 +44,7 @@ pub(super) async fn read(
             return;
         }
         let rows = page.unwrap_or_default();
-        let is_end = rows.is_empty();
+        let is_end = rows.len() < ROWS;
         for (place, bytes) in rows {
             last = place;
             if items.send(item_of(place, &bytes)).await.is_err() {
@@ -68,6 +70,7 @@ pub(super) async fn read(
 async fn page(file: &LocalFile, after: i64) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
     sqlx::query_as(PAGE)
         .bind(after)
+        .bind(i64::try_from(ROWS).unwrap_or(i64::MAX))
         .fetch_all(&file.sqlite.readers)
         .await
 }
