@@ -1,6 +1,7 @@
 //! What each command of `fbs` says and how it ends.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use fbs_suite::command::Program;
 use fbs_suite::need::Need;
@@ -162,7 +163,7 @@ fn verify_says_what_is_wrong_with_a_file() {
         .assert_exit(0);
     let bytes = fs::read(&whole).unwrap();
     let cut = folders.file("cut.iso", &bytes[..bytes.len() / 2]);
-    let verify = |path: &std::path::Path| folders.fbs("verify").arg(path).run();
+    let verify = |path: &Path| folders.fbs("verify").arg(path).run();
     for (path, exit, words) in [
         (folders.top().join("none.iso"), 2, "No such file"),
         (folders.work(), 2, "is a folder"),
@@ -185,12 +186,8 @@ fn verify_says_what_is_wrong_with_a_file() {
     folders.assert_nothing_left();
 }
 
-#[test]
-fn boot_test_of_a_disc_that_does_not_boot() {
-    if !need::met(&[need::BOOT, &[Need::Tool("xorriso")]]) {
-        return;
-    }
-    let folders = Folders::new();
+/// A disc with nothing to boot.
+fn blank_disc(folders: &Folders) -> PathBuf {
     let file = folders.file("file", "nothing to boot");
     let iso = folders.top().join("blank.iso");
     Program::new("xorriso")
@@ -199,6 +196,42 @@ fn boot_test_of_a_disc_that_does_not_boot() {
         .arg(&file)
         .run()
         .assert_exit(0);
+    iso
+}
+
+#[test]
+fn uefi_that_finds_no_loader_ends_the_wait() {
+    if !need::met(&[need::BOOT, &[Need::Tool("xorriso")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let done = folders
+        .fbs("boot-test")
+        .arg(blank_disc(&folders))
+        .args(["--firmware", "uefi", "--timeout", "180s", "--json"])
+        .arg("--output")
+        .arg(folders.staging())
+        .run();
+    done.assert_exit(1).assert_says(&["uefi: does not boot"]);
+    let last: Value = serde_json::from_str(done.stdout.last().unwrap()).unwrap();
+    let verdict = &last["verdicts"][0];
+    let kind = verdict["failure"]["kind"].as_str().unwrap();
+    assert!(
+        ["loader_prompt", "no_bootable_device"].contains(&kind),
+        "{verdict:#}"
+    );
+    let screenshot = Path::new(verdict["screenshot"].as_str().unwrap());
+    assert!(screenshot.ends_with("boot-uefi.png") && screenshot.is_file());
+    folders.assert_nothing_left();
+}
+
+#[test]
+fn boot_test_of_a_disc_that_does_not_boot() {
+    if !need::met(&[need::BOOT, &[Need::Tool("xorriso")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let iso = blank_disc(&folders);
     let boot = || {
         folders
             .fbs("boot-test")
@@ -241,7 +274,7 @@ fn the_service_configuration_holds_where_nothing_else_is_said() {
         "boot.conf",
         "[DEFAULT]\ntype = boot\nrelease = 99\nbid = 7\n",
     );
-    let plan = |config: &std::path::Path| {
+    let plan = |config: &Path| {
         Program::new(binaries::fbs())
             .args(["plan", "--json"])
             .arg(&spec)
@@ -260,7 +293,7 @@ fn the_service_configuration_holds_where_nothing_else_is_said() {
     let flag = plan(&config).args(["--koji-hub", "http://flag.test/kojihub"]);
     assert_eq!(koji(flag.run()), "http://flag.test/kojihub");
 
-    let check = |config: &std::path::Path| {
+    let check = |config: &Path| {
         folders
             .fbs("check")
             .arg("--service")

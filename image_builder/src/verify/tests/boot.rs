@@ -7,10 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::super::kvm::boot_sector;
-use super::super::test_tools::{available, context, context_without, skip};
+use super::super::test_tools::{available, context, context_without};
 use super::super::{
     Accelerator, BootPath, BootTest, BootTestError, BootVerdict, FailureKind, Firmware, GuestArch,
-    UefiImage,
 };
 use crate::context::BuildContext;
 use crate::error::{ErrorKind, StageError};
@@ -247,42 +246,6 @@ async fn what_the_bios_says_ends_the_wait_too() {
     let failure = verdict.failure.unwrap();
     assert_eq!(failure.kind, FailureKind::NoBootableDevice);
     assert_eq!(failure.line.as_deref(), Some("No bootable device."));
-}
-
-#[tokio::test]
-async fn uefi_that_finds_no_loader_ends_the_wait() {
-    if !available(TOOLS) {
-        return;
-    }
-    if UefiImage::find(GuestArch::X86_64).is_none() {
-        skip("UEFI firmware (OVMF) is not installed");
-        return;
-    }
-    let fixture = Fixture::new(HALT, &[]).await;
-    let test = BootTest {
-        firmware: Firmware::Uefi,
-        memory_mib: 256,
-        timeout: Duration::from_secs(180),
-        ..fixture.test()
-    };
-    let verdict = test.run(&context()).await.unwrap();
-    let failure = verdict.failure.clone().unwrap();
-    assert!(
-        matches!(
-            failure.kind,
-            FailureKind::LoaderPrompt | FailureKind::NoBootableDevice
-        ),
-        "{failure:?}"
-    );
-    assert!(
-        verdict
-            .screenshot
-            .as_ref()
-            .unwrap()
-            .ends_with("out/boot-uefi.png")
-    );
-    assert_png(&verdict);
-    assert_nothing_left(&verdict.command);
 }
 
 /// A kernel for the Linux boot protocol that says `text` from its setup code:
