@@ -117,12 +117,6 @@ impl Dnf<'_> {
         sandbox::beside(self.root, install)
     }
 
-    /// Fetches the metadata of the repositories anew: what is in the cache is known to be old.
-    #[must_use]
-    pub fn refresh(&self) -> Invocation {
-        self.base().args(["--refresh", "makecache"])
-    }
-
     /// Fetches the metadata of the repositories into the cache; those that cannot be had are passed
     /// over.
     #[must_use]
@@ -227,6 +221,15 @@ impl Dnf<'_> {
             .env("HOME", self.home.to_string_lossy())
             .env("LC_ALL", "C.UTF-8")
     }
+}
+
+/// A command of dnf's that fetches the metadata of the repositories anew before anything else: what is in the
+/// cache is known to be old.
+#[must_use]
+pub fn refreshing(mut dnf: Invocation) -> Invocation {
+    // Before the subcommand, where both versions look for it.
+    dnf.args.insert(0, "--refresh".into());
+    dnf
 }
 
 /// Folders that a work directory is deep at most, whatever symbolic links it is reached by.
@@ -541,6 +544,19 @@ mod tests {
             line.ends_with(" --setopt=skip_if_unavailable=1 makecache"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn metadata_that_is_old_is_fetched_by_the_command_that_needs_it() {
+        let packages = ["kernel".to_owned()];
+        for (version, program) in [(DnfVersion::Dnf4, "dnf"), (DnfVersion::Dnf5, "dnf5")] {
+            let line = refreshing(dnf(version).download(&packages)).to_string();
+            assert!(
+                line.contains(&format!(" {program} --refresh -y ")),
+                "{line}"
+            );
+            assert!(line.ends_with(" install --downloadonly kernel"), "{line}");
+        }
     }
 
     #[test]

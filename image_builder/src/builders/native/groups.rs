@@ -1,5 +1,7 @@
 //! Groups of which a kickstart wants more or less than dnf would install.
 
+use std::path::Path;
+
 use super::job::run_dnf;
 use crate::builders::explain;
 use crate::compose::ComposeError;
@@ -23,19 +25,20 @@ pub(super) fn invocation(dnf: &Dnf<'_>, install: &InstallOptions) -> Invocation 
     dnf.group_info(&names)
 }
 
-/// What stands for the groups: packages, and the environment's groups.
+/// What stands for the groups: packages, and the environment's groups; by the answer to `question`, an
+/// [`invocation`].
 ///
 /// # Errors
 ///
 /// [`ComposeError::UnknownPackages`] with the groups that no repository has, and dnf's.
 pub(super) async fn look_up(
     ctx: &BuildContext,
-    dnf: &Dnf<'_>,
+    question: &Invocation,
+    cache: &Path,
     install: &InstallOptions,
 ) -> Result<Vec<String>, ComposeError> {
-    let info = invocation(dnf, install);
-    let lines = run_dnf(ctx, || ctx.query(&info)).await;
-    let lines = lines.map_err(|error| explain(error, dnf.cache))?;
+    let lines = run_dnf(ctx, || ctx.query(question)).await;
+    let lines = lines.map_err(|error| explain(error, cache))?;
     expand(&group_info(&lines), install)
 }
 

@@ -105,14 +105,15 @@ impl Places {
         let said = Arc::new(Mutex::new(Vec::new()));
         let mut wanted = packages.to_vec();
         let downloaded = async {
-            // dnf believes for hours what it has once read.
-            if states.is_some_and(|states| !self.is_current(plan, states, true)) {
-                let refresh = dnf.refresh();
-                let refreshed = run_dnf(ctx, || ctx.run(&refresh)).await;
-                refreshed.map_err(|error| explain(error, &self.cache))?;
-            }
+            // dnf believes for hours what it has once read; told otherwise, its first command fetches it.
+            let mut is_old = states.is_some_and(|states| !self.is_current(plan, states, true));
+            let mut first = |command| match std::mem::take(&mut is_old) {
+                true => dnf::refreshing(command),
+                false => command,
+            };
             if plan.install.looks_up_groups() {
-                let found = groups::look_up(ctx, &dnf, &plan.install).await;
+                let question = first(groups::invocation(&dnf, &plan.install));
+                let found = groups::look_up(ctx, &question, &self.cache, &plan.install).await;
                 wanted = groups::with(found?, packages);
             }
             let (events, said) = (ctx.events.clone(), Arc::clone(&said));
@@ -123,7 +124,7 @@ impl Places {
                 }
                 Line::Keep
             };
-            let download = dnf.download(&wanted);
+            let download = first(dnf.download(&wanted));
             let done = run_dnf(ctx, || ctx.run_watched(&download, watch.clone())).await;
             done.map_err(|error| explain(error, &self.cache))
         };
