@@ -86,7 +86,6 @@ impl Builds {
         let options = PlanOptions::of(service);
         let config = KojiConfig::new(options.koji_hub.as_deref(), options.koji_files.as_deref())?;
         let limits = Limits {
-            answer: PATIENCE,
             attempts: ATTEMPTS,
             pause: PAUSE,
             ..Limits::default()
