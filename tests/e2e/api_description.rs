@@ -50,7 +50,7 @@ fn every_answer_is_as_the_description_says() {
             "--checks",
             CHECKS,
             "--max-time",
-            "15",
+            "25",
             "--continue-on-failure",
             "--no-color",
         ])

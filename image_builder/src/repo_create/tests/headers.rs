@@ -89,7 +89,7 @@ fn thousands_of_mutated_headers_harm_nobody() {
     }
     let mut numbers = Numbers(0x5eed);
     let (mut refused, mut read) = (0, 0);
-    for round in 0..10_000 {
+    for round in 0..20_000 {
         let original = &originals[round % originals.len()];
         let Layout { header, payload } = layout(original);
         let mut bytes = original.clone();
@@ -124,9 +124,9 @@ fn thousands_of_mutated_headers_harm_nobody() {
             read += 1;
         }
     }
-    assert!(refused > 2000, "only {refused} refused");
+    assert!(refused > 4000, "only {refused} refused");
     assert!(
-        read > 2000,
+        read > 4000,
         "only {read} were read: the test misses what is behind the check"
     );
 }
