@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use fbs_suite::Program;
 use fbs_suite::ftp::{Options, Vsftpd};
+use fbs_suite::noise::noise;
 use fbs_suite::ssh::Sshd;
 use figures::{ratios, row};
 use image_builder::context::CancellationToken;
@@ -267,14 +268,7 @@ fn empty(folder: &Path) {
 
 /// Bytes that do not compress and are not all the same.
 fn write(path: &Path) {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 56) as u8
-    };
-    let block: Vec<u8> = (0..1 << 20).map(|_| next()).collect();
+    let block = noise(1 << 20);
     let mut file = fs::File::create(path).expect("target/ is ours");
     for _ in 0..SIZE / block.len() {
         file.write_all(&block).expect("there is room");

@@ -12,6 +12,7 @@ use fbs_suite::command::Program;
 use fbs_suite::daemon::{free_port, wait_for_bytes};
 use fbs_suite::ftp::{self, Options, Vsftpd};
 use fbs_suite::need::{self, Need};
+use fbs_suite::noise::noise;
 use fbs_suite::object_store::ObjectStore;
 use fbs_suite::proxy::Proxy;
 use fbs_suite::ssh::Sshd;
@@ -40,14 +41,7 @@ fn open(url: &str, settings: &StagingSettings) -> Box<dyn Transfer> {
 /// A file of bytes that do not repeat soon.
 fn file(folder: &Path, name: &str, size: usize) -> Delivery {
     let path = folder.join(name);
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 56) as u8
-    };
-    let block: Vec<u8> = (0..MIB / 4).map(|_| next()).collect();
+    let block = noise(MIB / 4);
     let mut data = Vec::with_capacity(size + block.len());
     while data.len() < size {
         data.extend_from_slice(&data.len().to_le_bytes());

@@ -35,6 +35,7 @@ pub mod folders;
 pub mod ftp;
 pub mod need;
 pub mod network;
+pub mod noise;
 pub mod object_store;
 pub mod postgres;
 pub mod processes;
