@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use fbs_suite::command::Program;
 use fbs_suite::need::Need;
 use fbs_suite::{Folders, binaries, need};
-use serde_json::Value;
 
 #[test]
 fn help_says_how_it_ends() {
@@ -213,7 +212,7 @@ fn uefi_that_finds_no_loader_ends_the_wait() {
         .arg(folders.staging())
         .run();
     done.assert_exit(1).assert_says(&["uefi: does not boot"]);
-    let last: Value = serde_json::from_str(done.stdout.last().unwrap()).unwrap();
+    let last = done.result();
     let verdict = &last["verdicts"][0];
     let kind = verdict["failure"]["kind"].as_str().unwrap();
     assert!(
@@ -221,7 +220,12 @@ fn uefi_that_finds_no_loader_ends_the_wait() {
         "{verdict:#}"
     );
     let screenshot = Path::new(verdict["screenshot"].as_str().unwrap());
-    assert!(screenshot.ends_with("boot-uefi.png") && screenshot.is_file());
+    assert!(screenshot.ends_with("boot-uefi.png"));
+    assert!(
+        fs::read(screenshot)
+            .unwrap()
+            .starts_with(b"\x89PNG\r\n\x1a\n")
+    );
     folders.assert_nothing_left();
 }
 
@@ -242,7 +246,7 @@ fn boot_test_of_a_disc_that_does_not_boot() {
     let done = boot().arg("--json").run();
     done.assert_exit(1).assert_says(&["bios: does not boot"]);
     done.assert_within(60.0);
-    let last: Value = serde_json::from_str(done.stdout.last().unwrap()).unwrap();
+    let last = done.result();
     assert_eq!(last["verdicts"][0]["passed"], false);
     let serial = last["verdicts"][0]["serial_log"].as_str().unwrap();
     assert!(fs::metadata(serial).is_ok(), "{serial}");

@@ -152,7 +152,7 @@ fn builds_by_name_number_tag_and_update_become_one_repository() {
         .siderepo(&["--nvr", "alpha-1.0-1.fc43", "--multilib", "--json"])
         .run();
     done.assert_exit(0);
-    let result: Value = serde_json::from_str(done.stdout.last().unwrap()).unwrap();
+    let result = done.result();
     assert_eq!(result["reused"], 2);
     assert_eq!(result["files"].as_array().unwrap().len(), 3);
     assert_eq!(
@@ -413,7 +413,7 @@ fn rpms_that_the_hub_knows_by_a_digest_of_their_header() {
     );
     // The cache knows them by the same.
     let again = side.siderepo(&args).arg("--json").run();
-    let result: Value = serde_json::from_str(again.assert_exit(0).stdout.last().unwrap()).unwrap();
+    let result = again.assert_exit(0).result();
     assert_eq!(result["reused"], 2);
 
     for (name, format, digest) in formats {

@@ -333,6 +333,12 @@ impl Finished {
             .unwrap_or_else(|error| panic!("{error}:\n{self}"))
     }
 
+    /// The last line of its standard output as JSON: what came of it all.
+    pub fn result(&self) -> Value {
+        let last = self.stdout.last().map_or("", String::as_str);
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}:\n{self}"))
+    }
+
     /// Its standard output as a JSON value a line.
     pub fn events(&self) -> Vec<Value> {
         let event = |line: &String| {
