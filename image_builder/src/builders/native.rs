@@ -49,23 +49,12 @@ async fn boot_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, Build
     let ctx = &job.dated(ctx);
     stage(ctx, Stage::Root, job.install_root(ctx)).await?;
     let kernel = job.make_parts(ctx).await?;
-    stage(ctx, Stage::Iso, async {
-        job.write_boot_files(
-            ctx,
-            &kernel,
-            &MenuText {
-                title: &format!("{} {}", plan.product, plan.version),
-                timeout: MENU_SECONDS,
-                kernel_args: None,
-            },
-        )?;
-        // Packed, the root is of no more use; it goes while programs run.
-        let clearing = job.clear_root();
-        let built = job.write_iso(ctx).await;
-        let _ = clearing.await;
-        built
-    })
-    .await
+    let menu = MenuText {
+        title: &format!("{} {}", plan.product, plan.version),
+        timeout: MENU_SECONDS,
+        kernel_args: None,
+    };
+    stage(ctx, Stage::Iso, job.write_iso(ctx, &kernel, &menu)).await
 }
 
 /// Does `work` where mounts are its own: a root that is kept is shown by one. When this is dropped,

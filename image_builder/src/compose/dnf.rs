@@ -308,13 +308,16 @@ pub enum Complaint {
     Signature(String),
 }
 
-/// Whether dnf failed only because another one, which shares its cache, took the lock of the metadata away in the same
-/// moment: dnf 4 looks at it and removes it in two steps (`dnf/lock.py`). Nothing was done then, and the same may be tried
-/// again.
+/// Whether dnf failed only because of another one, which shares its cache: it took the lock of the metadata away in the
+/// same moment (dnf 4 looks at it and removes it in two steps, `dnf/lock.py`), or was just putting newer metadata in
+/// the place of those in the cache. Nothing was done then, and the same may be tried again.
 #[must_use]
-pub fn lost_its_lock(lines: &[String]) -> bool {
-    let lost = |line: &String| line.contains("[Errno 2]") && line.contains("_lock.pid");
-    lines.iter().any(lost)
+pub fn was_disturbed(lines: &[String]) -> bool {
+    let disturbed = |line: &String| {
+        (line.contains("[Errno 2]") && line.contains("_lock.pid"))
+            || line.contains("Cache-only enabled but no cache for")
+    };
+    lines.iter().any(disturbed)
 }
 
 /// Reads the lines that dnf printed before it failed.
@@ -407,13 +410,15 @@ mod tests {
     #[test]
     fn a_lock_that_another_dnf_has_taken_away_is_no_failure_of_the_packages() {
         let lost = "[Errno 2] No such file or directory: '/../../cache/dnf/metadata_lock.pid'";
-        assert!(lost_its_lock(&[
+        assert!(was_disturbed(&[
             "Last metadata".to_owned(),
             lost.to_owned()
         ]));
+        let replaced = "Error: Cache-only enabled but no cache for '99'";
+        assert!(was_disturbed(&[replaced.to_owned()]));
         assert_eq!(complaint(&[lost.to_owned()]), None);
         let other = "[Errno 2] No such file or directory: '/root/etc/passwd'";
-        assert!(!lost_its_lock(&[other.to_owned()]));
+        assert!(!was_disturbed(&[other.to_owned()]));
     }
 
     #[test]

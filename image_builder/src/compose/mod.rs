@@ -9,6 +9,7 @@
 pub mod bootloader;
 pub mod dnf;
 pub(crate) mod dnf_cache;
+pub(crate) mod dnf_lock;
 pub mod dvd;
 mod dvd_error;
 pub(crate) mod files;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rpmrepo_metadata::Evr;
 
 use crate::compose::dnf::{self, Dnf};
+use crate::compose::dnf_lock;
 use crate::compose::files::{make_folder, write_private};
 use crate::context::BuildContext;
 use crate::http;
@@ -112,7 +113,8 @@ async fn query(
     let config = Dnf::config(&repositories, plan.proxy.as_deref(), &plan.install);
     let prepared = make_folder(dnf.root).and_then(|()| write_private(dnf.config, &config));
     prepared.map_err(|error| error.to_string())?;
-    ctx.query(&dnf.query_newest(names))
+    let question = dnf.query_newest(names);
+    dnf_lock::run(ctx, dnf.cache, || ctx.query(&question))
         .await
         .map_err(|error| error.to_string())
 }

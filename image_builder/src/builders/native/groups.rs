@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::job::run_dnf;
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::Dnf;
+use crate::compose::dnf_lock;
 use crate::compose::groups::{GroupInfo, Level, group_info};
 use crate::context::BuildContext;
 use crate::kickstart::{Group, GroupContent};
@@ -37,7 +37,7 @@ pub(super) async fn look_up(
     cache: &Path,
     install: &InstallOptions,
 ) -> Result<Vec<String>, ComposeError> {
-    let lines = run_dnf(ctx, || ctx.query(question)).await;
+    let lines = dnf_lock::run(ctx, cache, || ctx.query(question)).await;
     let lines = lines.map_err(|error| explain(error, cache))?;
     expand(&group_info(&lines), install)
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{BOOT_ISO, Job, no_space};
+use super::initramfs::Initramfs;
+use super::job::{BOOT_ISO, Job, MenuText, no_space};
 use super::kept::Tool;
 use super::stage;
 use crate::builders::{BuildError, Built, explain};
@@ -75,7 +76,7 @@ impl Job<'_> {
             (initramfs, image)
         });
         let (initramfs, image) = made.await?;
-        self.initramfs_key = initramfs;
+        self.initramfs = initramfs;
         self.image_key = image;
         Ok(kernel)
     }
@@ -125,25 +126,47 @@ impl Job<'_> {
         Ok(key)
     }
 
-    /// Writes the ISO, or takes one of the same parts; and the tree beside it.
-    pub(super) async fn write_iso(&self, ctx: &BuildContext) -> Result<Built, ComposeError> {
+    /// Writes the ISO, or takes one of the same parts; and the tree beside it. Meanwhile what is left to
+    /// do with the root is done, and it goes.
+    pub(super) async fn write_iso(
+        &mut self,
+        ctx: &BuildContext,
+        kernel: &Kernel,
+        words: &MenuText<'_>,
+    ) -> Result<Built, ComposeError> {
+        self.write_boot_files(ctx, kernel, words)?;
         let tree = self.layout.tree();
         make_folder(&tree.join("images"))?;
-        let key = self.iso_key()?;
-        let kept = match &key {
-            Some(key) => self.kept_iso(ctx, key)?,
+        let kept = match self.iso_key()? {
+            Some(key) => self.kept_iso(ctx, &key)?,
             None => None,
         };
-        let sha256 = match kept {
-            Some(sha256) => sha256,
-            None => {
-                let sha256 = self.run_iso_commands(ctx).await?;
-                if let Some(key) = key {
-                    self.keep_iso(ctx, &key, &sha256)?;
+        let is_new = kept.is_none();
+        let clear = self.take_root();
+        let job = &*self;
+        let written = side_by_side(ctx, |first, second| {
+            let iso = async move {
+                match kept {
+                    Some(sha256) => Ok(sha256),
+                    None => job.run_iso_commands(&first).await,
                 }
-                sha256
-            }
-        };
+            };
+            let root = async move {
+                let initramfs = match job.initramfs.clone() {
+                    Initramfs::Fresh(fresh) => job.keep_initramfs(&second, kernel, fresh).await,
+                    known => Ok(known),
+                };
+                // Where that fails the work folder's end tells.
+                let _ = tokio::task::spawn_blocking(clear).await;
+                initramfs
+            };
+            (iso, root)
+        });
+        let (sha256, initramfs) = written.await?;
+        self.initramfs = initramfs;
+        if is_new && let Some(key) = self.iso_key()? {
+            self.keep_iso(ctx, &key, &sha256)?;
+        }
         if self.wants_tree {
             self.complete_tree(&sha256).await?;
         }
@@ -156,9 +179,9 @@ impl Job<'_> {
         })
     }
 
-    /// The key of the ISO, where all of its parts have one.
+    /// The key of the ISO, where all of its parts have one. No ISO is kept of a part that is new.
     pub(super) fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
-        let (Some(image), Some(initramfs)) = (&self.image_key, &self.initramfs_key) else {
+        let (Some(image), Initramfs::Kept(initramfs)) = (&self.image_key, &self.initramfs) else {
             return Ok(None);
         };
         let commands = self.iso_commands();

@@ -1,4 +1,7 @@
 //! The initramfs of an image: dracut's, or what it made of the same files before.
+//!
+//! Of which files dracut made one is read from its archive. That takes a while in which nothing else would run, so it
+//! is left for the time in which the ISO is written: until then it is [`Initramfs::Fresh`].
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
@@ -33,17 +36,36 @@ struct InputsNote {
     made_by: Key,
 }
 
+/// Whether the initramfs in its place is there for other builds.
+#[derive(Debug, Clone)]
+pub(super) enum Initramfs {
+    /// It is not, nor will be.
+    Unkept,
+    /// It is, as this.
+    Kept(Key),
+    /// dracut just made it; to be kept while the ISO is written: [`Job::keep_initramfs`].
+    Fresh(Fresh),
+}
+
+/// How dracut made an initramfs.
+#[derive(Debug, Clone)]
+pub(super) struct Fresh {
+    /// Of the kernel and the command.
+    made_by: Key,
+    command: Invocation,
+    date: u64,
+}
+
 /// So many lists of files are tried, the last used first.
 const LISTS: usize = 8;
 
 impl Job<'_> {
-    /// Makes the initramfs, unless one that is kept is of the same files. Gives its key, if it is one
-    /// that is kept.
+    /// Makes the initramfs, unless one that is kept is of the same files.
     pub(super) async fn make_initramfs(
         &self,
         ctx: &BuildContext,
         kernel: &Kernel,
-    ) -> Result<Option<Key>, ComposeError> {
+    ) -> Result<Initramfs, ComposeError> {
         make_folder(&self.layout.parts())?;
         let date = self.initramfs_date(kernel)?;
         let command = self
@@ -54,7 +76,7 @@ impl Job<'_> {
         let is_read = self.plan.initramfs.algorithm == CompressionAlgorithm::Zstd;
         if !is_read || self.root_key.is_none() {
             self.run_dracut(ctx, &command).await?;
-            return Ok(None);
+            return Ok(Initramfs::Unkept);
         }
         let made_by = Key::of(&(&kernel.version, self.anywhere(&command), date));
         let kept = self
@@ -65,13 +87,16 @@ impl Job<'_> {
                 "Initramfs:: hit {}, all of its files the same",
                 key.short()
             ));
-            return Ok(Some(key));
+            return Ok(Initramfs::Kept(key));
         }
         ctx.events
             .info("Initramfs:: miss, none is kept that has the same files");
         self.run_dracut(ctx, &command).await?;
-        self.keep_initramfs(ctx, kernel, made_by, &command, date)
-            .await
+        Ok(Initramfs::Fresh(Fresh {
+            made_by,
+            command,
+            date,
+        }))
     }
 
     /// The time that the files in it carry: that of the kernel, so that a newer package that does not
@@ -132,14 +157,18 @@ impl Job<'_> {
         Ok(None)
     }
 
-    async fn keep_initramfs(
+    /// Keeps what dracut just made of the root, which has to be there still.
+    pub(super) async fn keep_initramfs(
         &self,
         ctx: &BuildContext,
         kernel: &Kernel,
-        made_by: Key,
-        command: &Invocation,
-        date: u64,
-    ) -> Result<Option<Key>, ComposeError> {
+        fresh: Fresh,
+    ) -> Result<Initramfs, ComposeError> {
+        let Fresh {
+            made_by,
+            command,
+            date,
+        } = fresh;
         let file = self.layout.initramfs();
         let read = tokio::task::spawn_blocking(move || initramfs_inputs::members(&file)).await;
         let members = match read.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
@@ -148,18 +177,18 @@ impl Job<'_> {
                 ctx.events.info(format!(
                     "Initramfs:: not kept, its files are not known: {error}"
                 ));
-                return Ok(None);
+                return Ok(Initramfs::Unkept);
             }
         };
         let text = members.join("\n");
         let files = self.files_digest(kernel, members).await?;
-        let key = Key::of(&self.initramfs_inputs(kernel, command, date, files));
+        let key = Key::of(&self.initramfs_inputs(kernel, &command, date, files));
         self.keep(Kind::Initramfs, &key, &self.layout.initramfs(), ())?;
         let list = Key::of(&(&made_by, &text));
         let path = self.layout.parts().join("members");
         std::fs::write(&path, text).map_err(self.cache_error())?;
         self.keep(Kind::Inputs, &list, &path, InputsNote { made_by })?;
-        Ok(Some(key))
+        Ok(Initramfs::Kept(key))
     }
 
     async fn files_digest(

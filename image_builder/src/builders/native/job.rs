@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::groups;
+use super::initramfs::Initramfs;
 use super::packages::Places;
 use super::root::Root;
 use crate::cache::{Key, Kind, Store};
@@ -58,8 +59,8 @@ pub(super) struct Job<'a> {
     pub(super) memory: Option<Memory>,
     /// The root's key, where it is one that is kept.
     pub(super) root_key: Option<Key>,
-    /// Those of what was made of it.
-    pub(super) initramfs_key: Option<Key>,
+    /// What was made of it: whether the one is kept, and the key of the other if it is.
+    pub(super) initramfs: Initramfs,
     pub(super) image_key: Option<Key>,
     /// Whether the tree of the ISO is left to somebody.
     pub(super) wants_tree: bool,
@@ -80,6 +81,7 @@ impl<'a> Job<'a> {
                 config: layout.dnf_config(),
                 home: layout.home(),
                 cache: dnf::cache_folder(&plan.paths.cache),
+                view: layout.job().join("dnf-cache"),
             },
             // The planner gives this backend no other architecture.
             platform: bootloader::platform(plan.arch).unwrap_or(bootloader::PC),
@@ -93,7 +95,7 @@ impl<'a> Job<'a> {
             root: None,
             memory: None,
             root_key: None,
-            initramfs_key: None,
+            initramfs: Initramfs::Unkept,
             image_key: None,
             wants_tree: plan.paths.tree.is_some(),
             source_date: (plan.source_date.clone())
@@ -296,27 +298,4 @@ pub(super) fn no_space(
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// So often dnf is begun that another build's dnf keeps from beginning.
-const LOCK_TRIES: u32 = 5;
-
-/// Runs dnf, once more where another one that shares its cache kept it from beginning.
-pub(super) async fn run_dnf<T, F>(
-    ctx: &BuildContext,
-    run: impl Fn() -> F,
-) -> Result<T, CommandError>
-where
-    F: Future<Output = Result<T, CommandError>>,
-{
-    let mut tries = 1;
-    loop {
-        match run().await {
-            Err(error) if tries < LOCK_TRIES && dnf::lost_its_lock(error.tail()) => {
-                tries += 1;
-                ctx.events.info("Another build had dnf's lock: once more");
-            }
-            result => return result,
-        }
-    }
 }

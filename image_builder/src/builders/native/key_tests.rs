@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::initramfs::Initramfs;
 use super::job::Job;
 use crate::cache::Key;
 use crate::compose::files::write;
@@ -99,7 +100,7 @@ impl Build {
         let inputs = job.initramfs_inputs(&kernel, &command, 1, self.files.to_owned());
         let initramfs = Key::of(&inputs);
         let image = job.packed_key().unwrap();
-        job.initramfs_key = Some(initramfs.clone());
+        job.initramfs = Initramfs::Kept(initramfs.clone());
         job.image_key = Some(image.clone());
         write(
             &job.layout.iso_tree().join("boot/grub2/grub.cfg"),

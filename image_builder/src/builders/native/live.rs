@@ -156,14 +156,7 @@ impl<'a> Image<'a> {
                 .unwrap_or(MENU_SECONDS),
             kernel_args: bootloader.and_then(|bootloader| bootloader.append.as_deref()),
         };
-        stage(ctx, Stage::Iso, async {
-            job.write_boot_files(ctx, &kernel, &menu)?;
-            let clearing = job.clear_root();
-            let built = job.write_iso(ctx).await;
-            let _ = clearing.await;
-            built
-        })
-        .await
+        stage(ctx, Stage::Iso, job.write_iso(ctx, &kernel, &menu)).await
     }
 
     /// Does what the kickstart says, or takes the root to which it was done before.

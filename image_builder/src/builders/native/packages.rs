@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::groups;
-use super::job::{lock, run_dnf};
+use super::job::lock;
 use crate::builders::explain;
 use crate::compose::ComposeError;
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::dnf_cache::CachedRepository;
+use crate::compose::dnf_lock;
 use crate::compose::files::{make_folder, write, write_private};
 use crate::compose::repository_state::State;
 use crate::compose::solution::{self, Chosen};
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
+use crate::host::DnfVersion;
 use crate::plan::BuildPlan;
 use crate::repository::Repository;
 
@@ -26,27 +28,42 @@ pub(super) struct Places {
     pub(super) empty: PathBuf,
     pub(super) config: PathBuf,
     pub(super) home: PathBuf,
+    /// What dnf keeps for all builds of the host.
     pub(super) cache: PathBuf,
+    /// The same without its locks, for dnf in a sandbox: [`Places::show_cache`].
+    pub(super) view: PathBuf,
 }
 
 impl Places {
-    /// dnf as it fills the root.
+    /// dnf as it fills the root, in a sandbox.
     pub(super) fn dnf<'a>(&'a self, plan: &'a BuildPlan) -> Dnf<'a> {
-        self.dnf_for(plan, &self.root)
+        let cache = match plan.dnf {
+            DnfVersion::Dnf4 => &self.view,
+            DnfVersion::Dnf5 => &self.cache,
+        };
+        self.dnf_for(plan, &self.root, cache)
     }
 
     /// dnf as it solves and downloads.
     pub(super) fn solver<'a>(&'a self, plan: &'a BuildPlan) -> Dnf<'a> {
-        self.dnf_for(plan, &self.empty)
+        self.dnf_for(plan, &self.empty, &self.cache)
     }
 
-    fn dnf_for<'a>(&'a self, plan: &'a BuildPlan, root: &'a Path) -> Dnf<'a> {
+    /// Shows [`Places::dnf`] what is in the cache by now.
+    pub(super) fn show_cache(&self, plan: &BuildPlan) -> Result<(), ComposeError> {
+        match plan.dnf {
+            DnfVersion::Dnf4 => dnf_lock::view(&self.cache, &self.view),
+            DnfVersion::Dnf5 => Ok(()),
+        }
+    }
+
+    fn dnf_for<'a>(&'a self, plan: &'a BuildPlan, root: &'a Path, cache: &'a Path) -> Dnf<'a> {
         Dnf {
             version: plan.dnf,
             root,
             config: &self.config,
             home: &self.home,
-            cache: &self.cache,
+            cache,
             release: &plan.release,
             arch: plan.arch,
             install: &plan.install,
@@ -125,7 +142,8 @@ impl Places {
                 Line::Keep
             };
             let download = first(dnf.download(&wanted));
-            let done = run_dnf(ctx, || ctx.run_watched(&download, watch.clone())).await;
+            let run = || ctx.run_watched(&download, watch.clone());
+            let done = dnf_lock::run(ctx, &self.cache, run).await;
             done.map_err(|error| explain(error, &self.cache))
         };
         match downloaded.await {
@@ -163,7 +181,8 @@ async fn all_unknown(
         let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
         // A trial that fails otherwise leaves the names that are known already.
         let trial = dnf.dry_run(&known);
-        let told = match run_dnf(ctx, || ctx.run_watched(&trial, |_| Line::Drop)).await {
+        let run = || ctx.run_watched(&trial, |_| Line::Drop);
+        let told = match dnf_lock::run(ctx, dnf.cache, run).await {
             Err(error) => dnf::complaint(error.tail()),
             Ok(_) => None,
         };

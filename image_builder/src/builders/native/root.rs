@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{Job, lock, no_space, run_dnf};
+use super::job::{Job, lock, no_space};
 use crate::builders::explain;
 use crate::cache::{Entry, Key, Kind, Store};
-use crate::compose::dnf;
 use crate::compose::files::{empty_folder, make_folder};
 use crate::compose::mounts::{Memory, Overlay};
 use crate::compose::solution::{Difference, Located, Package};
-use crate::compose::{ComposeError, memory, root, rpm_database, rpm_tool};
+use crate::compose::{ComposeError, dnf, dnf_lock, memory, root, rpm_database, rpm_tool};
 use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
 use crate::host::{DnfVersion, free_bytes};
@@ -418,6 +417,7 @@ impl Job<'_> {
 
     /// dnf's transaction, from what is downloaded.
     async fn transact(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        self.places.show_cache(self.plan)?;
         let transaction = self.dnf().transaction(&self.packages);
         self.run_transaction(ctx, &transaction, dnf::is_scriptlet_failure)
             .await?;
@@ -480,7 +480,8 @@ impl Job<'_> {
                 Line::Keep
             }
         };
-        let result = run_dnf(ctx, || ctx.run_watched(command, watch.clone())).await;
+        let run = || ctx.run_watched(command, watch.clone());
+        let result = dnf_lock::run(ctx, &self.places.view, run).await;
         let failures = std::mem::take(&mut *lock(&failures));
         let result = no_space(result, &self.places.root);
         match (result, failures.is_empty()) {
@@ -670,11 +671,11 @@ impl Job<'_> {
         kept(&self.store(Kind::Root), key).map_err(self.cache_error())
     }
 
-    /// Removes the root on a thread of its own. Where that fails the work folder's end tells.
-    pub(super) fn clear_root(&mut self) -> tokio::task::JoinHandle<io::Result<()>> {
+    /// Takes the root away. What this gives removes it, and blocks.
+    pub(super) fn take_root(&mut self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let (shown, memory) = (self.root.take(), self.memory.take());
         let (root, layers) = (self.places.root.clone(), self.layout.job().join("layers"));
-        tokio::task::spawn_blocking(move || {
+        move || {
             // Unmounted first, here where it is mounted.
             drop(shown);
             drop(memory);
@@ -683,7 +684,7 @@ impl Job<'_> {
                 workdir::remove(&layers)?;
             }
             Ok(())
-        })
+        }
     }
 }
 

@@ -11,12 +11,11 @@ use super::comps;
 use super::replace::{Fresh, at};
 use crate::builders::explain;
 use crate::builders::native::groups;
-use crate::builders::native::job::run_dnf;
 use crate::builders::native::packages::Places;
 use crate::compose::dnf;
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
 use crate::compose::files::{make_folder, place, write};
-use crate::compose::{ComposeError, DvdError};
+use crate::compose::{ComposeError, DvdError, dnf_lock};
 use crate::context::{BuildContext, CancellationToken};
 use crate::events::Stage;
 use crate::process::Invocation;
@@ -57,6 +56,7 @@ impl Job<'_> {
             config: folder.join("dnf.conf"),
             home: folder.join("home"),
             cache: dnf::cache_folder(&self.plan.paths.cache),
+            view: folder.join("dnf-cache"),
         }
     }
 
@@ -74,7 +74,7 @@ impl Job<'_> {
             self.query_gathered(&places),
         ]);
         if self.dvd.sources {
-            commands.push(self.places("sources").dnf(plan).fetch_metadata());
+            commands.push(self.places("sources").solver(plan).fetch_metadata());
         }
         commands
     }
@@ -141,8 +141,9 @@ impl Job<'_> {
         let states = states.as_deref();
         let packages = places.download(ctx, Stage::Gather, plan, &plan.packages, states);
         let packages = packages.await?.packages;
+        places.show_cache(plan)?;
         let record = places.dnf(plan).record(&packages);
-        run_dnf(ctx, || ctx.run(&record))
+        dnf_lock::run(ctx, &places.view, || ctx.run(&record))
             .await
             .map_err(|error| explain(error, &places.root))?;
         let lines = ctx.query(&self.query_gathered(places)).await?;

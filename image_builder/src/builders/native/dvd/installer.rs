@@ -63,20 +63,12 @@ impl Job<'_> {
         stage(ctx, Stage::Iso, async {
             // An installer finds its second stage by it, and with that the packages beside it.
             let stage2 = format!("inst.stage2=hd:LABEL={}", plan.volume_id);
-            job.write_boot_files(
-                ctx,
-                &kernel,
-                &MenuText {
-                    title: &format!("{} {} {}", plan.product, plan.version, self.dvd.flavor),
-                    timeout: MENU_SECONDS,
-                    kernel_args: Some(&stage2),
-                },
-            )?;
-            // Packed, the root is of no more use; it goes while programs run.
-            let clearing = job.clear_root();
-            let built = job.write_iso(ctx).await;
-            let _ = clearing.await;
-            built?;
+            let menu = MenuText {
+                title: &format!("{} {} {}", plan.product, plan.version, self.dvd.flavor),
+                timeout: MENU_SECONDS,
+                kernel_args: Some(&stage2),
+            };
+            job.write_iso(ctx, &kernel, &menu).await?;
             let (tree, os) = (Layout::new(&plan.paths.work).tree(), self.folders.os());
             let cancel = ctx.cancel.clone();
             blocking(move || {

@@ -9,8 +9,8 @@ use super::Job;
 use super::gather::{Gathered, blocking};
 use super::replace::Fresh;
 use crate::builders::explain;
-use crate::builders::native::job::run_dnf;
 use crate::compose::dnf_cache::CachedRepository;
+use crate::compose::dnf_lock;
 use crate::compose::files::{make_folder, place};
 use crate::compose::{ComposeError, DvdError};
 use crate::context::BuildContext;
@@ -87,8 +87,8 @@ impl Job<'_> {
         }
         let places = self.places("sources");
         places.prepare(self.plan, &self.dvd.source_repositories)?;
-        let fetch = places.dnf(self.plan).fetch_metadata();
-        run_dnf(ctx, || ctx.run(&fetch))
+        let fetch = places.solver(self.plan).fetch_metadata();
+        dnf_lock::run(ctx, &places.cache, || ctx.run(&fetch))
             .await
             .map_err(|error| explain(error, &places.cache))?;
         let mut offers = BTreeMap::new();
