@@ -36,6 +36,8 @@ pub struct RabbitMq {
     address: &'static str,
     network: Option<Arc<Network>>,
     running: Option<Running>,
+    /// Erlang's port mapper. One that a node starts stays behind when the node has gone.
+    _mapper: Running,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +88,14 @@ impl RabbitMq {
         );
         fs::write(folder.join("rabbitmq.conf"), config).expect("the folder is ours");
         fs::write(folder.join("enabled_plugins"), "[].\n").expect("the folder is ours");
+        let mapper = Program::new("epmd").args(["-port", &ports.mapper.to_string()]);
+        let mapper = mapper.args(["-address", "127.0.0.1"]);
+        let mapper = match &network {
+            Some(network) => network.on(0, mapper),
+            None => mapper,
+        };
         let mut node = Self {
+            _mapper: mapper.start(),
             folder,
             ports,
             address,
@@ -167,12 +176,5 @@ impl RabbitMq {
 impl Drop for RabbitMq {
     fn drop(&mut self) {
         self.stop();
-        // Erlang's port mapper stays behind when its nodes have gone.
-        let mapper = Program::new("epmd").args(["-port", &self.ports.mapper.to_string(), "-kill"]);
-        let mapper = match &self.network {
-            Some(network) => network.on(0, mapper),
-            None => mapper,
-        };
-        let _ = mapper.run();
     }
 }

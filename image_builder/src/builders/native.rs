@@ -9,6 +9,7 @@ mod kept;
 #[cfg(test)]
 mod key_tests;
 mod live;
+mod loaders;
 mod packages;
 mod root;
 mod solve;

@@ -113,9 +113,17 @@ fn is_dnf(process: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::process::Command;
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
+
+    /// A process of this name, which waits for the end of its input.
+    #[expect(clippy::disallowed_methods, reason = "its number is what is looked at")]
+    fn waiting(name: &str) -> Child {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read wait", name]);
+        shell.stdin(Stdio::piped()).spawn().unwrap()
+    }
 
     #[test]
     fn a_lock_is_released_unless_a_dnf_has_it() {
@@ -126,12 +134,9 @@ mod tests {
             release_stale(dir.path()).unwrap();
             fs::read_to_string(&lock).unwrap().is_empty()
         };
-        let mut dnf = Command::new("sh")
-            .args(["-c", "read wait", "/usr/bin/dnf"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let (mut dnf, mut other) = (waiting("/usr/bin/dnf"), waiting("/usr/bin/rpm"));
         assert!(!released(&dnf.id().to_string()));
+        assert!(released(&other.id().to_string()));
         // One that has not written its number yet is looking at it.
         fs::write(&lock, "2").unwrap();
         let looking = File::open(&lock).unwrap();
@@ -140,11 +145,11 @@ mod tests {
         assert_eq!(fs::read_to_string(&lock).unwrap(), "2");
         drop(looking);
 
-        drop(dnf.stdin.take());
-        dnf.wait().unwrap();
+        for process in [&mut dnf, &mut other] {
+            drop(process.stdin.take());
+            process.wait().unwrap();
+        }
         assert!(released(&dnf.id().to_string()), "of one that has ended");
-        let other = std::process::id().to_string();
-        assert!(released(&other), "of a process that is no dnf");
         assert!(released("no number"));
         fs::write(dir.path().join("99.solv"), "1").unwrap();
         release_stale(dir.path()).unwrap();

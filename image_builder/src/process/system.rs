@@ -26,6 +26,10 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// in the background holds them, and is ended with the group.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// How long a process that has ended may take to be reaped before all processes are looked at: most parents do it at
+/// once.
+const REAPED: Duration = Duration::from_millis(5);
+
 /// Starts processes, each in a process group of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRunner;
@@ -259,13 +263,19 @@ impl ProcessGroup {
         )
     }
 
-    /// Kills what is left of the group and waits until it is gone.
+    /// Kills what is left of the group and waits until none of it runs.
     async fn end(&self) {
         let Some(group) = self.0 else { return };
         let started = Instant::now();
-        // A killed process is gone when its new parent has reaped it; a parent that never does
-        // (a container's first process) must not hold us up.
         while killpg(group, Signal::SIGKILL).is_ok() && started.elapsed() < DRAIN {
+            // What has ended is in the group until its new parent has reaped it, which a container's first process
+            // does late or never.
+            if started.elapsed() > REAPED {
+                let ended = tokio::task::spawn_blocking(move || !runs(group));
+                if ended.await.unwrap_or_default() {
+                    return;
+                }
+            }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -276,6 +286,25 @@ impl ProcessGroup {
             let _ = killpg(group, signal);
         }
     }
+}
+
+/// Whether a process of the group runs: there is one that has not ended
+/// ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)). Blocks.
+fn runs(group: Pid) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return true;
+    };
+    processes.filter_map(Result::ok).any(|process| {
+        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        // The name, in brackets, may hold anything.
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            return false;
+        };
+        let mut fields = rest.split(' ');
+        let (state, of) = (fields.next(), fields.nth(1));
+        of.and_then(|of| of.parse().ok()) == Some(group.as_raw())
+            && !matches!(state, Some("Z" | "X"))
+    })
 }
 
 impl Drop for ProcessGroup {
@@ -427,6 +456,26 @@ mod tests {
         let done = run(&sh("sleep 60 & echo $!")).await.unwrap();
         assert!(started.elapsed() < Duration::from_secs(30));
         assert!(!alive(&done.tail[0]));
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_does_not_run_although_nobody_has_reaped_it() {
+        let mut child = command(&Invocation::new("cat"))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id().unwrap().to_string();
+        let group = Pid::from_raw(pid.parse().unwrap());
+        assert!(runs(group));
+        // Nobody waits for it, but it is there.
+        drop(child.stdin.take());
+        while alive(&pid) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(killpg(group, None).is_ok());
+        assert!(!runs(group));
+        child.wait().await.unwrap();
+        assert!(!runs(group));
     }
 
     #[tokio::test]

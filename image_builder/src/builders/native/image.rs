@@ -137,6 +137,7 @@ impl Job<'_> {
         self.write_boot_files(ctx, kernel, words)?;
         let tree = self.layout.tree();
         make_folder(&tree.join("images"))?;
+        make_folder(&self.layout.boot())?;
         let kept = match self.iso_key()? {
             Some(key) => self.kept_iso(ctx, &key)?,
             None => None,
@@ -148,7 +149,7 @@ impl Job<'_> {
             let iso = async move {
                 match kept {
                     Some(sha256) => Ok(sha256),
-                    None => job.run_iso_commands(&first).await,
+                    None => job.make_iso(&first).await,
                 }
             };
             let root = async move {
@@ -184,7 +185,8 @@ impl Job<'_> {
         let (Some(image), Initramfs::Kept(initramfs)) = (&self.image_key, &self.initramfs) else {
             return Ok(None);
         };
-        let commands = self.iso_commands();
+        let mut commands = self.loader_commands();
+        commands.push(self.iso_command());
         let read = |path: &Path| {
             std::fs::read_to_string(path).map_err(|source| ComposeError::Io {
                 path: path.to_owned(),
@@ -263,27 +265,15 @@ impl Job<'_> {
         keep().map(drop).map_err(self.cache_error())
     }
 
-    /// Makes boot loaders and the ISO. Gives the ISO's SHA-256.
-    async fn run_iso_commands(&self, ctx: &BuildContext) -> Result<String, ComposeError> {
-        let mut loaders = self.iso_commands();
-        let xorriso = loaders.pop();
-        let job = self.layout.job();
-        for command in &loaders {
-            let result = ctx.run(command).await;
-            no_space(result, job).map_err(|error| explain(error, job))?;
-            // grub-mkimage is told what to make.
-            let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
-            if let Some(made) = args.nth(1) {
-                require(Path::new(made))?;
-            }
+    /// Makes the ISO, and the boot loaders if they are not there yet. Gives the ISO's SHA-256.
+    async fn make_iso(&self, ctx: &BuildContext) -> Result<String, ComposeError> {
+        if !self.has_loaders {
+            self.loaders().make(ctx).await?;
         }
         // The loader for BIOS is on the ISO itself.
         self.place_loaders()?;
-        let iso = self.layout.iso();
-        let Some(xorriso) = xorriso else {
-            return Err(ComposeError::MissingArtifact { path: iso });
-        };
-        match iso_stream::write(ctx, &xorriso, &self.layout.iso_pipe(), &iso).await {
+        let (job, iso) = (self.layout.job(), self.layout.iso());
+        match iso_stream::write(ctx, &self.iso_command(), &self.layout.iso_pipe(), &iso).await {
             Ok(written) => Ok(written.sha256),
             Err(StreamError::Command(error)) => {
                 no_space(Err(error), job).map_err(|error| explain(error, job))?;

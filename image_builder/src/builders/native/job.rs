@@ -8,9 +8,9 @@ use super::initramfs::Initramfs;
 use super::packages::Places;
 use super::root::Root;
 use crate::cache::{Key, Kind, Store};
-use crate::compose::bootloader::{self, BootFiles, Menu, Platform};
+use crate::compose::bootloader::{self, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
-use crate::compose::files::{make_folder, place, write};
+use crate::compose::files::{place, write};
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::mounts::Memory;
 use crate::compose::repository_state::State;
@@ -62,6 +62,8 @@ pub(super) struct Job<'a> {
     /// What was made of it: whether the one is kept, and the key of the other if it is.
     pub(super) initramfs: Initramfs,
     pub(super) image_key: Option<Key>,
+    /// Whether the boot loaders are made.
+    pub(super) has_loaders: bool,
     /// Whether the tree of the ISO is left to somebody.
     pub(super) wants_tree: bool,
     pub(super) layout: Layout,
@@ -95,6 +97,7 @@ impl<'a> Job<'a> {
             root: None,
             memory: None,
             root_key: None,
+            has_loaders: false,
             initramfs: Initramfs::Unkept,
             image_key: None,
             wants_tree: plan.paths.tree.is_some(),
@@ -118,7 +121,7 @@ impl<'a> Job<'a> {
             },
             Step {
                 stage: Stage::Root,
-                commands: self.installing(),
+                commands: [self.installing(), self.loader_commands()].concat(),
             },
         ]
     }
@@ -136,7 +139,7 @@ impl<'a> Job<'a> {
             },
             Step {
                 stage: Stage::Iso,
-                commands: self.iso_commands(),
+                commands: vec![self.iso_command()],
             },
         ]
     }
@@ -174,14 +177,8 @@ impl<'a> Job<'a> {
         )
     }
 
-    pub(super) fn iso_commands(&self) -> Vec<Invocation> {
-        let mut commands = bootloader::invocations(&self.plan.mkimage, &self.layout, self.platform);
-        commands.push(iso::invocation(
-            &self.layout,
-            self.platform,
-            &self.plan.volume_id,
-        ));
-        commands
+    pub(super) fn iso_command(&self) -> Invocation {
+        iso::invocation(&self.layout, self.platform, &self.plan.volume_id)
     }
 
     /// `ctx` for commands that are told the image's time.
@@ -241,13 +238,7 @@ impl<'a> Job<'a> {
         });
         write(&iso.join("boot/grub2/grub.cfg"), &menu)?;
         write(&iso.join("EFI/BOOT/grub.cfg"), &menu)?;
-        write(&iso.join(".discinfo"), &self.tree_info().discinfo())?;
-        make_folder(&self.layout.boot())?;
-        let files = BootFiles::of(&self.layout, self.platform);
-        write(
-            &files.early_config,
-            &bootloader::early_config(&self.plan.volume_id),
-        )
+        write(&iso.join(".discinfo"), &self.tree_info().discinfo())
     }
 
     pub(super) fn tree_info(&self) -> TreeInfo<'_> {

@@ -14,7 +14,7 @@ use crate::compose::files::{empty_folder, make_folder};
 use crate::compose::mounts::{Memory, Overlay};
 use crate::compose::solution::{Difference, Located, Package};
 use crate::compose::{ComposeError, dnf, dnf_lock, memory, root, rpm_database, rpm_tool};
-use crate::context::{BuildContext, Line};
+use crate::context::{BuildContext, Line, side_by_side};
 use crate::events::{Stage, Unit};
 use crate::host::{DnfVersion, free_bytes};
 use crate::process::{CommandError, Invocation};
@@ -133,9 +133,29 @@ impl Job<'_> {
             ));
             return self.open(layers, &key);
         }
+        let loaders = self.loaders();
+        let job = &mut *self;
+        side_by_side(ctx, |first, second| {
+            let root = async move { job.install_chosen(&first, &key, family, packages).await };
+            (root, async move { loaders.make(&second).await })
+        })
+        .await?;
+        self.has_loaders = true;
+        Ok(())
+    }
+
+    /// Installs `packages`, as the difference to a root that is kept where one is near.
+    async fn install_chosen(
+        &mut self,
+        ctx: &BuildContext,
+        key: &Key,
+        family: Key,
+        packages: Vec<Package>,
+    ) -> Result<(), ComposeError> {
+        let store = self.store(Kind::Root);
         if let Some((base, difference)) = self.nearest(ctx, &store, &family, &packages)? {
             match self
-                .install_difference(ctx, &key, base, &difference, &packages)
+                .install_difference(ctx, key, base, &difference, &packages)
                 .await
             {
                 Ok(true) => return Ok(()),
@@ -148,7 +168,7 @@ impl Job<'_> {
                 )),
             }
         }
-        self.install_fresh(ctx, &key, family, packages).await
+        self.install_fresh(ctx, key, family, packages).await
     }
 
     /// The commands that install everything into an empty root.

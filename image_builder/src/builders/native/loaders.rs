@@ -1,0 +1,63 @@
+//! The boot loaders of an image. Nothing of the root goes into them, so they are made while it is filled: installing
+//! leaves a processor free.
+
+use std::path::{Path, PathBuf};
+
+use super::job::{Job, no_space};
+use crate::builders::explain;
+use crate::compose::bootloader::{self, BootFiles};
+use crate::compose::files::{make_folder, require, write};
+use crate::compose::{ComposeError, layout::Layout};
+use crate::context::BuildContext;
+use crate::process::Invocation;
+
+/// What makes the loaders, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Loaders {
+    commands: Vec<Invocation>,
+    /// The file that is built into them, and its text.
+    early_config: (PathBuf, String),
+    layout: Layout,
+}
+
+impl Job<'_> {
+    pub(super) fn loaders(&self) -> Loaders {
+        Loaders {
+            commands: self.loader_commands(),
+            early_config: (
+                BootFiles::of(&self.layout, self.platform).early_config,
+                bootloader::early_config(&self.plan.volume_id),
+            ),
+            layout: self.layout.clone(),
+        }
+    }
+
+    /// The commands that make the loaders, and the FAT image for UEFI.
+    pub(super) fn loader_commands(&self) -> Vec<Invocation> {
+        bootloader::invocations(&self.plan.mkimage, &self.layout, self.platform)
+    }
+}
+
+impl Loaders {
+    /// Makes them.
+    pub(super) async fn make(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        make_folder(&self.layout.boot())?;
+        let (path, text) = &self.early_config;
+        write(path, text)?;
+        let job = self.layout.job();
+        for command in &self.commands {
+            let result = ctx.run(command).await;
+            no_space(result, job).map_err(|error| explain(error, job))?;
+            if let Some(made) = made_by(command) {
+                require(&made)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// grub-mkimage is told what to make.
+fn made_by(command: &Invocation) -> Option<PathBuf> {
+    let mut args = command.args.iter().skip_while(|arg| *arg != "-o");
+    args.nth(1).map(|made| Path::new(made).to_owned())
+}
