@@ -96,13 +96,13 @@ fn plan_names_every_command_and_does_nothing() {
         "--downloadonly",
         "bwrap ",
         "-- dnf",
-        "dracut ",
-        "--kver {kernel-version}",
-        "mksquashfs ",
         "mkimage ",
         "mkfs.vfat ",
         "mmd ",
         "mcopy ",
+        "dracut ",
+        "--kver {kernel-version}",
+        "mksquashfs ",
         "xorriso ",
     ] {
         let next = text[at..].find(word);
