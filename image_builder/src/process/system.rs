@@ -288,6 +288,9 @@ impl ProcessGroup {
     }
 }
 
+/// Where the number of threads stands behind a process's state.
+const THREADS: usize = 17;
+
 /// Whether a process of the group runs: there is one that has not ended
 /// ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)). Blocks.
 fn runs(group: Pid) -> bool {
@@ -300,10 +303,14 @@ fn runs(group: Pid) -> bool {
         let Some((_, rest)) = stat.rsplit_once(") ") else {
             return false;
         };
-        let mut fields = rest.split(' ');
-        let (state, of) = (fields.next(), fields.nth(1));
-        of.and_then(|of| of.parse().ok()) == Some(group.as_raw())
-            && !matches!(state, Some("Z" | "X"))
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let &[state, _, of, .., threads] = fields.get(..=THREADS).unwrap_or_default() else {
+            return false;
+        };
+        // Its first thread may have ended before the others.
+        let has_ended =
+            matches!(state, "Z" | "X") && threads.parse().is_ok_and(|count: u32| count <= 1);
+        of.parse().ok() == Some(group.as_raw()) && !has_ended
     })
 }
 
