@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_description;
+mod backends;
 mod boot_image;
 mod caches;
 mod cli;
@@ -13,6 +14,7 @@ mod compare;
 mod delivery;
 mod dvd;
 mod errors;
+mod fbs_worker;
 mod http;
 mod interrupted;
 mod job_queue;
@@ -29,5 +31,3 @@ mod server_client;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;
-mod tool_backends;
-mod worker;
