@@ -194,15 +194,13 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
             let line = words.join(" ").replace("{kernel-version}", kernel);
             let line = line.replace("{source-date-epoch}", &seconds);
             let line = line.replace("{kernel-date}", kernel_date);
-            let line = line.replace(plan["job"].as_str().unwrap(), "JOB");
-            planned.push((step["stage"].clone(), line));
+            planned.push(line.replace(plan["job"].as_str().unwrap(), "JOB"));
         }
     }
     let mut ran = Vec::new();
     for record in report["commands"].as_array().unwrap() {
         let making = ["packages", "root", "initramfs", "root_image", "iso"];
-        let stage = &record["stage"];
-        if !making.contains(&stage.as_str().unwrap()) {
+        if !making.contains(&record["stage"].as_str().unwrap()) {
             continue;
         }
         // As a shell would read it, without the variables in front.
@@ -223,14 +221,16 @@ fn commands_are_those_of_the_plan(report: &Value, plan: &Value) {
         let words: Vec<&str> = words.split(' ').skip_while(is_variable).collect();
         // A root that was made in memory is copied for other builds; the plan knows of no memory.
         if !words.starts_with(&["cp", "--archive"]) {
-            ran.push((stage.clone(), words.join(" ")));
+            ran.push(words.join(" "));
         }
     }
-    // What does not depend on each other runs side by side.
-    for commands in [&mut ran, &mut planned] {
-        commands.sort_by_key(|(stage, line)| (stage.to_string(), line.clone()));
-    }
-    assert_eq!(ran, planned);
+    // The boot loaders are made while the root is filled: each in its own order.
+    let apart = |commands: Vec<String>| -> (Vec<String>, Vec<String>) {
+        let of_loaders = ["grub", "mkfs.vfat ", "mmd ", "mcopy "];
+        let is_of_loaders = |line: &String| of_loaders.iter().any(|tool| line.starts_with(tool));
+        commands.into_iter().partition(is_of_loaders)
+    };
+    assert_eq!(apart(ran), apart(planned));
 }
 
 fn packages_are_those_of_the_image_and_of_dnf(

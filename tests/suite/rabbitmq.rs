@@ -90,12 +90,8 @@ impl RabbitMq {
         fs::write(folder.join("enabled_plugins"), "[].\n").expect("the folder is ours");
         let mapper = Program::new("epmd").args(["-port", &ports.mapper.to_string()]);
         let mapper = mapper.args(["-address", "127.0.0.1"]);
-        let mapper = match &network {
-            Some(network) => network.on(0, mapper),
-            None => mapper,
-        };
         let mut node = Self {
-            _mapper: mapper.start(),
+            _mapper: on_hub(network.as_deref(), mapper).start(),
             folder,
             ports,
             address,
@@ -124,11 +120,7 @@ impl RabbitMq {
             .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
             .env("ERL_EPMD_PORT", ports.mapper.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
-        let server = match &self.network {
-            Some(network) => network.on(0, server),
-            None => server,
-        };
-        self.running = Some(server.start());
+        self.running = Some(on_hub(self.network.as_deref(), server).start());
         let answers = || self.answers();
         eventually("RabbitMQ answers", START, answers);
     }
@@ -170,6 +162,14 @@ impl RabbitMq {
         let (user, password) = LOGIN;
         let (address, port) = (self.address, self.ports.amqp);
         format!("amqp://{user}:{password}@{address}:{port}/%2F")
+    }
+}
+
+/// `program` on the hub of a network; here where there is none.
+fn on_hub(network: Option<&Network>, program: Program) -> Program {
+    match network {
+        Some(network) => network.on(0, program),
+        None => program,
     }
 }
 

@@ -11,13 +11,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use crate::compose::files::empty_folder;
+use crate::compose::files::{at, empty_folder};
 use crate::compose::{ComposeError, dnf};
 use crate::context::BuildContext;
 use crate::process::CommandError;
 
-/// How the names of the locks end.
-const LOCK: &str = "_lock.pid";
+/// The names of the locks.
+const LOCKS: [&str; 2] = ["download_lock.pid", "metadata_lock.pid"];
 
 /// So often dnf is begun that another build's dnf keeps from beginning.
 const TRIES: u32 = 5;
@@ -53,37 +53,27 @@ where
 ///
 /// # Errors
 ///
-/// [`ComposeError::Io`].
+/// [`ComposeError::Io`], [`ComposeError::NoSpace`].
 pub(crate) fn view(cache: &Path, own: &Path) -> Result<(), ComposeError> {
     empty_folder(own)?;
     let link = || {
         for entry in cache.read_dir()? {
             let name = entry?.file_name();
-            if !name.to_string_lossy().ends_with(LOCK) {
+            if !LOCKS.iter().any(|lock| name == *lock) {
                 std::os::unix::fs::symlink(cache.join(&name), own.join(&name))?;
             }
         }
         Ok(())
     };
-    link().map_err(|source| ComposeError::Io {
-        path: own.to_owned(),
-        source,
-    })
+    link().map_err(at(own))
 }
 
 /// Empties the locks in `cache` that no dnf has: dnf takes an empty one.
 fn release_stale(cache: &Path) -> io::Result<()> {
-    let entries = match cache.read_dir() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(LOCK) {
-            match release_if_stale(&entry.path()) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                released => released?,
-            }
+    for lock in LOCKS {
+        match release_if_stale(&cache.join(lock)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            released => released?,
         }
     }
     Ok(())

@@ -137,7 +137,6 @@ impl Job<'_> {
         self.write_boot_files(ctx, kernel, words)?;
         let tree = self.layout.tree();
         make_folder(&tree.join("images"))?;
-        make_folder(&self.layout.boot())?;
         let kept = match self.iso_key()? {
             Some(key) => self.kept_iso(ctx, &key)?,
             None => None,
@@ -239,6 +238,7 @@ impl Job<'_> {
         let Some(entry): Option<Entry<IsoNote>> = entry.map_err(self.cache_error())? else {
             return Ok(None);
         };
+        make_folder(&self.layout.boot())?;
         for (name, path) in self.made_by_commands() {
             std::fs::copy(entry.data().join(name), &path)
                 .map_err(|source| ComposeError::Io { path, source })?;

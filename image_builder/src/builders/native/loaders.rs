@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::job::{Job, no_space};
 use crate::builders::explain;
+use crate::compose::ComposeError;
 use crate::compose::bootloader::{self, BootFiles};
-use crate::compose::files::{make_folder, require, write};
-use crate::compose::{ComposeError, layout::Layout};
+use crate::compose::files::{require, write};
 use crate::context::BuildContext;
 use crate::process::Invocation;
 
@@ -17,7 +17,8 @@ pub(super) struct Loaders {
     commands: Vec<Invocation>,
     /// The file that is built into them, and its text.
     early_config: (PathBuf, String),
-    layout: Layout,
+    /// The work folder.
+    job: PathBuf,
 }
 
 impl Job<'_> {
@@ -28,7 +29,7 @@ impl Job<'_> {
                 BootFiles::of(&self.layout, self.platform).early_config,
                 bootloader::early_config(&self.plan.volume_id),
             ),
-            layout: self.layout.clone(),
+            job: self.layout.job().to_owned(),
         }
     }
 
@@ -41,10 +42,9 @@ impl Job<'_> {
 impl Loaders {
     /// Makes them.
     pub(super) async fn make(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
-        make_folder(&self.layout.boot())?;
         let (path, text) = &self.early_config;
         write(path, text)?;
-        let job = self.layout.job();
+        let job = &self.job;
         for command in &self.commands {
             let result = ctx.run(command).await;
             no_space(result, job).map_err(|error| explain(error, job))?;
