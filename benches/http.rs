@@ -4,7 +4,8 @@
 //! weighs, and what 300 followers of logs do to it.
 //!
 //! Flask is installed by `scripts/flask` (`FBS_BENCH_FLASK` names another folder). `make bench` runs it;
-//! `FBS_BENCH_RUNS` sets the number of rounds (default 3), `FBS_BENCH_JOBS` that of the jobs.
+//! `FBS_BENCH_RUNS` sets the number of rounds (default 3), `FBS_BENCH_JOBS` that of the jobs, `FBS_BENCH_CLIENTS` how
+//! many ask at once (default 8).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ mod figures;
 #[path = "support/load.rs"]
 mod load;
 
-/// As many ask at once.
+/// As many ask at once unless somebody says otherwise.
 const CLIENTS: usize = 8;
 
 /// For so long.
@@ -333,7 +334,7 @@ async fn round(address: &str, ids: &[JobId]) -> Figures {
 
 async fn load(address: &str, ids: &[JobId], kind: Kind) -> (f64, f64) {
     let started = Instant::now();
-    let clients = (0..CLIENTS).map(|client| {
+    let clients = (0..number("FBS_BENCH_CLIENTS", CLIENTS)).map(|client| {
         let (address, ids) = (address.to_owned(), ids.to_vec());
         tokio::spawn(async move {
             let mut connection = Connection::new(&address).await;

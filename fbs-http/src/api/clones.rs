@@ -108,5 +108,5 @@ pub(super) async fn clone(
     let mut request = request.map_err(Problem::invalid)?;
     request.retry_of = Some(first.id);
     let submitted = app.submit(&caller, request, once.as_ref()).await?;
-    app.answer(&submitted).await
+    app.answer(submitted).await
 }

@@ -217,25 +217,29 @@ pub(super) async fn submit(
     let request = app.check(&caller, wanted).await;
     let request = request.map_err(Problem::invalid)?;
     let submitted = app.submit(&caller, request, once.as_ref()).await?;
-    app.answer(&submitted).await
+    app.answer(submitted).await
 }
 
 impl App {
     /// 201 with the job, or 200 if it was submitted before.
-    pub(super) async fn answer(&self, submitted: &Submitted) -> Result<Response, Problem> {
-        let Submitted { job: id, again } = submitted;
+    pub(super) async fn answer(&self, submitted: Submitted) -> Result<Response, Problem> {
+        let Submitted {
+            job: id,
+            again,
+            record,
+        } = submitted;
         let place = format!("/api/v1/jobs/{id}");
-        let status = match *again {
+        let status = match again {
             true => StatusCode::OK,
             false => StatusCode::CREATED,
         };
         // It is in the queue, and may be in the records a moment later.
-        let mut response = match self.store.job(id).await {
-            Ok(Some(job)) => {
+        let mut response = match record {
+            Some(job) => {
                 let waits = self.waits(&job).await.unwrap_or_default();
                 (status, Json(JobView::new(&job, waits))).into_response()
             }
-            _ => (status, Json(serde_json::json!({ "id": id }))).into_response(),
+            None => (status, Json(serde_json::json!({ "id": id }))).into_response(),
         };
         if let Ok(place) = HeaderValue::from_str(&place) {
             response.headers_mut().insert(header::LOCATION, place);
@@ -365,5 +369,5 @@ pub(super) async fn retry(
     let job = app.job(&caller, &id).await?;
     let once = once(&headers, || format!("retry {id}"))?;
     let submitted = app.again(&caller, &job, once.as_ref()).await?;
-    app.answer(&submitted).await
+    app.answer(submitted).await
 }

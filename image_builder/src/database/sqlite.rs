@@ -43,6 +43,9 @@ const STEPS: Steps = &[
     ),
 ];
 
+/// What was written is on disk, also when the power fails: as in [`options`].
+const DURABLE: &str = "PRAGMA synchronous = FULL";
+
 /// Whose file it is, in its header: `fbs1`.
 const APPLICATION: i32 = 0x6662_7331;
 
@@ -90,7 +93,15 @@ impl SqliteFile {
                 .test_before_acquire(false)
         };
         Ok(Self {
-            writer: pool(1).connect_lazy_with(options.clone()),
+            writer: pool(1)
+                // Who borrowed it may have set this otherwise for a transaction.
+                .after_release(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute(DURABLE).await?;
+                        Ok(true)
+                    })
+                })
+                .connect_lazy_with(options.clone()),
             quick: pool(1)
                 .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal)),
             readers: pool(READERS)

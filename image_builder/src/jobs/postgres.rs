@@ -68,6 +68,8 @@ impl PostgresStore {
         Ok(Self {
             writer: pool.clone(),
             readers: pool,
+            // A server that loses its last seconds is not this process, which goes on behind them.
+            take_in: "BEGIN",
         })
     }
 

@@ -62,6 +62,8 @@ const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, 
 pub struct SqlStore<DB: Database> {
     pub(crate) writer: Pool<DB>,
     pub(crate) readers: Pool<DB>,
+    /// How a transaction begins that takes entries of a ledger in.
+    pub(crate) take_in: &'static str,
 }
 
 impl<DB: Database> SqlStore<DB> {
@@ -89,7 +91,7 @@ where
         ledger: &str,
         entries: &[(u64, &JobEvent)],
     ) -> Result<Vec<Job>, StoreError> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.writer.begin_with(self.take_in).await?;
         let taken: i64 = sqlx::query_scalar(LOCK)
             .bind(ledger)
             .fetch_one(&mut *transaction)

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::{LATE, Master, SOON, Standing};
 use crate::backoff;
 use crate::error::StageError;
-use crate::jobs::{Entry, JobEvent, JobId, StoreError};
+use crate::jobs::{Entry, Job, JobEvent, JobId, StoreError};
 use crate::queue::{JobQueue, LedgerItem, NewEntry};
 
 /// As many entries go into one transaction at most, if they are there together.
@@ -124,24 +124,29 @@ impl Master {
                 (changed, skipped)
             }
         };
-        if self.changes.receiver_count() == 0 {
+        if self.changes.receiver_count() == 0 && self.awaited.is_empty() {
             return skipped;
         }
         let mut others: BTreeSet<&JobId> = events.iter().map(|(_, event)| &event.job).collect();
         for job in changed {
             others.remove(&job.id);
-            // Nobody listens any more.
-            let _ = self.changes.send(Arc::new(job));
+            self.tell(Arc::new(job));
         }
         // Another master of this store took these in, or they did not count.
         for id in others {
             let job = self.patiently(|| self.store.job(id)).await;
             if let Ok(Some(mut job)) = job {
                 job.request.payload = None;
-                let _ = self.changes.send(Arc::new(job));
+                self.tell(Arc::new(job));
             }
         }
         skipped
+    }
+
+    fn tell(&self, job: Arc<Job>) {
+        self.awaited.tell(&job);
+        // Nobody listens any more.
+        let _ = self.changes.send(job);
     }
 
     /// Asks the store until it answers. An error is one that does not pass.

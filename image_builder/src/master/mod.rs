@@ -5,6 +5,7 @@
 //! which workers are there. Several masters may share a store: each entry is taken in by one of
 //! them, and all of them tell of it.
 
+mod awaited;
 mod intake;
 mod orders;
 mod roll;
@@ -26,6 +27,7 @@ use crate::backoff;
 use crate::jobs::{Job, JobStore};
 use crate::queue::{Address, BusMessage, JobQueue, QueueError};
 use crate::worker::{PRESENCE, Presence, WHO};
+use awaited::Awaited;
 use roll::Roll;
 
 /// As many changes are kept for somebody who listens and is slow.
@@ -83,6 +85,7 @@ pub struct Master {
     queue: Arc<dyn JobQueue>,
     store: Arc<dyn JobStore>,
     changes: broadcast::Sender<Arc<Job>>,
+    awaited: Awaited,
     standing: watch::Sender<Standing>,
     roll: Mutex<Roll>,
 }
@@ -95,6 +98,7 @@ impl Master {
             queue,
             store,
             changes: broadcast::Sender::new(CHANGES),
+            awaited: Awaited::default(),
             standing: watch::Sender::default(),
             roll: Mutex::default(),
         }

@@ -1,10 +1,9 @@
 //! What somebody wants of a queue, by way of its master.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 use super::Master;
 use crate::digest::sha256_text;
@@ -34,12 +33,14 @@ impl OnceKey {
 }
 
 /// A job that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Submitted {
     /// Its id.
     pub job: JobId,
     /// It was asked for before, with the same key.
     pub again: bool,
+    /// The record of it, with what it is built from, if the store had it in time.
+    pub record: Option<Job>,
 }
 
 /// Why a wish is not fulfilled.
@@ -133,16 +134,20 @@ impl Master {
             if kept.digest != wish.digest {
                 return Err(OrderError::OtherWish(once.key.clone()));
             }
-            if kept.job != job && self.store.job(&kept.job).await?.is_some() {
+            if kept.job != job
+                && let Some(known) = self.store.job(&kept.job).await?
+            {
                 return Ok(Submitted {
                     job: kept.job,
                     again: true,
+                    record: Some(known),
                 });
             }
             // Who asked first may have come to nothing. An entry too many does no harm.
             job = kept.job;
         }
         let line = request.line();
+        let payload = request.payload.clone();
         let event = JobEvent {
             job: job.clone(),
             time: now,
@@ -151,10 +156,20 @@ impl Master {
                 request: Box::new(request),
             },
         };
-        let changes = self.changes();
+        let mut waiter = self.awaited.wait_for(&job);
         self.queue.append(&[NewEntry::of_job(event, &line)]).await?;
-        told(changes, &job, |_| true).await;
-        Ok(Submitted { job, again: false })
+        // What was entered counts, whatever becomes of this.
+        let told = timeout(PATIENCE, waiter.told(|_| true)).await;
+        let record = told.ok().flatten().map(|told| {
+            let mut record = Job::clone(&told);
+            record.request.payload = payload;
+            record
+        });
+        Ok(Submitted {
+            job,
+            again: false,
+            record,
+        })
     }
 
     /// The job that `requester` has asked for with this key before.
@@ -196,9 +211,9 @@ impl Master {
             by: by.to_owned(),
             kind: JobEventKind::CancelRequested { reason },
         };
-        let changes = self.changes();
+        let mut waiter = self.awaited.wait_for(id);
         self.queue.append(&[Entry::Job(event).into()]).await?;
-        told(changes, id, |job| job.cancel.is_some()).await;
+        let _ = timeout(PATIENCE, waiter.told(|job| job.cancel.is_some())).await;
         self.known(id).await
     }
 
@@ -236,24 +251,4 @@ impl Master {
         let job = self.store.job(id).await?;
         job.ok_or_else(|| OrderError::Unknown(id.clone()))
     }
-}
-
-/// Waits until a job is told of that is as wanted, or for [`PATIENCE`].
-async fn told(
-    mut changes: broadcast::Receiver<Arc<Job>>,
-    id: &JobId,
-    wanted: impl Fn(&Job) -> bool,
-) {
-    let told = async {
-        loop {
-            match changes.recv().await {
-                Ok(job) if job.id == *id && wanted(&job) => return,
-                Ok(_) => {}
-                // Too much has happened to know; the store knows it by now, or soon.
-                Err(_) => return,
-            }
-        }
-    };
-    // What was entered counts all the same.
-    let _ = tokio::time::timeout(PATIENCE, told).await;
 }

@@ -346,8 +346,10 @@ async fn jobs_are_asked_for_cancelled_and_repeated() {
     let one = host.master().await;
     one.ready().await;
     let store = one.master.store();
-    let first = one.master.submit(request(), None).await.unwrap().job;
+    let submitted = one.master.submit(request(), None).await.unwrap();
+    let first = submitted.job;
     // It is in the store when its id is given.
+    assert_eq!(submitted.record, store.job(&first).await.unwrap());
     assert_eq!(store.waiting(&first).await.unwrap().unwrap().before, 0);
     let open = one.master.retry(&first, "me@there", None).await;
     assert!(matches!(open, Err(OrderError::Open { .. })), "{open:?}");
@@ -401,6 +403,10 @@ async fn asking_twice_with_a_key_makes_one_job() {
     other.ready().await;
     let second = other.master.submit(request(), Some(&once)).await.unwrap();
     assert_eq!((&second.job, second.again), (&first.job, true));
+    assert_eq!(
+        (second.record.is_some(), second.record),
+        (true, first.record)
+    );
     let wrong = one.master.submit(request(), Some(&key("a", "v"))).await;
     assert!(matches!(wrong, Err(OrderError::OtherWish(_))), "{wrong:?}");
     let third = one.master.submit(request(), Some(&key("b", "w"))).await;
