@@ -79,8 +79,8 @@ const MKFS_VFAT: Requirement = need(
 const MTOOLS: Requirement = need(&["mcopy"], "to fill the UEFI partition", "mtools", "mtools");
 const XORRISO: Requirement = need(&["xorriso"], "to write and read ISOs", "xorriso", "xorriso");
 const ISOMD5SUM: Requirement = need(
-    &["implantisomd5"],
-    "to implant the media checksum",
+    &["checkisomd5"],
+    "to check the media checksum",
     "isomd5sum",
     "isomd5sum",
 );

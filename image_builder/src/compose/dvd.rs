@@ -11,16 +11,18 @@ use super::iso::xorriso;
 use crate::process::Invocation;
 use crate::source_date;
 
-/// xorriso, making `to` of the boot ISO `from` with `files` in it: paths here and on the disc.
+/// xorriso, writing to `pipe` the boot ISO `from` with `files` in it: paths here and on the disc.
 /// `from` was made with the same volume id, by which its boot loader looks for the disc.
 #[must_use]
-pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)]) -> Invocation {
+pub fn rewrite(from: &Path, pipe: &Path, volume_id: &str, files: &[(&Path, &str)]) -> Invocation {
     let drive = |path: &Path| format!("stdio:{}", path.display());
     let mut xorriso = xorriso()
         .arg("-indev")
         .arg(drive(from))
         .arg("-outdev")
-        .arg(drive(to))
+        .arg(drive(pipe))
+        // Else the size in the volume descriptor is that without what comes behind the file system.
+        .args(["-padding", "included"])
         .args(["-boot_image", "any", "replay", "-volid", volume_id])
         .args(["-joliet", "on"])
         // Names of packages are longer than Joliet's 64 characters.
@@ -34,23 +36,17 @@ pub fn rewrite(from: &Path, to: &Path, volume_id: &str, files: &[(&Path, &str)])
     xorriso.arg("-end")
 }
 
-/// xorriso, making the ISO `to` of the folder `srpms` of source packages, which is `SRPMS` on it.
+/// xorriso, writing to `pipe` the ISO of the folder `srpms` of source packages, which is `SRPMS` on it.
 #[must_use]
-pub fn source_iso(srpms: &Path, to: &Path, volume_id: &str) -> Invocation {
+pub fn source_iso(srpms: &Path, pipe: &Path, volume_id: &str) -> Invocation {
     let xorriso = xorriso()
         .args(["-as", "mkisofs", "-iso-level", "3", "-r", "-J"])
         .arg("--set_all_file_dates")
         .arg(format!("={}", source_date::PLACEHOLDER))
         .args(["-joliet-long", "-V", volume_id, "-o"])
-        .path(to)
+        .path(pipe)
         .args(["-graft-points", &format!("SRPMS={}", srpms.display())]);
     source_date::dated(xorriso)
-}
-
-/// The checksum that `checkisomd5` reads, put into an image that has one of an earlier time.
-#[must_use]
-pub fn implant_checksum(iso: &Path) -> Invocation {
-    Invocation::new("implantisomd5").arg("--force").path(iso)
 }
 
 /// pungi's list of checksums, which `sha256sum --check` reads: file names with their SHA-256.
@@ -75,15 +71,15 @@ mod tests {
         ];
         let line = rewrite(
             Path::new("/d/os/images/boot.iso"),
-            Path::new("/d/iso/dvd.iso"),
+            Path::new("/w/iso.pipe"),
             "Fedora-Server-43-x86_64",
             &files,
         );
         assert_eq!(
             line.to_string(),
             "SOURCE_DATE_EPOCH={source-date-epoch} TZ=UTC \
-             xorriso -no_rc -pacifier interval=0.1 -indev stdio:/d/os/images/boot.iso -outdev stdio:/d/iso/dvd.iso \
-             -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
+             xorriso -no_rc -pacifier interval=0.1 -indev stdio:/d/os/images/boot.iso -outdev stdio:/w/iso.pipe \
+             -padding included -boot_image any replay -volid Fedora-Server-43-x86_64 -joliet on \
              -compliance iso_9660_level=3:joliet_long_names \
              -volume_date all_file_dates ={source-date-epoch} -map /d/os/Packages /Packages \
              -map /w/media.repo /media.repo -end"

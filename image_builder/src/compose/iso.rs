@@ -68,21 +68,6 @@ pub fn invocation(layout: &Layout, platform: Platform, volume_id: &str) -> Invoc
         .path(&layout.iso_tree())
 }
 
-/// How far xorriso is, in per cent:
-/// `xorriso : UPDATE :  42.17% done, estimate finish ...`.
-#[must_use]
-pub fn progress(line: &str) -> Option<u64> {
-    let rest = line.strip_prefix("xorriso : UPDATE :")?;
-    let percent: f64 = rest.split('%').next()?.trim().parse().ok()?;
-    // A percentage fits any integer.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to 100"
-    )]
-    (0.0..=100.0).contains(&percent).then_some(percent as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,18 +94,5 @@ mod tests {
         let platform = platform(Arch::Aarch64).unwrap();
         let line = invocation(&Layout::new("/w"), platform, "F").to_string();
         assert!(!line.contains("mbr") && !line.contains("-b "), "{line}");
-    }
-
-    #[test]
-    fn the_percentage_is_read() {
-        assert_eq!(
-            progress("xorriso : UPDATE :  42.17% done, estimate finish Sat"),
-            Some(42)
-        );
-        assert_eq!(progress("xorriso : UPDATE : Writing:  100s  43.5%"), None);
-        assert_eq!(
-            progress("xorriso 1.5.4 : RockRidge filesystem manipulator"),
-            None
-        );
     }
 }

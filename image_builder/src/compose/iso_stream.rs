@@ -1,17 +1,18 @@
-//! A new image, received from xorriso through a pipe: written and checksummed in one pass.
+//! A new image, received from xorriso through a pipe: written, with the checksum by which it checks itself, in one pass.
 //!
 //! A pipe has two more advantages over a file: xorriso lays the image out from its first sector
 //! (into a file it writes a second session behind a copy of the first one's head), and does not
 //! wait for the disk.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
 
 use nix::sys::stat::Mode;
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
@@ -20,7 +21,6 @@ use tokio::task::spawn_blocking;
 use super::ComposeError;
 use super::media_checksum::{AREA, DESCRIPTOR, MediaChecksum};
 use crate::context::{BuildContext, CancellationToken};
-use crate::digest::hex;
 use crate::events::{EventKind, Events, Stage, Unit};
 use crate::process::{CommandError, Discard, Invocation};
 
@@ -36,7 +36,6 @@ pub(crate) struct Written {
     pub(crate) size: u64,
     /// The implanted checksum.
     pub(crate) md5: String,
-    pub(crate) sha256: String,
 }
 
 /// Why there is no new image.
@@ -78,12 +77,15 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StreamError + '_ {
     }
 }
 
-/// Runs `xorriso`, which writes to `pipe`, and puts what comes into the new file `out`.
+/// Runs `xorriso`, which writes to `pipe`, and puts what comes into the new file `out`, and into `second` as well. How
+/// far it is, is told as progress of `stage`.
 pub(crate) async fn write(
     ctx: &BuildContext,
+    stage: Stage,
     xorriso: &Invocation,
     pipe: &Path,
     out: &Path,
+    second: Option<&Path>,
 ) -> Result<Written, StreamError> {
     nix::unistd::mkfifo(pipe, Mode::S_IRUSR | Mode::S_IWUSR)
         .map_err(|error| at(pipe)(error.into()))?;
@@ -95,20 +97,19 @@ pub(crate) async fn write(
     // A small pipe works as well, if slower.
     let size = nix::fcntl::FcntlArg::F_SETPIPE_SZ(i32::try_from(CHUNK).unwrap_or(i32::MAX));
     let _ = nix::fcntl::fcntl(&receiver, size);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(out);
-    let file = file.map_err(at(out))?;
+    let image = Copy::create(out)?;
+    let second = second.map(Copy::create).transpose()?;
 
     let ended = CancellationToken::new();
     let stop = ctx.cancel.child_token();
     let receive = {
         let receive = Receive {
             receiver,
-            file,
+            pipe: pipe.to_owned(),
+            image,
+            second,
             ended: ended.clone(),
+            stage,
             events: ctx.events.clone(),
         };
         let runtime = Handle::current();
@@ -117,7 +118,7 @@ pub(crate) async fn write(
     };
     let receive = async {
         let received = receive.await;
-        let received = received.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let received = received.unwrap_or_else(|panic| Err(at(pipe)(io::Error::other(panic))));
         if received.is_err() {
             stop.cancel();
         }
@@ -135,85 +136,162 @@ pub(crate) async fn write(
             Err(error.into())
         }
         // It was stopped since what came was wrong, or could not be written.
-        (Ok(_) | Err(CommandError::Cancelled { .. }), Err(error)) => Err(match error.kind() {
-            io::ErrorKind::UnexpectedEof => StreamError::Result(error.to_string()),
-            _ => at(out)(error),
-        }),
+        (Ok(_) | Err(CommandError::Cancelled { .. }), Err(error)) => Err(error),
         // What came was sound as far as it came: xorriso knows why it is not more.
-        (Err(error), Ok(_)) => Err(error.into()),
-        (Err(error), Err(short)) if short.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(error.into())
-        }
-        (Err(_), Err(error)) => Err(at(out)(error)),
+        (Err(error), Ok(_) | Err(StreamError::Result(_))) => Err(error.into()),
+        (Err(_), Err(error)) => Err(error),
     }
+}
+
+/// A file that becomes the image.
+struct Copy {
+    path: PathBuf,
+    file: File,
+}
+
+impl Copy {
+    fn create(path: &Path) -> Result<Self, StreamError> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: File::create_new(path).map_err(at(path))?,
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+        self.file.write_all(bytes).map_err(at(&self.path))
+    }
+
+    /// Writes into a place that was left.
+    fn fill_in(&self, bytes: &[u8], place: usize) -> Result<(), StreamError> {
+        let filled = self.file.write_all_at(bytes, place as u64);
+        filled.map_err(at(&self.path))
+    }
+}
+
+/// Adds up what was written, on a thread of its own: that takes longer than writing it, and xorriso, which only looks
+/// every tenth of a second whether it is done, should not have to wait for it.
+struct Adding {
+    path: PathBuf,
+    /// How many bytes were written, each time.
+    written: Sender<usize>,
+    sum: JoinHandle<io::Result<MediaChecksum>>,
+}
+
+impl Adding {
+    fn start(size: u64, path: &Path) -> Result<Self, StreamError> {
+        let file = File::open(path).map_err(at(path))?;
+        let (written, lengths) = mpsc::channel();
+        let sum = thread::spawn(move || add_up(size, &file, &lengths));
+        Ok(Self {
+            path: path.to_owned(),
+            written,
+            sum,
+        })
+    }
+
+    fn add(&self, bytes: usize) {
+        // The thread is gone: it failed, as `finish` will tell.
+        let _ = self.written.send(bytes);
+    }
+
+    fn finish(self) -> Result<MediaChecksum, StreamError> {
+        drop(self.written);
+        let sum = self.sum.join();
+        sum.unwrap_or_else(|_| Err(io::Error::other("its checksum was not computed")))
+            .map_err(at(&self.path))
+    }
+}
+
+/// The checksum of a file of which so many bytes were written, one after the other.
+fn add_up(size: u64, mut file: &File, lengths: &Receiver<usize>) -> io::Result<MediaChecksum> {
+    let mut sum = MediaChecksum::new(size);
+    let mut chunk = Vec::new();
+    for length in lengths {
+        chunk.resize(length, 0);
+        file.read_exact(&mut chunk)?;
+        sum.update(&chunk);
+    }
+    Ok(sum)
 }
 
 struct Receive {
     receiver: pipe::Receiver,
-    file: File,
+    pipe: PathBuf,
+    image: Copy,
+    second: Option<Copy>,
     /// xorriso has ended: nothing more comes than what is in the pipe.
     ended: CancellationToken,
+    stage: Stage,
     events: Events,
 }
 
 impl Receive {
-    async fn run(mut self) -> io::Result<Written> {
-        let mut chunk = vec![0; CHUNK];
+    async fn run(mut self) -> Result<Written, StreamError> {
         let mut head = Vec::with_capacity(HEAD + CHUNK);
         while head.len() < HEAD {
-            match self.next(&mut chunk).await? {
-                0 => return Err(cut_off("no volume descriptor came")),
-                count => head.extend_from_slice(&chunk[..count]),
+            if self.receive(&mut head).await? == 0 {
+                return Err(cut_off("no volume descriptor came"));
             }
         }
         let size = image_size(&head).ok_or_else(|| cut_off("what came is no ISO image"))?;
         head[AREA].fill(b' ');
-        let mut sum = MediaChecksum::new(size);
-        sum.update(&head);
-        self.file.write_all(&head)?;
-        let mut done = head.len() as u64;
+        let mut done = self.write(&head)?;
+        let adding = Adding::start(size, &self.image.path)?;
+        adding.add(head.len());
+        let mut chunk = Vec::with_capacity(CHUNK);
         let mut told = 0;
         while done < size {
-            let count = self.next(&mut chunk).await?;
-            if count == 0 {
+            chunk.clear();
+            if self.receive(&mut chunk).await? == 0 {
                 return Err(cut_off(&format!("{done} of {size} bytes came")));
             }
-            self.file.write_all(&chunk[..count])?;
-            sum.update(&chunk[..count]);
-            done += count as u64;
+            done += self.write(&chunk)?;
+            adding.add(chunk.len());
             let percent = done * 100 / size;
             if percent > told {
                 told = percent;
                 self.events.emit(EventKind::Progress {
-                    stage: Stage::Iso,
+                    stage: self.stage,
                     done,
                     total: size,
                     unit: Unit::Bytes,
                 });
             }
         }
-        let (md5, area) = sum.finish();
-        self.file.write_all_at(&area, AREA.start as u64)?;
-        // While xorriso winds up.
-        let sha256 = sha256(&mut self.file)?;
-        if done > size || self.next(&mut chunk).await? > 0 {
+        chunk.clear();
+        if done > size || self.receive(&mut chunk).await? > 0 {
             return Err(cut_off(&format!("more than its {size} bytes came")));
         }
-        Ok(Written { size, md5, sha256 })
+        let (md5, area) = adding.finish()?.finish();
+        self.image.fill_in(&area, AREA.start)?;
+        if let Some(second) = &self.second {
+            second.fill_in(&area, AREA.start)?;
+        }
+        Ok(Written { size, md5 })
     }
 
-    /// The next bytes; none when there are no more.
-    async fn next(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
-        tokio::select! {
-            biased;
-            count = self.receiver.read(chunk) => count,
-            () = self.ended.cancelled() => Ok(0),
+    /// Appends to the image, and says how much.
+    fn write(&mut self, bytes: &[u8]) -> Result<u64, StreamError> {
+        self.image.append(bytes)?;
+        if let Some(second) = &mut self.second {
+            second.append(bytes)?;
         }
+        Ok(bytes.len() as u64)
+    }
+
+    /// Appends what comes next, as much as there is room for; nothing when there is no more.
+    async fn receive(&mut self, chunk: &mut Vec<u8>) -> Result<usize, StreamError> {
+        let received = tokio::select! {
+            biased;
+            count = self.receiver.read_buf(chunk) => count,
+            () = self.ended.cancelled() => Ok(0),
+        };
+        received.map_err(at(&self.pipe))
     }
 }
 
-fn cut_off(problem: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, problem.to_owned())
+fn cut_off(problem: &str) -> StreamError {
+    StreamError::Result(problem.to_owned())
 }
 
 /// What the primary volume descriptor says (ECMA-119, 8.4.8).
@@ -222,20 +300,6 @@ fn image_size(head: &[u8]) -> Option<u64> {
     let blocks = u32::from_le_bytes(descriptor.get(80..84)?.try_into().ok()?);
     let size = u64::from(blocks) * 2048;
     (descriptor.starts_with(b"\x01CD001") && size > HEAD as u64).then_some(size)
-}
-
-fn sha256(file: &mut File) -> io::Result<String> {
-    file.rewind()?;
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(hex(&hash.finalize())),
-            Ok(count) => hash.update(&chunk[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -249,9 +313,11 @@ mod tests {
         let sh = Invocation::new("sh").args(["-c", script, "sh"]).path(&pipe);
         write(
             &BuildContext::default(),
+            Stage::Iso,
             &sh,
             &pipe,
             &dir.path().join("out.iso"),
+            None,
         )
         .await
     }

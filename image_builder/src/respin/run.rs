@@ -18,7 +18,7 @@ use super::report::{Change, ChangeKind, RespinReport, VERSION};
 use super::request::{KICKSTART, REPOSITORY, RespinRequest};
 use super::treeinfo;
 use super::updates::{self, UPDATES_IMAGE};
-use crate::compose::iso_stream::{self, Written};
+use crate::compose::iso_stream;
 use crate::context::BuildContext;
 use crate::digest::sha256_file;
 use crate::error::{ErrorKind, StageError};
@@ -65,6 +65,16 @@ pub async fn respin(
     result
 }
 
+/// The new image, in its place.
+struct Written {
+    path: PathBuf,
+    /// In bytes.
+    size: u64,
+    /// The implanted checksum.
+    md5: String,
+    sha256: String,
+}
+
 /// One respin.
 struct Run<'a> {
     ctx: &'a BuildContext,
@@ -92,10 +102,10 @@ impl<'a> Run<'a> {
             ),
             None => None,
         };
-        let (written, image) = ctx.stage(Stage::Iso, run.write(side.as_ref())).await?;
+        let written = ctx.stage(Stage::Iso, run.write(side.as_ref())).await?;
         let report = RespinReport {
             version: VERSION,
-            image,
+            image: written.path,
             source: run.medium.image.path.clone(),
             label: request
                 .label
@@ -174,10 +184,7 @@ impl<'a> Run<'a> {
         Ok(maker.make_repo(request, &dir).await.map_err(Box::new)?)
     }
 
-    async fn write(
-        &mut self,
-        side: Option<&SideRepository>,
-    ) -> Result<(Written, PathBuf), RespinError> {
+    async fn write(&mut self, side: Option<&SideRepository>) -> Result<Written, RespinError> {
         let time = self
             .request
             .epoch
@@ -200,10 +207,16 @@ impl<'a> Run<'a> {
         self.keep_treeinfo_true(&mut plan).await?;
 
         let image = self.work.path().join("image.iso");
-        let written = iso_stream::write(self.ctx, &plan.invocation(), &plan.pipe, &image).await?;
+        let xorriso = plan.invocation();
+        let written =
+            iso_stream::write(self.ctx, Stage::Iso, &xorriso, &plan.pipe, &image, None).await?;
         // Deleted when dropped, and never put over a file that came in the meantime.
         let image = TempPath::try_from_path(&image).map_err(RespinError::io(&image))?;
-        self.boots_as_before(&image).await?;
+        let sha256 = async {
+            let sum = sha256_file(&image).await;
+            sum.map_err(RespinError::io(&image))
+        };
+        let (sha256, ()) = tokio::try_join!(sha256, self.boots_as_before(&image))?;
         let out =
             std::path::absolute(&self.request.out).map_err(RespinError::io(&self.request.out))?;
         image
@@ -212,7 +225,12 @@ impl<'a> Run<'a> {
                 std::io::ErrorKind::AlreadyExists => RespinError::Exists(out.clone()),
                 _ => RespinError::io(&out)(failed.error),
             })?;
-        Ok((written, out))
+        Ok(Written {
+            path: out,
+            size: written.size,
+            md5: written.md5,
+            sha256,
+        })
     }
 
     fn map(&self, from: PathBuf, to: &str) -> Map {

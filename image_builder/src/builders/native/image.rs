@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::initramfs::Initramfs;
 use super::job::{BOOT_ISO, Job, MenuText, no_space};
 use super::kept::Tool;
 use super::stage;
 use crate::builders::{BuildError, Built, explain};
-use crate::cache::{Entry, Key, Kind};
+use crate::cache::{Fresh, Key, Kind};
 use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
 use crate::compose::files::{make_folder, place, require, write};
 use crate::compose::iso_stream::{self, StreamError};
@@ -44,11 +44,8 @@ struct IsoInputs<'a> {
     source_date_epoch: u64,
 }
 
-/// What is known of an ISO that is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct IsoNote {
-    sha256: String,
-}
+/// The ISO among the files that are kept of it.
+const BOOT_ISO_KEPT: &str = "boot.iso";
 
 impl Job<'_> {
     /// Makes what the ISO is made of, side by side: dracut takes one processor, and packing the rest.
@@ -137,18 +134,17 @@ impl Job<'_> {
         self.write_boot_files(ctx, kernel, words)?;
         let tree = self.layout.tree();
         make_folder(&tree.join("images"))?;
-        let kept = match self.iso_key()? {
+        let is_kept = match self.iso_key()? {
             Some(key) => self.kept_iso(ctx, &key)?,
-            None => None,
+            None => false,
         };
-        let is_new = kept.is_none();
         let clear = self.take_root();
         let job = &*self;
         let written = side_by_side(ctx, |first, second| {
             let iso = async move {
-                match kept {
-                    Some(sha256) => Ok(sha256),
-                    None => job.make_iso(&first).await,
+                match is_kept {
+                    true => Ok(None),
+                    false => job.make_iso(&first).await,
                 }
             };
             let root = async move {
@@ -162,18 +158,22 @@ impl Job<'_> {
             };
             (iso, root)
         });
-        let (sha256, initramfs) = written.await?;
+        let (to_keep, initramfs) = written.await?;
         self.initramfs = initramfs;
-        if is_new && let Some(key) = self.iso_key()? {
-            self.keep_iso(ctx, &key, &sha256)?;
+        if let Some(to_keep) = to_keep
+            && let Some(key) = self.iso_key()?
+        {
+            self.keep_iso(ctx, &key, to_keep)?;
         }
-        if self.wants_tree {
-            self.complete_tree(&sha256).await?;
-        }
+        let sha256 = match self.wants_tree {
+            true => Some(self.complete_tree().await?),
+            // Whoever reads it back does it meanwhile.
+            false => None,
+        };
         Ok(Built {
             tree: self.wants_tree.then_some(tree),
             iso: Some(self.layout.iso()),
-            iso_sha256: Some(sha256),
+            iso_sha256: sha256,
             source_date: Some(self.source_date.clone()),
             ..Built::default()
         })
@@ -220,7 +220,7 @@ impl Job<'_> {
     fn made_by_commands(&self) -> Vec<(&'static str, std::path::PathBuf)> {
         let files = BootFiles::of(&self.layout, self.platform);
         let mut made = vec![
-            ("boot.iso", self.layout.iso()),
+            (BOOT_ISO_KEPT, self.layout.iso()),
             ("efiboot.img", files.esp),
             ("loader.efi", files.efi),
             ("read-back.efi", files.efi_in_esp),
@@ -231,12 +231,12 @@ impl Job<'_> {
         made
     }
 
-    /// Puts an ISO that is kept in its place. It is a copy: what is delivered is somebody else's, who may
-    /// change it.
-    fn kept_iso(&self, ctx: &BuildContext, key: &Key) -> Result<Option<String>, ComposeError> {
-        let entry = self.store(Kind::Iso).get::<IsoNote>(key);
-        let Some(entry): Option<Entry<IsoNote>> = entry.map_err(self.cache_error())? else {
-            return Ok(None);
+    /// Puts an ISO that is kept in its place; `false` if it is not. It is a copy: what is delivered is somebody else's,
+    /// who may change it.
+    fn kept_iso(&self, ctx: &BuildContext, key: &Key) -> Result<bool, ComposeError> {
+        let entry = self.store(Kind::Iso).get::<()>(key);
+        let Some(entry) = entry.map_err(self.cache_error())? else {
+            return Ok(false);
         };
         make_folder(&self.layout.boot())?;
         for (name, path) in self.made_by_commands() {
@@ -246,41 +246,58 @@ impl Job<'_> {
         self.place_loaders()?;
         ctx.events
             .info(format!("ISO:: hit {}, the same parts", key.short()));
-        Ok(Some(entry.note.sha256.clone()))
+        Ok(true)
     }
 
-    fn keep_iso(&self, ctx: &BuildContext, key: &Key, sha256: &str) -> Result<(), ComposeError> {
+    /// Keeps an ISO that was just written, with what else the commands left.
+    fn keep_iso(&self, ctx: &BuildContext, key: &Key, fresh: Fresh) -> Result<(), ComposeError> {
         let store = self.store(Kind::Iso);
         let keep = || {
-            let fresh = store.fresh()?;
-            std::fs::create_dir(fresh.data())?;
-            for (name, path) in self.made_by_commands() {
+            let made = self.made_by_commands().into_iter();
+            for (name, path) in made.filter(|(name, _)| *name != BOOT_ISO_KEPT) {
                 std::fs::copy(path, fresh.data().join(name))?;
             }
-            let sha256 = sha256.to_owned();
-            store.put(key, fresh, IsoNote { sha256 })
+            store.put(key, fresh, ())
         };
         ctx.events
             .info(format!("ISO:: miss, kept as {}", key.short()));
         keep().map(drop).map_err(self.cache_error())
     }
 
-    /// Makes the ISO, and the boot loaders if they are not there yet. Gives the ISO's SHA-256.
-    async fn make_iso(&self, ctx: &BuildContext) -> Result<String, ComposeError> {
+    /// Makes the ISO, and the boot loaders if they are not there yet. Where it may be kept, a second one is written in
+    /// the same pass: that is what it gives.
+    async fn make_iso(&self, ctx: &BuildContext) -> Result<Option<Fresh>, ComposeError> {
         if !self.has_loaders {
             self.loaders().make(ctx).await?;
         }
         // The loader for BIOS is on the ISO itself.
         self.place_loaders()?;
+        let to_keep = self.room_to_keep().map_err(self.cache_error())?;
+        let second = to_keep
+            .as_ref()
+            .map(|fresh| fresh.data().join(BOOT_ISO_KEPT));
         let (job, iso) = (self.layout.job(), self.layout.iso());
-        match iso_stream::write(ctx, &self.iso_command(), &self.layout.iso_pipe(), &iso).await {
-            Ok(written) => Ok(written.sha256),
+        let pipe = self.layout.iso_pipe();
+        let xorriso = self.iso_command();
+        let written = iso_stream::write(ctx, Stage::Iso, &xorriso, &pipe, &iso, second.as_deref());
+        match written.await {
+            Ok(_) => Ok(to_keep),
             Err(StreamError::Command(error)) => {
                 no_space(Err(error), job).map_err(|error| explain(error, job))?;
                 Err(ComposeError::MissingArtifact { path: iso })
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Where a second ISO goes, unless it is known that it will not be kept.
+    fn room_to_keep(&self) -> std::io::Result<Option<Fresh>> {
+        if self.image_key.is_none() || matches!(self.initramfs, Initramfs::Unkept) {
+            return Ok(None);
+        }
+        let fresh = self.store(Kind::Iso).fresh()?;
+        std::fs::create_dir(fresh.data())?;
+        Ok(Some(fresh))
     }
 
     fn place_loaders(&self) -> Result<(), ComposeError> {
@@ -298,8 +315,8 @@ impl Job<'_> {
     }
 
     /// The tree beside the ISO: the same files, without a second copy on the disk, and the
-    /// metadata.
-    async fn complete_tree(&self, iso_sha256: &str) -> Result<(), ComposeError> {
+    /// metadata. Gives the ISO's SHA-256.
+    async fn complete_tree(&self) -> Result<String, ComposeError> {
         let (iso, tree) = (self.layout.iso_tree(), self.layout.tree());
         let efi = format!("EFI/BOOT/{}", self.platform.efi_file);
         let mut names = vec![
@@ -321,13 +338,16 @@ impl Job<'_> {
             &BootFiles::of(&self.layout, self.platform).esp,
             &tree.join("images/efiboot.img"),
         )?;
-        let hashed = [ROOT_IMAGE, INITRAMFS, KERNEL, "images/efiboot.img"];
-        let mut listed = TreeFile::hash(&tree, &hashed).await?;
-        let iso = TreeFile {
-            path: BOOT_ISO.to_owned(),
-            sha256: iso_sha256.to_owned(),
-        };
-        listed.insert(0, iso);
-        write(&tree.join(".treeinfo"), &self.tree_info().treeinfo(&listed))
+        let hashed = [
+            BOOT_ISO,
+            ROOT_IMAGE,
+            INITRAMFS,
+            KERNEL,
+            "images/efiboot.img",
+        ];
+        let listed = TreeFile::hash(&tree, &hashed).await?;
+        let treeinfo = self.tree_info().treeinfo(&listed);
+        write(&tree.join(".treeinfo"), &treeinfo)?;
+        Ok(listed[0].sha256.clone())
     }
 }

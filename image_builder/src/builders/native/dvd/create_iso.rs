@@ -9,13 +9,14 @@ use super::gather::blocking;
 use super::replace::{Fresh, at};
 use crate::builders::native::job::no_space;
 use crate::builders::{Built, explain};
-use crate::compose::files::{make_folder, place, require, write};
+use crate::compose::files::{make_folder, place, remove, require, write};
+use crate::compose::iso_stream::{self, StreamError};
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::tree::{TreeFile, TreeInfo, Variant};
-use crate::compose::{ComposeError, DvdError, dvd, iso};
-use crate::context::{BuildContext, Line};
+use crate::compose::{ComposeError, DvdError, dvd};
+use crate::context::BuildContext;
 use crate::digest;
-use crate::events::{Stage, Unit};
+use crate::events::Stage;
 use crate::plan::volume_id;
 use crate::process::Invocation;
 use crate::repo_create::CreateRepo;
@@ -37,11 +38,15 @@ impl Job<'_> {
         self.plan.paths.work.join("disc")
     }
 
-    fn rewrite(&self, to: &Path) -> Invocation {
+    fn pipe(&self) -> PathBuf {
+        self.plan.paths.work.join("dvd.pipe")
+    }
+
+    fn rewrite(&self) -> Invocation {
         let (os, disc) = (self.folders.os(), self.disc());
         dvd::rewrite(
             &self.folders.boot_iso(),
-            to,
+            &self.pipe(),
             &self.plan.volume_id,
             &[
                 (&os.join("Packages"), "/Packages"),
@@ -53,20 +58,18 @@ impl Job<'_> {
         )
     }
 
-    fn source_iso(&self, to: &Path) -> Invocation {
+    fn source_iso(&self) -> Invocation {
         let label = volume_id(&self.plan.product, &self.plan.version, "source");
-        dvd::source_iso(&self.folders.srpms(), to, &label)
+        dvd::source_iso(&self.folders.srpms(), &self.pipe(), &label)
     }
 
     /// Every command of the stage.
     pub(super) fn iso_commands(&self) -> Vec<Invocation> {
-        let fresh = Fresh::path_for(&self.folders.dvd());
-        let mut commands = vec![self.rewrite(&fresh), dvd::implant_checksum(&fresh)];
-        if self.dvd.source_iso {
-            let fresh = Fresh::path_for(&self.folders.source_iso());
-            commands.extend([self.source_iso(&fresh), dvd::implant_checksum(&fresh)]);
-        }
-        commands
+        let sources = self.dvd.source_iso.then(|| self.source_iso());
+        [Some(self.rewrite()), sources]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// The ISOs, in their places.
@@ -78,7 +81,7 @@ impl Job<'_> {
         self.check_tree().await?;
         self.write_metadata(date.seconds).await?;
         let (iso, netinst) = (self.folders.dvd(), self.folders.netinst());
-        self.make(ctx, &iso, |to| self.rewrite(to)).await?;
+        self.make(ctx, &iso, &self.rewrite()).await?;
         let fresh = Fresh::of(&netinst)?;
         place(&self.folders.boot_iso(), fresh.path())?;
         fresh.install()?;
@@ -88,7 +91,7 @@ impl Job<'_> {
         let mut extra = vec![netinst];
         if self.dvd.source_iso {
             let (iso, checksum) = (self.folders.source_iso(), self.folders.source_checksum());
-            self.make(ctx, &iso, |to| self.source_iso(to)).await?;
+            self.make(ctx, &iso, &self.source_iso()).await?;
             write_checksums(&checksum, &[&iso]).await?;
             extra.push(iso);
         }
@@ -165,24 +168,20 @@ impl Job<'_> {
         &self,
         ctx: &BuildContext,
         iso: &Path,
-        command: impl Fn(&Path) -> Invocation,
+        command: &Invocation,
     ) -> Result<(), ComposeError> {
         let fresh = Fresh::of(iso)?;
-        for command in [command(fresh.path()), dvd::implant_checksum(fresh.path())] {
-            let events = ctx.events.clone();
-            let result = ctx
-                .run_watched(&command, move |line| match iso::progress(line) {
-                    Some(percent) => {
-                        events.progress(Stage::CreateIso, percent, 100, Unit::Percent);
-                        Line::Drop
-                    }
-                    None => Line::Keep,
-                })
-                .await;
-            let folder = iso.parent().unwrap_or(iso);
-            no_space(result, folder).map_err(|error| explain(error, folder))?;
-            require(fresh.path())?;
+        let pipe = self.pipe();
+        match iso_stream::write(ctx, Stage::CreateIso, command, &pipe, fresh.path(), None).await {
+            Ok(_) => {}
+            Err(StreamError::Command(error)) => {
+                let folder = iso.parent().unwrap_or(iso);
+                no_space(Err(error), folder).map_err(|error| explain(error, folder))?;
+            }
+            Err(error) => return Err(error.into()),
         }
+        remove(&pipe).map_err(at(&pipe))?;
+        require(fresh.path())?;
         fresh.install()
     }
 }
