@@ -97,8 +97,8 @@ pub(crate) async fn write(
     // A small pipe works as well, if slower.
     let size = nix::fcntl::FcntlArg::F_SETPIPE_SZ(i32::try_from(CHUNK).unwrap_or(i32::MAX));
     let _ = nix::fcntl::fcntl(&receiver, size);
-    let image = Copy::create(out)?;
-    let second = second.map(Copy::create).transpose()?;
+    let image = Target::create(out)?;
+    let second = second.map(Target::create).transpose()?;
 
     let ended = CancellationToken::new();
     let stop = ctx.cancel.child_token();
@@ -113,7 +113,7 @@ pub(crate) async fn write(
             events: ctx.events.clone(),
         };
         let runtime = Handle::current();
-        // Checksums keep a processor busy.
+        // Writing blocks.
         spawn_blocking(move || runtime.block_on(receive.run()))
     };
     let receive = async {
@@ -144,12 +144,12 @@ pub(crate) async fn write(
 }
 
 /// A file that becomes the image.
-struct Copy {
+struct Target {
     path: PathBuf,
     file: File,
 }
 
-impl Copy {
+impl Target {
     fn create(path: &Path) -> Result<Self, StreamError> {
         Ok(Self {
             path: path.to_owned(),
@@ -217,8 +217,8 @@ fn add_up(size: u64, mut file: &File, lengths: &Receiver<usize>) -> io::Result<M
 struct Receive {
     receiver: pipe::Receiver,
     pipe: PathBuf,
-    image: Copy,
-    second: Option<Copy>,
+    image: Target,
+    second: Option<Target>,
     /// xorriso has ended: nothing more comes than what is in the pipe.
     ended: CancellationToken,
     stage: Stage,
@@ -363,5 +363,29 @@ mod tests {
             );
             assert!(error.contains(words), "{script}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn two_files_at_once_each_with_the_checksum() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        // An image of 700 sectors, which the descriptor says in both orders of bytes.
+        let script = "{ head -c 32768 /dev/zero; printf '\\001CD001'; head -c 74 /dev/zero; \
+             printf '\\274\\002\\0\\0\\0\\0\\002\\274'; head -c 1400744 /dev/zero; } > \"$1\"";
+        let sh = Invocation::new("sh")
+            .args(["-c", script, "sh"])
+            .path(&path("pipe"));
+        let ctx = BuildContext::default();
+        let (pipe, out, second) = (path("pipe"), path("out.iso"), path("second.iso"));
+        let write = write(&ctx, Stage::Iso, &sh, &pipe, &out, Some(&second));
+        let written = write.await.unwrap();
+        let bytes = std::fs::read(&out).unwrap();
+        assert_eq!((written.size, bytes.len() as u64), (700 * 2048, 700 * 2048));
+        assert!(std::fs::read(second).unwrap() == bytes);
+        let check = Invocation::new("checkisomd5").path(&out);
+        let checked = ctx.run(&check).await.unwrap();
+        assert!(format!("{checked:?}").contains("PASS"), "{checked:?}");
+        let area = String::from_utf8_lossy(&bytes[AREA]).into_owned();
+        assert!(area.contains(&format!("= {};", written.md5)), "{area}");
     }
 }

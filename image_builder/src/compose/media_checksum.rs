@@ -24,7 +24,7 @@ pub(crate) const AREA: std::ops::Range<usize> = DESCRIPTOR + 883..DESCRIPTOR + 8
 const SKIPPED: u64 = 15;
 
 /// Pieces with a sum of their own, and the digits of each.
-const FRAGMENTS: u64 = 20;
+const FRAGMENTS: usize = 20;
 const DIGITS: usize = 3;
 
 /// What the checker reads at once; the sums of the pieces are taken at these steps.
@@ -38,8 +38,10 @@ pub(crate) struct MediaChecksum {
     total: u64,
     fragment_size: u64,
     done: u64,
-    fragment: u64,
-    fragment_sums: String,
+    fragment: usize,
+    /// Each at its own place: a small image has fewer steps than pieces, and some pieces without a sum. (implantisomd5
+    /// puts one behind the other then, and the checker takes the image for a wrong one.)
+    fragment_sums: [u8; FRAGMENTS * DIGITS],
 }
 
 impl MediaChecksum {
@@ -49,10 +51,10 @@ impl MediaChecksum {
         Self {
             hash: Md5::new(),
             total,
-            fragment_size: (total / (FRAGMENTS + 1)).max(1),
+            fragment_size: (total / (FRAGMENTS as u64 + 1)).max(1),
             done: 0,
             fragment: 0,
-            fragment_sums: String::new(),
+            fragment_sums: [b'0'; FRAGMENTS * DIGITS],
         }
     }
 
@@ -67,14 +69,16 @@ impl MediaChecksum {
             self.hash.update(now);
             self.done += now.len() as u64;
             bytes = later;
-            let fragment = step / self.fragment_size;
+            // The number of the piece before it, beginning with 1.
+            let fragment = usize::try_from(step / self.fragment_size).unwrap_or(usize::MAX);
             if self.done == end && fragment != self.fragment {
                 self.fragment = fragment;
                 let so_far = self.hash.clone().finalize();
-                for byte in so_far.iter().take(DIGITS) {
+                let mut places = self.fragment_sums.chunks_mut(DIGITS);
+                let place = places.nth(fragment - 1).into_iter().flatten();
+                for (digit, byte) in place.zip(so_far) {
                     // The first digit of the number, which has no leading zero.
-                    let digits = format!("{byte:x}");
-                    self.fragment_sums.extend(digits.chars().next());
+                    *digit = format!("{byte:x}").as_bytes()[0];
                 }
             }
         }
@@ -84,12 +88,12 @@ impl MediaChecksum {
     pub(crate) fn finish(self) -> (String, Vec<u8>) {
         let md5 = hex(&self.hash.finalize());
         let mut text = format!("ISO MD5SUM = {md5};SKIPSECTORS = {SKIPPED};RHLISOSTATUS=0;");
+        let sums = String::from_utf8_lossy(&self.fragment_sums);
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "FRAGMENT SUMS = {};FRAGMENT COUNT = {FRAGMENTS};\
-             THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!",
-            self.fragment_sums
+            "FRAGMENT SUMS = {sums};FRAGMENT COUNT = {FRAGMENTS};\
+             THIS IS NOT THE SAME AS RUNNING MD5SUM ON THIS ISO!!"
         );
         let mut area = text.into_bytes();
         area.resize(AREA.len(), b' ');
@@ -131,6 +135,29 @@ mod tests {
             let (md5, area) = sum.finish();
             image[AREA].copy_from_slice(&area);
             assert!(std::fs::read(&path).unwrap() == image, "{sectors}: {md5}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_checker_is_content_with_images_of_all_sizes() {
+        let dir = tempfile::tempdir().unwrap();
+        for sectors in [33, 100, 350, 351, 352, 353, 400] {
+            let mut image = image(sectors);
+            let mut sum = MediaChecksum::new(image.len() as u64);
+            image[AREA].fill(b' ');
+            sum.update(&image);
+            image[AREA].copy_from_slice(&sum.finish().1);
+            for (intact, answer) in [(true, "PASS"), (false, "FAIL")] {
+                if !intact {
+                    image[0] ^= 1;
+                }
+                let path = dir.path().join("image.iso");
+                std::fs::write(&path, &image).unwrap();
+                let check = Invocation::new("checkisomd5").path(&path).accept(1);
+                let said = BuildContext::default().run(&check).await.unwrap().tail;
+                let said = said.join("\n");
+                assert!(said.contains(answer), "{sectors}: {said}");
+            }
         }
     }
 }
