@@ -9,7 +9,7 @@ use image_builder::events::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output;
+use crate::output::{self, tell};
 
 /// Events, shown on standard error, and as JSON on standard output if asked for.
 pub(crate) fn events(json: bool) -> Events {
@@ -32,7 +32,7 @@ pub(crate) fn events(json: bool) -> Events {
 /// One line for each thing that matters.
 fn plain(event: &BuildEvent) {
     if let Some(line) = line(&event.kind) {
-        eprintln!("{line}");
+        tell!("{line}");
     }
 }
 

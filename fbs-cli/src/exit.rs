@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use image_builder::error::{ErrorKind, StageError};
 
+use crate::output::tell;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -45,12 +47,12 @@ impl From<Exit> for ExitCode {
 pub(crate) fn error(error: &impl StageError) -> Exit {
     say(error);
     if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
+        tell!("hint: {hint}");
     }
     error.kind().into()
 }
 
 /// Prints an error.
 pub(crate) fn say(error: impl Display) {
-    eprintln!("error: {error}");
+    tell!("error: {error}");
 }

@@ -2,6 +2,8 @@
 //!
 //! Everything here is argument parsing, printing and exit codes; the work is in `image_builder`.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod args;
 #[cfg(test)]
 mod cli_reference;
@@ -16,5 +18,5 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    commands::run(args::Args::parse()).await.into()
+    output::complete(commands::run(args::Args::parse()).await).into()
 }

@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::auth::Provider;
 use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::masters::brokers;
+use crate::output::tell;
 use crate::problem;
 use crate::server::ServeError;
 
@@ -25,7 +26,7 @@ struct Findings(Option<ServeError>);
 impl Findings {
     fn found(&mut self, what: &str, result: Result<impl fmt::Display, ServeError>) {
         match result {
-            Ok(words) => eprintln!("{what:<12}{words}"),
+            Ok(words) => tell!("{what:<12}{words}"),
             // The first is told at the end.
             Err(error) if self.0.is_none() => self.0 = Some(error),
             Err(error) => problem(&error),
@@ -41,13 +42,13 @@ impl Findings {
 pub(crate) async fn check(args: &Args) -> Result<(), ServeError> {
     let service = ServiceConfig::load().map_err(ConfigError::from)?;
     for warning in &service.warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let settings = Settings::of(args, service)?;
     let mut findings = Findings::default();
-    eprintln!("{:<12}{}", "listens on", settings.listen);
+    tell!("{:<12}{}", "listens on", settings.listen);
     if let Some(url) = &settings.public_url {
-        eprintln!("{:<12}{url}", "found at");
+        tell!("{:<12}{url}", "found at");
     }
     findings.found("state", folder(&settings.folder));
     findings.found("store", store(&settings.store).await);
@@ -56,16 +57,16 @@ pub(crate) async fn check(args: &Args) -> Result<(), ServeError> {
     match &settings.worker {
         Some(plan) => {
             let (slots, releases) = (plan.slots, plan.releases.join(", "));
-            eprintln!("{:<12}{slots} at a time, of {releases}", "builds");
+            tell!("{:<12}{slots} at a time, of {releases}", "builds");
         }
-        None => eprintln!("{:<12}nothing here", "builds"),
+        None => tell!("{:<12}nothing here", "builds"),
     }
     let policy = settings.service.http.retention.policy();
-    eprintln!("{:<12}images {policy}", "keeps");
+    tell!("{:<12}images {policy}", "keeps");
     notifiers(&settings.service, &mut findings).await;
     match findings.0 {
         None => {
-            eprintln!("the service could begin");
+            tell!("the service could begin");
             Ok(())
         }
         Some(error) => Err(error),

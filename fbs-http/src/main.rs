@@ -2,6 +2,8 @@
 //!
 //! Everything here is HTTP; what becomes of jobs is decided in `image_builder`.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod api;
 mod app;
 mod artifacts;
@@ -21,6 +23,7 @@ mod logs;
 mod masters;
 mod metrics;
 mod orders;
+mod output;
 mod packages;
 mod pages;
 mod paging;
@@ -40,12 +43,16 @@ use clap::Parser;
 use config::Command;
 use image_builder::error::StageError;
 
+use crate::output::tell;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = config::Args::parse();
     // What nobody watches says in its journal what happens to it.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // It would panic where nobody reads the journal any more.
+        .log_internal_errors(false)
         .with_target(false)
         .without_time()
         .with_max_level(tracing::Level::INFO)
@@ -65,8 +72,8 @@ async fn main() -> ExitCode {
 
 /// Tells what is wrong, and the way out.
 fn problem(error: &impl StageError) {
-    eprintln!("error: {error}");
+    tell!("error: {error}");
     if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
+        tell!("hint: {hint}");
     }
 }

@@ -35,6 +35,7 @@ use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
+use crate::output::{self, tell};
 use crate::packages::Packages;
 use crate::pages::{KeptPages, Trouble};
 use crate::problem::Problem;
@@ -163,11 +164,11 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let closing = app.closing.clone();
     let answering = tokio::spawn(serve(listener, app));
     // Standard output is for programs that start this one on port 0.
-    println!("http://{address}");
-    eprintln!("listening on http://{address}");
+    output::line(&format!("http://{address}"));
+    tell!("listening on http://{address}");
     let served = match local.take() {
         Some(local) => {
-            eprintln!("images are built here: {}", local.lines());
+            tell!("images are built here: {}", local.lines());
             let master = masters.of(local.arch());
             match master {
                 Some(master) => {
@@ -283,10 +284,10 @@ fn signals(drain: CancellationToken, stop: CancellationToken) {
                 tokio::spawn(async move {
                     while signals.recv().await.is_some() {
                         if drain.is_cancelled() {
-                            eprintln!("what is built here is stopped and handed back");
+                            tell!("what is built here is stopped and handed back");
                             stop.cancel();
                         } else {
-                            eprintln!(
+                            tell!(
                                 "it ends when what is built here is made; once more hands that back"
                             );
                             drain.cancel();

@@ -343,3 +343,61 @@ fn folders_of_the_command_line_go_where_the_image_s_kind_has_them() {
         }
     }
 }
+
+/// A line of bash that runs `fbs`, as `$0`.
+fn bash(folders: &Folders, line: &str) -> fbs_suite::Finished {
+    Program::new("bash")
+        .args(["-c", line])
+        .arg(binaries::fbs())
+        .folder(folders.top())
+        .run()
+}
+
+#[test]
+fn a_reader_that_goes_stops_nothing() {
+    if !need::met(&[&[Need::Tool("xorriso")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let added = folders.file("added.txt", "added");
+    Program::new("xorriso")
+        .args(["-as", "mkisofs", "-quiet", "-V", "SMALL", "-o"])
+        .arg(folders.top().join("small.iso"))
+        .arg(&added)
+        .run()
+        .assert_exit(0);
+    // Nobody reads: neither what is told on the way nor the result.
+    let respin = "$0 respin small.iso --add added.txt --out new.iso";
+    for (number, nobody) in ["2>&1 | true", "2>&- >&-", "2>/dev/full >/dev/full"]
+        .iter()
+        .enumerate()
+    {
+        let code = if nobody.contains("full") { 3 } else { 0 };
+        let line = format!("{respin} {nobody}; exit ${{PIPESTATUS[0]}}");
+        bash(&folders, &line.replace("new.iso", &format!("{number}.iso"))).assert_exit(code);
+        let made = folders.top().join(format!("{number}.iso"));
+        let verified = folders.fbs("verify").arg(made).run();
+        let text = verified.assert_exit(0).stdout.join("\n");
+        assert!(
+            text.contains("added.txt") && text.contains(", matches"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_none() {
+    let folders = Folders::new();
+    folders.file("a.conf", "[DEFAULT]\ntype = boot\nrelease = 43\n");
+    for command in ["plan a.conf", "plan a.conf --json", "new boot"] {
+        bash(&folders, &format!("$0 {command} > /dev/full"))
+            .assert_exit(3)
+            .assert_one_error()
+            .assert_says(&["standard output: No space left on device"]);
+        bash(
+            &folders,
+            &format!("$0 {command} | true; exit ${{PIPESTATUS[0]}}"),
+        )
+        .assert_exit(0);
+    }
+}

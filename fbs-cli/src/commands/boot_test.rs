@@ -10,13 +10,13 @@ use super::cancelled_by_signals;
 use crate::args::{BootTest, FirmwareArg};
 use crate::display;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &BootTest) -> Exit {
     let arch = args.arch.or(Arch::host()).unwrap_or(Arch::X86_64);
     let Some(arch) = GuestArch::of(arch) else {
         exit::say(format_args!("images for {arch} cannot be booted here"));
-        eprintln!("hint: --arch x86_64 and aarch64 can");
+        tell!("hint: --arch x86_64 and aarch64 can");
         return Exit::Usage;
     };
     // Before anything is shown: it is the caller's mistake, not the test's.
@@ -72,18 +72,18 @@ fn describe(verdict: &BootVerdict) {
         ..
     } = verdict;
     if verdict.passed {
-        eprintln!("{firmware}: boots in {seconds:.0} s ({accelerator}): {line}");
+        tell!("{firmware}: boots in {seconds:.0} s ({accelerator}): {line}");
     } else {
         let why = verdict.failure.as_ref().map(verify::BootFailure::summary);
-        eprintln!("{firmware}: does not boot: {}", why.unwrap_or_default());
+        tell!("{firmware}: does not boot: {}", why.unwrap_or_default());
     }
     if matches!(verdict.boot_path, verify::BootPath::DirectKernel { .. }) {
-        eprintln!(
+        tell!(
             "{firmware}: the kernel was started directly: the image's boot menu has no serial console"
         );
     }
-    eprintln!("  serial log  {}", verdict.serial_log.display());
+    tell!("  serial log  {}", verdict.serial_log.display());
     if let Some(screenshot) = &verdict.screenshot {
-        eprintln!("  screenshot  {}", screenshot.display());
+        tell!("  screenshot  {}", screenshot.display());
     }
 }

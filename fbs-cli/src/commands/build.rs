@@ -14,7 +14,7 @@ use super::{cancelled_by_signals, service, spec};
 use crate::args::Build;
 use crate::display;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Build) -> Exit {
     let built = match spec::load(&args.spec.conf, &args.spec.overrides) {
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: &Build) -> Exit {
                 delivered(&report);
             }
             if let Some(kept) = kept {
-                eprintln!("{:<12}{}", "kept", kept.display());
+                tell!("{:<12}{}", "kept", kept.display());
             }
             exit
         }
@@ -81,7 +81,7 @@ fn registered(plan: &BuildPlan) -> Option<Registration> {
     match Registry::of_host().begin(plan) {
         Ok(registration) => Some(registration),
         Err(error) => {
-            eprintln!("warning: `fbs logs` will not find this build: {error}");
+            tell!("warning: `fbs logs` will not find this build: {error}");
             None
         }
     }
@@ -99,12 +99,12 @@ fn ended(registration: Registration, result: &Result<BuildReport, BuildFailure>)
         Err(_) => Outcome::Failed,
     };
     if let Err(error) = registration.end(outcome, log, place) {
-        eprintln!("warning: `fbs logs` will not know how this build ended: {error}");
+        tell!("warning: `fbs logs` will not know how this build ended: {error}");
     }
 }
 
 fn summary(report: &BuildReport) {
-    eprintln!(
+    tell!(
         "\n{}: {} packages, {:.1} s",
         report.title,
         report.packages.len(),
@@ -114,7 +114,7 @@ fn summary(report: &BuildReport) {
         proved(proof);
     }
     for verdict in &report.boot_tests {
-        eprintln!(
+        tell!(
             "boots by {} in {:.0} s: {}",
             verdict.firmware,
             verdict.seconds,
@@ -126,7 +126,7 @@ fn summary(report: &BuildReport) {
 
 /// What of a Koji build is in the image.
 fn proved(proof: &BuildProof) {
-    eprintln!(
+    tell!(
         "{}: {} of {} landed",
         proof.nvr,
         proof.landed.len(),
@@ -137,10 +137,10 @@ fn proved(proof: &BuildProof) {
             Evidence::Checksum => "the very file, by its checksum",
             Evidence::Name => "by its name; the image keeps no checksum",
         };
-        eprintln!("  in the image   {package} ({how})");
+        tell!("  in the image   {package} ({how})");
     }
     for missing in &proof.missing {
-        eprintln!("  not there      {} ({})", missing.package, missing.absence);
+        tell!("  not there      {} ({})", missing.package, missing.absence);
     }
 }
 
@@ -148,14 +148,14 @@ fn proved(proof: &BuildProof) {
 pub(super) fn delivered(report: &BuildReport) {
     for delivery in &report.deliveries {
         if let Some(error) = &delivery.error {
-            eprintln!("{:<12}to {}: {error}", "undelivered", delivery.staging);
+            tell!("{:<12}to {}: {error}", "undelivered", delivery.staging);
         } else if let Some(folder) = &delivery.folder {
             let place = delivery.link.as_ref().unwrap_or(folder);
             everything_in(place.trim_end_matches('/'), report);
         }
     }
     if let Some(tree) = &report.tree {
-        eprintln!("{:<12}{}", "tree", tree.display());
+        tell!("{:<12}{}", "tree", tree.display());
     }
 }
 
@@ -171,8 +171,8 @@ fn everything_in(place: &str, report: &BuildReport) {
             _ if file.name.ends_with("-CHECKSUM") => "checksums",
             _ => "log",
         };
-        eprintln!("{what:<12}{place}/{}", file.name);
+        tell!("{what:<12}{place}/{}", file.name);
     }
-    eprintln!("{:<12}{place}/{}", "log", report.log);
-    eprintln!("{:<12}{place}/{REPORT}", "report");
+    tell!("{:<12}{place}/{}", "log", report.log);
+    tell!("{:<12}{place}/{REPORT}", "report");
 }

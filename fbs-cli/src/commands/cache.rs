@@ -11,7 +11,7 @@ use serde_json::json;
 use super::service;
 use crate::args::CacheCommand;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(command: &CacheCommand) -> Exit {
     let options = match service::options() {
@@ -74,7 +74,7 @@ fn list(folder: &Path, as_json: bool) -> io::Result<()> {
 fn prune(folder: &Path, max_bytes: u64, max_age: Duration) -> io::Result<()> {
     cache::clear_leftovers(folder)?;
     let pruned = cache::prune(folder, &Kind::ALL, max_bytes, max_age)?;
-    eprintln!(
+    tell!(
         "{} removed, {}; {} left",
         match pruned.entries {
             1 => "1 entry".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{service, spec};
 use crate::args::Check;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Check) -> Exit {
     let Some(conf) = &args.conf else {
@@ -65,10 +65,10 @@ pub(crate) async fn run(args: &Check) -> Exit {
     }
     match planned {
         Some(Err(error)) => {
-            eprintln!("{}: fine", conf.display());
-            eprintln!("note: it cannot be built here: {error}");
+            tell!("{}: fine", conf.display());
+            tell!("note: it cannot be built here: {error}");
         }
-        Some(Ok(plan)) => eprintln!("{}: fine, for a {}", conf.display(), plan.title),
+        Some(Ok(plan)) => tell!("{}: fine, for a {}", conf.display(), plan.title),
         None => {}
     }
     Exit::Done

@@ -8,6 +8,7 @@ use image_builder::repo_create::{Compression, CreateRepo};
 use super::cancelled_by_signals;
 use crate::args::{self, CompressionArg};
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 pub(crate) async fn run(args: &args::CreateRepo) -> Exit {
     let ctx = BuildContext::new(Events::new(), cancelled_by_signals());
@@ -22,7 +23,7 @@ pub(crate) async fn run(args: &args::CreateRepo) -> Exit {
     }
     match repo.run(&ctx).await {
         Ok(done) => {
-            eprintln!(
+            tell!(
                 "{}: {} packages, {} of them unchanged, in {:.2} s",
                 args.dir.display(),
                 done.packages,

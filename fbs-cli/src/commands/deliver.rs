@@ -8,6 +8,7 @@ use super::{build, cancelled_by_signals, service, spec};
 use crate::args::Deliver;
 use crate::display;
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 pub(crate) async fn run(args: &Deliver) -> Exit {
     let service = match service::load() {
@@ -21,7 +22,7 @@ pub(crate) async fn run(args: &Deliver) -> Exit {
             Err(error) => {
                 exit::say(format!("--staging: {}", error.problem));
                 if let Some(hint) = error.hint {
-                    eprintln!("hint: {hint}");
+                    tell!("hint: {hint}");
                 }
                 return Exit::Usage;
             }

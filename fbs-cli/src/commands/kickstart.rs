@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::{AddRepo, CheckKickstart, Flatten, KickstartCommand, PickPackages};
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(command: &KickstartCommand) -> Exit {
     match command {
@@ -55,11 +55,11 @@ async fn check(args: &CheckKickstart) -> Exit {
         }));
     }
     for warning in &warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     match checked {
         Ok(_) => {
-            eprintln!("{}: fine", args.file);
+            tell!("{}: fine", args.file);
             Exit::Done
         }
         // A check that finds mistakes has done its work and failed.
@@ -183,7 +183,7 @@ fn write(kickstart: &Kickstart, output: Option<&Path>) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let exit = failed(&"it exists and is left as it is");
-            eprintln!("hint: name another file with --output");
+            tell!("hint: name another file with --output");
             exit
         }
         Err(error) => failed(&error),

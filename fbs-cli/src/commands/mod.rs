@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
+use crate::output::tell;
 
 /// Runs the command and says how it ended.
 pub(crate) async fn run(args: Args) -> Exit {
@@ -70,7 +71,7 @@ fn cancelled_by_signals() -> CancellationToken {
                     }
                 });
             }
-            Err(error) => eprintln!("warning: a signal cannot be caught: {error}"),
+            Err(error) => tell!("warning: a signal cannot be caught: {error}"),
         }
     }
     cancel

@@ -7,7 +7,7 @@ use image_builder::spec;
 
 use crate::args::New;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) fn run(args: &New) -> Exit {
     let sample = spec::sample(args.image_type, &args.release, args.arch, &args.packages);
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &New) -> Exit {
                 "{} exists and is left as it is",
                 path.display()
             ));
-            eprintln!("hint: name another file with --output");
+            tell!("hint: name another file with --output");
             Exit::Usage
         }
         Err(error) => {

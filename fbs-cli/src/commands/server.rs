@@ -13,7 +13,7 @@ use super::cancelled_by_signals;
 use super::queue::{LOG, Listed, end_of, exit_of, summary};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 /// A build that does not end in this time is told of, and not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ fn token() -> Result<Option<Secret>, Exit> {
         (None, None) => return Ok(None),
     };
     if let Some(exposed) = place.exposure() {
-        eprintln!("warning: {exposed}");
+        tell!("warning: {exposed}");
     }
     place.read().map(Some).map_err(|reason| {
         exit::say(format_args!("the token: {reason}"));
@@ -80,7 +80,7 @@ pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequ
                 } else {
                     output::text(&format!("{job}\n"));
                 }
-                eprintln!("submitted: {title}, job {job}");
+                tell!("submitted: {title}, job {job}");
                 jobs.push(job);
             }
             Err(error) => return exit::error(&error),
@@ -106,7 +106,7 @@ async fn to_the_end(client: &Client, jobs: &[JobId]) -> Exit {
     for job in jobs {
         let followed = tokio::select! {
             () = cancel.cancelled() => {
-                eprintln!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
+                tell!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
                 return Exit::Cancelled;
             }
             followed = follow(client, job.as_str(), &mut file, true) => followed,
@@ -121,7 +121,7 @@ async fn to_the_end(client: &Client, jobs: &[JobId]) -> Exit {
             Err(error) => return exit::error(&error),
         }
     }
-    eprintln!("{:<12}{LOG}", "log");
+    tell!("{:<12}{LOG}", "log");
     worst
 }
 
@@ -135,13 +135,13 @@ async fn follow(
     let mut log = client.follow(id);
     let mut last = 0;
     if show && let Some(waits) = client.job(id).await?.waits {
-        eprintln!("queued: {}", waits.reason);
+        tell!("queued: {}", waits.reason);
     }
     while let Some(event) = log.next().await? {
         match event {
             LogEvent::Run { run, worker } => {
                 if show && run != last {
-                    eprintln!("running at {worker}");
+                    tell!("running at {worker}");
                 }
                 if last != 0 && run != last {
                     let _ = writeln!(out, "== run {run} at {worker} ==");
@@ -153,7 +153,7 @@ async fn follow(
                 if let Err(error) = written
                     && error.kind() != io::ErrorKind::BrokenPipe
                 {
-                    eprintln!("warning: the log cannot be written: {error}");
+                    tell!("warning: the log cannot be written: {error}");
                 }
             }
         }
@@ -176,10 +176,9 @@ pub(super) async fn logs(
     let shown = async {
         let mut log = client.log(job).await?;
         while let Some(chunk) = log.chunk().await? {
-            // A reader that has gone is no error.
-            let _ = out.write_all(&chunk);
+            output::wrote(out.write_all(&chunk));
         }
-        let _ = out.flush();
+        output::wrote(out.flush());
         Ok::<(), ClientError>(())
     };
     match shown.await {
@@ -235,7 +234,7 @@ pub(super) async fn jobs(client: &Client, args: &Jobs) -> Exit {
         output::text(&listed.line());
     }
     if !args.json && jobs.is_empty() {
-        eprintln!("no jobs at {}", client.name());
+        tell!("no jobs at {}", client.name());
     }
     Exit::Done
 }
@@ -261,7 +260,7 @@ pub(super) async fn retry(client: &Client, args: &Retry) -> Exit {
     match client.retry(&args.job).await {
         Ok(job) => {
             output::text(&format!("{job}\n"));
-            eprintln!("submitted: job {} once more, job {job}", args.job);
+            tell!("submitted: job {} once more, job {job}", args.job);
             Exit::Done
         }
         Err(error) => exit::error(&error),
@@ -297,7 +296,7 @@ pub(super) async fn workers(client: &Client, args: &Workers) -> Exit {
         }
     }
     if !args.json && workers.is_empty() {
-        eprintln!("no workers at {}", client.name());
+        tell!("no workers at {}", client.name());
     }
     Exit::Done
 }

@@ -11,6 +11,7 @@ use image_builder::transfer;
 use tokio::task::JoinSet;
 
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 /// The configuration of this host.
 pub(super) fn load() -> Result<ServiceConfig, Exit> {
@@ -28,7 +29,7 @@ pub(super) fn notifier(config: &ServiceConfig) -> Result<Notifier, Exit> {
     let notifier = Notifier::configured(config).map_err(|error| exit::error(&error))?;
     if notifier.backends().is_empty() {
         exit::say("nobody is configured to be told");
-        eprintln!(
+        tell!(
             "hint: [smtp], [fedora_messaging] or [[webhook]] in {} says who; `fbs check --service` \
              looks at it",
             image_builder::service_config::SERVICE_CONFIG
@@ -40,7 +41,7 @@ pub(super) fn notifier(config: &ServiceConfig) -> Result<Notifier, Exit> {
 
 fn warn(config: &ServiceConfig) {
     for warning in &config.warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
 }
 
@@ -63,13 +64,13 @@ pub(super) async fn check() -> Exit {
         ..
     } = PlanOptions::of(&config);
     let or_default = |text: Option<String>| text.unwrap_or_else(|| "the default".to_owned());
-    eprintln!("{:<12}{}", "koji hub", or_default(koji_hub));
-    eprintln!("{:<12}{}", "koji files", or_default(koji_files));
-    eprintln!("{:<12}{}", "bodhi", or_default(bodhi));
-    eprintln!("{:<12}{}", "cache", cache_dir.display());
+    tell!("{:<12}{}", "koji hub", or_default(koji_hub));
+    tell!("{:<12}{}", "koji files", or_default(koji_files));
+    tell!("{:<12}{}", "bodhi", or_default(bodhi));
+    tell!("{:<12}{}", "cache", cache_dir.display());
     let exit = worse(try_staging(&config).await, try_each(&notifier).await);
     if exit == Exit::Done {
-        eprintln!("the service configuration is fine");
+        tell!("the service configuration is fine");
     }
     exit
 }
@@ -92,7 +93,7 @@ async fn try_each(notifier: &Notifier) -> Exit {
         };
         let failed = match result {
             Ok(Ok(())) => {
-                eprintln!("{:<12}{name}: answers", "notification");
+                tell!("{:<12}{name}: answers", "notification");
                 continue;
             }
             Ok(Err(error)) => exit::error(&error),
@@ -123,7 +124,7 @@ async fn try_staging(config: &ServiceConfig) -> Exit {
             }
         };
         if is_whole_server(&place) {
-            eprintln!("{:<12}{place}: a whole server, and not tried", "staging");
+            tell!("{:<12}{place}: a whole server, and not tried", "staging");
             continue;
         }
         let checked = match transfer::open(&place, settings) {
@@ -131,7 +132,7 @@ async fn try_staging(config: &ServiceConfig) -> Exit {
             Err(error) => Err(error),
         };
         match checked {
-            Ok(()) => eprintln!("{:<12}{place}: takes files", "staging"),
+            Ok(()) => tell!("{:<12}{place}: takes files", "staging"),
             Err(error) => exit = worse(exit, exit::error(&error)),
         }
     }

@@ -14,13 +14,13 @@ use super::{cancelled_by_signals, service, side_request};
 use crate::args::SideRepo;
 use crate::display;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &SideRepo) -> Exit {
     let request = side_request::request(&args.builds);
     if request.is_empty() {
         exit::say("no build is named");
-        eprintln!("hint: name some with --nvr, --bid, --tag or --update");
+        tell!("hint: name some with --nvr, --bid, --tag or --update");
         return Exit::Usage;
     }
     let environment = match service::options() {
@@ -81,9 +81,9 @@ fn say(args: &SideRepo, side: &SideRepository) {
             .rpms
             .iter()
             .filter(|rpm| rpm.rpm.build_id == build.id);
-        eprintln!("{build}: {}", output::count(of_it.count(), "package"));
+        tell!("{build}: {}", output::count(of_it.count(), "package"));
     }
-    eprintln!(
+    tell!(
         "{}, {}, {} of them from the cache",
         output::count(side.choice.rpms.len(), "package"),
         ByteSize(side.bytes),

@@ -6,6 +6,7 @@ use image_builder::spec::{BuildSpec, ImageType, Override, SpecError};
 
 use crate::args::Overrides;
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 /// The spec with what the command line sets.
 pub(crate) fn load(conf: &Path, overrides: &Overrides) -> Result<BuildSpec, SpecError> {
@@ -28,7 +29,7 @@ pub(crate) fn report(conf: &Path, error: &SpecError) -> Exit {
             };
             exit::say(format_args!("{} has {count}:", conf.display()));
             for mistake in mistakes {
-                eprintln!("  {mistake}");
+                tell!("  {mistake}");
             }
         }
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::listed::{exit_of, summary};
 use crate::commands::cancelled_by_signals;
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 /// The log of the job, as the original left it.
 pub(in crate::commands) const LOG: &str = "imagebuilder.log";
@@ -34,7 +35,7 @@ pub(super) async fn to_the_end(jobs: &[(Arc<dyn JobQueue>, JobId)]) -> Exit {
     for (queue, job) in jobs {
         let followed = tokio::select! {
             () = cancel.cancelled() => {
-                eprintln!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
+                tell!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
                 return Exit::Cancelled;
             }
             followed = follow(queue.clone(), job.clone(), &mut file, true) => followed,
@@ -48,7 +49,7 @@ pub(super) async fn to_the_end(jobs: &[(Arc<dyn JobQueue>, JobId)]) -> Exit {
             worst = exit_of(job.ending.as_ref());
         }
     }
-    eprintln!("{:<12}{LOG}", "log");
+    tell!("{:<12}{LOG}", "log");
     worst
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn follow(
         };
         if show && shown != Some(job.state) {
             shown = Some(job.state);
-            eprintln!("{}", job.state);
+            tell!("{}", job.state);
         }
         let worker = job.claim.clone().filter(|_| job.state != JobState::Queued);
         let Some(claim) = worker else {
@@ -104,7 +105,7 @@ pub(super) async fn follow(
                 if let Err(error) = written
                     && error.kind() != io::ErrorKind::BrokenPipe
                 {
-                    eprintln!("warning: the log cannot be written: {error}");
+                    tell!("warning: the log cannot be written: {error}");
                 }
                 if piece.ended {
                     if job.state.is_final() {
@@ -117,7 +118,7 @@ pub(super) async fn follow(
             Ok(None) | Err(_) => {
                 silent += 1;
                 if job.state.is_final() && silent >= SILENT {
-                    eprintln!("warning: {} does not tell how the log ends", claim.worker);
+                    tell!("warning: {} does not tell how the log ends", claim.worker);
                     return Ok(job);
                 }
                 tokio::time::sleep(Duration::from_millis(500)).await;

@@ -4,7 +4,7 @@ use super::{Listed, read, service};
 use crate::args::Jobs;
 use crate::commands::server;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Jobs) -> Exit {
     match service(&args.queue) {
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &Jobs) -> Exit {
         output::text(&Listed::from(job).line());
     }
     if !args.json && count == 0 {
-        eprintln!("no jobs at {}", queue.name());
+        tell!("no jobs at {}", queue.name());
     }
     Exit::Done
 }

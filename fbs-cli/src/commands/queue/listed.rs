@@ -3,6 +3,7 @@
 use image_builder::jobs::{Job, JobEnding, JobId, JobState, Transition};
 
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 /// What is shown of a job.
 pub(in crate::commands) struct Listed<'a> {
@@ -77,19 +78,19 @@ pub(in crate::commands) fn exit_of(ending: Option<&JobEnding>) -> Exit {
 /// How a job that was followed has ended.
 pub(in crate::commands) fn summary(title: &str, state: JobState, ending: Option<&JobEnding>) {
     let Some(ending) = ending else { return };
-    eprintln!("\n{title}: {state} after {:.1} s", ending.seconds);
+    tell!("\n{title}: {state} after {:.1} s", ending.seconds);
     if let Some(error) = &ending.error {
         exit::say(error);
     }
     for place in &ending.places {
-        eprintln!("{:<12}{place}", "delivered");
+        tell!("{:<12}{place}", "delivered");
     }
 }
 
 /// What has become of a job that was cancelled.
 pub(in crate::commands) fn end_of(id: &JobId, state: JobState) {
     match state.is_final() {
-        true => eprintln!("job {id}: {state}"),
-        false => eprintln!("job {id}: its worker is told; it has not ended yet"),
+        true => tell!("job {id}: {state}"),
+        false => tell!("job {id}: its worker is told; it has not ended yet"),
     }
 }

@@ -10,6 +10,7 @@ use image_builder::queue::QueueError;
 use super::{find, follow, read};
 use crate::args::QueueArgs;
 use crate::exit::{self, Exit};
+use crate::output::{self, tell};
 
 /// Shows the log of a job of a queue.
 pub(crate) async fn show(
@@ -45,7 +46,7 @@ pub(crate) async fn show(
                 "worker {} does not answer, and has the log",
                 claim.worker
             ));
-            eprintln!("hint: `fbs status {job}` says where the log was delivered");
+            tell!("hint: `fbs status {job}` says where the log was delivered");
             Exit::Network
         }
         Err(error) => exit::error(&error),
@@ -64,10 +65,9 @@ async fn so_far(
         let Some(piece) = log.next(queue, worker, Duration::ZERO).await? else {
             return Ok(false);
         };
-        // A reader that has gone is no error.
-        let _ = out.write_all(piece.text.as_bytes());
+        output::wrote(out.write_all(piece.text.as_bytes()));
         if piece.ended || piece.text.is_empty() {
-            let _ = out.flush();
+            output::wrote(out.flush());
             return Ok(true);
         }
     }

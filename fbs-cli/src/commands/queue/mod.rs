@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 use super::server;
 use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 pub(super) use follow::LOG;
 pub(super) use listed::{Listed, end_of, exit_of, summary};
@@ -111,7 +112,7 @@ fn address(broker: Option<&str>, arch: Arch, config: &ServiceConfig) -> Result<S
         Some(url) => Ok(url.to_owned()),
         None => {
             exit::say(format_args!("no broker is named for {arch}"));
-            eprintln!(
+            tell!(
                 "hint: name one with --broker or FBS_BROKER, in {NODES_CONF} ([{arch}] broker_url=...), or \
                  in {SERVICE_CONFIG} ([broker] url = ...)"
             );
@@ -147,8 +148,8 @@ fn find<'a>(overview: &'a Overview, id: &str) -> Result<&'a Job, Exit> {
         exit::say(format_args!("no job {id:?} is known there"));
         let newest = overview.jobs.keys().next_back();
         match newest {
-            Some(newest) => eprintln!("hint: the newest is {newest}; `fbs jobs` lists them"),
-            None => eprintln!("hint: there are no jobs at all; is it the right broker?"),
+            Some(newest) => tell!("hint: the newest is {newest}; `fbs jobs` lists them"),
+            None => tell!("hint: there are no jobs at all; is it the right broker?"),
         }
         Exit::Usage
     })

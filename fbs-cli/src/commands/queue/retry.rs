@@ -7,7 +7,7 @@ use super::{event, find, read, requester, service, submit};
 use crate::args::Retry;
 use crate::commands::server;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Retry) -> Exit {
     match service(&args.queue) {
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &Retry) -> Exit {
             "job {} has not ended: it is {}",
             job.id, job.state
         ));
-        eprintln!("hint: `fbs cancel {}` stops it", job.id);
+        tell!("hint: `fbs cancel {}` stops it", job.id);
         return Exit::Failed;
     }
     let place = overview.place(&job.id).unwrap_or_default();
@@ -50,6 +50,6 @@ pub(crate) async fn run(args: &Retry) -> Exit {
         return exit::error(&error);
     }
     output::text(&format!("{}\n", event.job));
-    eprintln!("submitted: {}, job {}", job.request.title, event.job);
+    tell!("submitted: {}, job {}", job.request.title, event.job);
     Exit::Done
 }

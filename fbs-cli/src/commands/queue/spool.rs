@@ -13,7 +13,7 @@ use image_builder::spec::Arch;
 use super::{open, submit::submit};
 use crate::args::PlaceArgs;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 fn folder() -> PathBuf {
     state_dir().join("spool")
@@ -81,6 +81,6 @@ pub(super) async fn flush(place: &PlaceArgs, config: &ServiceConfig) -> Exit {
         }
         output::text(&format!("{}\n", event.job));
     }
-    eprintln!("{} sent", output::count(files.len(), "job"));
+    tell!("{} sent", output::count(files.len(), "job"));
     Exit::Done
 }

@@ -14,7 +14,7 @@ use super::{event, follow, open, requester, spool};
 use crate::args::Submit;
 use crate::commands::{server, service, spec};
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Submit) -> Exit {
     let config = match service::load() {
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: &Submit) -> Exit {
                     return exit;
                 }
                 announce(args, &events, "kept on this host");
-                eprintln!("hint: `fbs submit --flush` sends what is kept");
+                tell!("hint: `fbs submit --flush` sends what is kept");
                 continue;
             }
             Err(error) => return exit::error(&error),
@@ -130,6 +130,6 @@ fn announce(args: &Submit, events: &[JobEvent], what: &str) {
         } else {
             output::text(&format!("{}\n", event.job));
         }
-        eprintln!("{what}: {}, job {}", request.title, event.job);
+        tell!("{what}: {}, job {}", request.title, event.job);
     }
 }

@@ -21,6 +21,7 @@ use super::open;
 use crate::args::Worker as Args;
 use crate::commands::service;
 use crate::exit::{self, Exit};
+use crate::output::tell;
 
 /// Who reads a log when the worker ends has so long for what was sent.
 const LAST_READERS: Duration = Duration::from_secs(2);
@@ -47,6 +48,8 @@ pub(crate) async fn run(args: &Args) -> Exit {
     // A worker that nobody watches says in its journal what happens to it.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // It would panic where nobody reads the journal any more.
+        .log_internal_errors(false)
         .with_target(false)
         .without_time()
         .with_max_level(tracing::Level::INFO)
@@ -57,7 +60,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         Ok(runner) => runner,
         Err(error) => {
             exit::say(format_args!("{}: {error}", args.workdir.display()));
-            eprintln!("hint: name another folder with --workdir");
+            tell!("hint: name another folder with --workdir");
             return Exit::Host;
         }
     };
@@ -70,7 +73,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
             Ok(monitor) => Some(monitor),
             Err(error) => {
                 exit::say(format_args!("{address}: {error}"));
-                eprintln!("hint: name another address with --monitor");
+                tell!("hint: name another address with --monitor");
                 return Exit::Host;
             }
         },
@@ -109,7 +112,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         tokio::spawn(async move { logs.serve(queue, &name, done).await })
     };
     let monitoring = monitor.map(|monitor| tokio::spawn(monitor.serve(logs, done.clone())));
-    eprintln!(
+    tell!(
         "worker {name} serves {} at {}, {} at a time",
         settings
             .lines()
@@ -121,7 +124,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
         args.slots
     );
     if let Some(url) = watch {
-        eprintln!("logs of its jobs: {url}/jobs/JOB/log");
+        tell!("logs of its jobs: {url}/jobs/JOB/log");
     }
     let worker = Worker::new(queue, runner, settings)
         .with_drain(drain)
@@ -133,13 +136,14 @@ pub(crate) async fn run(args: &Args) -> Exit {
     if let Some(monitoring) = monitoring
         && let Ok(Ok(Err(error))) = tokio::time::timeout(LAST_READERS, monitoring).await
     {
-        eprintln!("warning: the logs were not served: {error}");
+        tell!("warning: the logs were not served: {error}");
     }
     match served {
         Ok(served) => {
-            eprintln!(
+            tell!(
                 "{} finished, {} handed back",
-                served.finished, served.handed_back
+                served.finished,
+                served.handed_back
             );
             Exit::Done
         }
@@ -155,7 +159,7 @@ fn only_one(folder: &Path) -> Result<FolderLock, Exit> {
                 "another worker builds in {}",
                 folder.display()
             ));
-            eprintln!("hint: give each a folder of its own with --workdir");
+            tell!("hint: give each a folder of its own with --workdir");
         } else {
             exit::say(format_args!("{}: {error}", folder.display()));
         }
@@ -176,10 +180,10 @@ fn signals(drain: CancellationToken, stop: CancellationToken) {
                 tokio::spawn(async move {
                     while signals.recv().await.is_some() {
                         if drain.is_cancelled() {
-                            eprintln!("the builds are stopped and handed back");
+                            tell!("the builds are stopped and handed back");
                             stop.cancel();
                         } else {
-                            eprintln!(
+                            tell!(
                                 "no more jobs are taken; once more hands back those that are built"
                             );
                             drain.cancel();
@@ -187,7 +191,7 @@ fn signals(drain: CancellationToken, stop: CancellationToken) {
                     }
                 });
             }
-            Err(error) => eprintln!("warning: a signal cannot be caught: {error}"),
+            Err(error) => tell!("warning: a signal cannot be caught: {error}"),
         }
     }
 }

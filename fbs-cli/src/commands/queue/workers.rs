@@ -10,7 +10,7 @@ use super::{read, service};
 use crate::args::Workers;
 use crate::commands::server;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 /// How long workers are given to say that they are there.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -82,7 +82,7 @@ pub(crate) async fn run(args: &Workers) -> Exit {
         }
     }
     if !args.json && count == 0 {
-        eprintln!("no workers at {}", queue.name());
+        tell!("no workers at {}", queue.name());
     }
     Exit::Done
 }
