@@ -19,11 +19,11 @@ use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::koji::KojiError;
 use image_builder::notification::{NotificationError, Notifier};
 use image_builder::plan::PlanOptions;
+use image_builder::process::asked_to_end;
 use image_builder::queue::QueueError;
 use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -277,25 +277,19 @@ async fn nothing(headers: HeaderMap) -> Response {
 
 /// The first signal ends it when the builds here are made, the second at once.
 fn signals(drain: CancellationToken, stop: CancellationToken) {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let (drain, stop) = (drain.clone(), stop.clone());
-        match signal(kind) {
-            Ok(mut signals) => {
-                tokio::spawn(async move {
-                    while signals.recv().await.is_some() {
-                        if drain.is_cancelled() {
-                            tell!("what is built here is stopped and handed back");
-                            stop.cancel();
-                        } else {
-                            tell!(
-                                "it ends when what is built here is made; once more hands that back"
-                            );
-                            drain.cancel();
-                        }
-                    }
-                });
+    let mut asked = match asked_to_end() {
+        Ok(asked) => asked,
+        Err(error) => return tracing::warn!("signals cannot be caught: {error}"),
+    };
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            if drain.is_cancelled() {
+                tell!("what is built here is stopped and handed back");
+                stop.cancel();
+            } else {
+                tell!("it ends when what is built here is made; once more hands that back");
+                drain.cancel();
             }
-            Err(error) => tracing::warn!("a signal cannot be caught: {error}"),
         }
-    }
+    });
 }

@@ -382,3 +382,33 @@ fn a_log_of_500_mib_neither_holds_the_build_up_nor_fills_the_memory() {
     drop(slow);
     end(worker);
 }
+
+#[test]
+fn what_a_worker_was_told_to_ignore_does_not_end_it() {
+    let folders = Folders::new();
+    let worker = |name: &str| {
+        folders
+            .fbs("worker")
+            .args(["--local", "--release", "99", "--name", name, "--workdir"])
+            .arg(folders.top().join(name))
+    };
+    // As `nohup fbs worker &` of a script starts it.
+    let ignoring = "trap '' HUP INT; exec \"$@\"";
+    let shell = Program::new("bash").args(["-c", ignoring, "bash"]);
+    let mut kept = worker("kept").inside(shell).start();
+    let mut ended = worker("ended").start();
+    for worker in [&mut kept, &mut ended] {
+        worker.wait_for_stderr("serves x86_64/99");
+    }
+    for signal in [Signal::SIGHUP, Signal::SIGINT] {
+        kept.signal(signal);
+    }
+    ended.signal(Signal::SIGHUP);
+    let said = "no more jobs are taken";
+    ended.finish().assert_exit(0).assert_says(&[said]);
+    kept.signal(Signal::SIGTERM);
+    let told = kept.finish();
+    told.assert_exit(0);
+    // Once, for the one that counts.
+    assert_eq!(told.stderr.matches(said).count(), 1, "{}", told.stderr);
+}

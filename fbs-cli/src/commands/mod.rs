@@ -20,7 +20,7 @@ mod siderepo;
 mod spec;
 mod verify;
 
-use tokio::signal::unix::{SignalKind, signal};
+use image_builder::process::asked_to_end;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Args, Command};
@@ -57,22 +57,16 @@ pub(crate) async fn run(args: Args) -> Exit {
 /// A token that Ctrl-C, SIGTERM and a closed terminal cancel: what runs is ended and cleared away.
 fn cancelled_by_signals() -> CancellationToken {
     let cancel = CancellationToken::new();
-    for kind in [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ] {
-        let cancel = cancel.clone();
-        match signal(kind) {
-            Ok(mut signals) => {
-                tokio::spawn(async move {
-                    if signals.recv().await.is_some() {
-                        cancel.cancel();
-                    }
-                });
-            }
-            Err(error) => tell!("warning: a signal cannot be caught: {error}"),
+    match asked_to_end() {
+        Ok(mut asked) => {
+            let cancel = cancel.clone();
+            tokio::spawn(async move {
+                if asked.recv().await.is_some() {
+                    cancel.cancel();
+                }
+            });
         }
+        Err(error) => tell!("warning: signals cannot be caught: {error}"),
     }
     cancel
 }

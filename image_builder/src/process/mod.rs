@@ -6,12 +6,14 @@
 //! error, and ends the whole process group when the program is done, too slow or cancelled: a
 //! helper that the program left in the background does not outlive it.
 
+mod ending;
 mod invocation;
 mod lines;
 #[cfg(feature = "sftp")]
 mod piped;
 mod system;
 
+pub use ending::asked_to_end;
 pub use invocation::Invocation;
 #[cfg(feature = "sftp")]
 pub(crate) use piped::{Complaints, Piped};

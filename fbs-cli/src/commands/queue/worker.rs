@@ -8,12 +8,12 @@ use std::time::Duration;
 use image_builder::host;
 use image_builder::notification::Notifier;
 use image_builder::plan::PlanOptions;
+use image_builder::process::asked_to_end;
 use image_builder::spec::Arch;
 use image_builder::worker::{
     FolderLock, ImageRunner, JobRunner, Worker, WorkerSettings, plain_name,
 };
 use nix::sys::stat::{Mode, umask};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::monitor::Monitor;
@@ -169,29 +169,19 @@ fn only_one(folder: &Path) -> Result<FolderLock, Exit> {
 
 /// The first signal ends it when its builds are made, the second at once.
 fn signals(drain: CancellationToken, stop: CancellationToken) {
-    for kind in [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ] {
-        let (drain, stop) = (drain.clone(), stop.clone());
-        match signal(kind) {
-            Ok(mut signals) => {
-                tokio::spawn(async move {
-                    while signals.recv().await.is_some() {
-                        if drain.is_cancelled() {
-                            tell!("the builds are stopped and handed back");
-                            stop.cancel();
-                        } else {
-                            tell!(
-                                "no more jobs are taken; once more hands back those that are built"
-                            );
-                            drain.cancel();
-                        }
-                    }
-                });
+    let mut asked = match asked_to_end() {
+        Ok(asked) => asked,
+        Err(error) => return tell!("warning: signals cannot be caught: {error}"),
+    };
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            if drain.is_cancelled() {
+                tell!("the builds are stopped and handed back");
+                stop.cancel();
+            } else {
+                tell!("no more jobs are taken; once more hands back those that are built");
+                drain.cancel();
             }
-            Err(error) => tell!("warning: a signal cannot be caught: {error}"),
         }
-    }
+    });
 }
