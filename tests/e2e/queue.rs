@@ -359,7 +359,7 @@ fn what_goes_first_where_it_waits_and_why_and_what_cancel_does() {
         .arg(&second)
         .run()
         .assert_exit(1)
-        .assert_says(&["cancelled already"]);
+        .assert_says(&["has ended already: cancelled"]);
     // A build of a minute, two at a time.
     let worker = site.worker(1, "worker-1", Duration::from_secs(60), 30);
     site.wait_for_state(&urgent, "running", Duration::from_secs(20));

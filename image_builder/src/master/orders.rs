@@ -56,7 +56,7 @@ pub enum OrderError {
     #[error("no job {0} is known")]
     Unknown(JobId),
     /// It has ended, and cannot be cancelled any more.
-    #[error("job {job} has {state} already")]
+    #[error("job {job} has ended already: {state}")]
     Ended {
         /// The job.
         job: JobId,
