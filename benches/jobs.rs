@@ -118,7 +118,7 @@ async fn records(name: &str, store: &dyn JobStore, events: &[JobEvent]) {
         times.push(started.elapsed());
         assert!(taken.expect("it is open").is_some());
     }
-    row("a change, on disk", times);
+    row("a change", times);
 }
 
 /// What the queue for one machine does with the same jobs.
