@@ -27,7 +27,10 @@ pub(crate) async fn run(args: &Cancel) -> Exit {
         Err(exit) => return exit,
     };
     if job.state.is_final() {
-        exit::say(format_args!("job {} has ended already: {}", job.id, job.state));
+        exit::say(format_args!(
+            "job {} has ended already: {}",
+            job.id, job.state
+        ));
         return Exit::Failed;
     }
     let (id, state_then) = (job.id.clone(), job.state);
