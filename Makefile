@@ -83,7 +83,8 @@ serve: mini-release
 
 # Everything is built before the mini release is made: built alone its maker would have other features. More tests than
 # there are processors run side by side: many of them wait, and heavy ones wait for their turn.
-# FBS_TESTS_ON_DISK=1 keeps what they make out of memory.
+# FBS_TESTS_ON_DISK=1 keeps what they make out of memory. Ctrl-C and a closed terminal are tested, also where this was started
+# by something that ignores them.
 .PHONY: test
 test: deps
 	$(CARGO) build --locked --workspace --all-targets --all-features
@@ -91,7 +92,7 @@ ifeq ($(ON_DEBIAN),yes)
 	$(TARGET)/debug/mini-release make --out $(MINI)
 endif
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) FBS_TESTS_REQUIRE_ALL=$(if $(ON_DEBIAN),1) \
-		scripts/in-memory $(TARGET)/debug/e2e $(CARGO) test --locked --workspace --all-features --no-fail-fast
+		env --default-signal=INT,HUP scripts/in-memory $(TARGET)/debug/e2e $(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 .PHONY: bench
 bench: mini-release
