@@ -78,6 +78,33 @@ impl SqliteFile {
     ///
     /// Why it cannot be used.
     pub(crate) async fn open(path: &Path) -> Result<Self, String> {
+        Self::open_with(path, |writer| writer).await
+    }
+
+    /// The same for who begins some transactions with another `synchronous`: afterwards the writer waits for the disk again.
+    ///
+    /// [`quick`](Self::quick) is a second connection, for which SQLite has the writer sleep and try again; transactions of
+    /// one connection take turns.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub(crate) async fn open_restoring(path: &Path) -> Result<Self, String> {
+        let restoring = |writer: SqlitePoolOptions| {
+            writer.after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(DURABLE).await?;
+                    Ok(true)
+                })
+            })
+        };
+        Self::open_with(path, restoring).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        writer: impl FnOnce(SqlitePoolOptions) -> SqlitePoolOptions,
+    ) -> Result<Self, String> {
         if let Some(folder) = path.parent() {
             let made = std::fs::create_dir_all(folder);
             made.map_err(|error| format!("its folder cannot be made: {error}"))?;
@@ -93,15 +120,7 @@ impl SqliteFile {
                 .test_before_acquire(false)
         };
         Ok(Self {
-            writer: pool(1)
-                // Who borrowed it may have set this otherwise for a transaction.
-                .after_release(|connection, _| {
-                    Box::pin(async move {
-                        connection.execute(DURABLE).await?;
-                        Ok(true)
-                    })
-                })
-                .connect_lazy_with(options.clone()),
+            writer: writer(pool(1)).connect_lazy_with(options.clone()),
             quick: pool(1)
                 .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Normal)),
             readers: pool(READERS)

@@ -22,7 +22,7 @@ impl SqliteStore {
     ///
     /// [`StoreError::Open`]: it is no database of ours, it is of a newer version, or it cannot be written.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = SqliteFile::open(path).await;
+        let opened = SqliteFile::open_restoring(path).await;
         let file = opened.map_err(|reason| refuse(path, reason))?;
         Ok(Self {
             writer: file.writer,
