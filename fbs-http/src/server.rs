@@ -19,7 +19,7 @@ use image_builder::jobs::{JobStore, PostgresStore, SqliteStore, StoreError};
 use image_builder::koji::KojiError;
 use image_builder::notification::{NotificationError, Notifier};
 use image_builder::plan::PlanOptions;
-use image_builder::process::asked_to_end;
+use image_builder::process::{Ending, drain_then_stop};
 use image_builder::queue::QueueError;
 use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
@@ -277,19 +277,13 @@ async fn nothing(headers: HeaderMap) -> Response {
 
 /// The first signal ends it when the builds here are made, the second at once.
 fn signals(drain: CancellationToken, stop: CancellationToken) {
-    let mut asked = match asked_to_end() {
-        Ok(asked) => asked,
-        Err(error) => return tracing::warn!("signals cannot be caught: {error}"),
-    };
-    tokio::spawn(async move {
-        while asked.recv().await.is_some() {
-            if drain.is_cancelled() {
-                tell!("what is built here is stopped and handed back");
-                stop.cancel();
-            } else {
-                tell!("it ends when what is built here is made; once more hands that back");
-                drain.cancel();
-            }
+    let caught = drain_then_stop(drain, stop, |ending| match ending {
+        Ending::Drain => {
+            tell!("it ends when what is built here is made; once more hands that back");
         }
+        Ending::Stop => tell!("what is built here is stopped and handed back"),
     });
+    if let Err(error) = caught {
+        tracing::warn!("signals cannot be caught: {error}");
+    }
 }

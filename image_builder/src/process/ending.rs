@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Tells each time that this process is asked to end: by Ctrl-C, by SIGTERM, or since its terminal was closed.
 ///
@@ -34,6 +35,44 @@ pub fn asked_to_end() -> io::Result<mpsc::UnboundedReceiver<()>> {
         );
     }
     Ok(asked)
+}
+
+/// What [`drain_then_stop`] does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing new is begun; what was begun is brought to its end.
+    Drain,
+    /// What was begun is stopped as well.
+    Stop,
+}
+
+/// Cancels `drain` when this process is asked to end, and `stop` when it is asked once more; `tell` hears of each first.
+///
+/// # Errors
+///
+/// The operating system's.
+///
+/// # Panics
+///
+/// As [`asked_to_end`].
+pub fn drain_then_stop(
+    drain: CancellationToken,
+    stop: CancellationToken,
+    tell: impl Fn(Ending) + Send + 'static,
+) -> io::Result<()> {
+    let mut asked = asked_to_end()?;
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            if drain.is_cancelled() {
+                tell(Ending::Stop);
+                stop.cancel();
+            } else {
+                tell(Ending::Drain);
+                drain.cancel();
+            }
+        }
+    });
+    Ok(())
 }
 
 /// What [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html) has in `SigIgn`: a bit for each signal

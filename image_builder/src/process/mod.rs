@@ -13,7 +13,7 @@ mod lines;
 mod piped;
 mod system;
 
-pub use ending::asked_to_end;
+pub use ending::{Ending, asked_to_end, drain_then_stop};
 pub use invocation::Invocation;
 #[cfg(feature = "sftp")]
 pub(crate) use piped::{Complaints, Piped};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use image_builder::host;
 use image_builder::notification::Notifier;
 use image_builder::plan::PlanOptions;
-use image_builder::process::asked_to_end;
+use image_builder::process::{Ending, drain_then_stop};
 use image_builder::spec::Arch;
 use image_builder::worker::{
     FolderLock, ImageRunner, JobRunner, Worker, WorkerSettings, plain_name,
@@ -169,19 +169,13 @@ fn only_one(folder: &Path) -> Result<FolderLock, Exit> {
 
 /// The first signal ends it when its builds are made, the second at once.
 fn signals(drain: CancellationToken, stop: CancellationToken) {
-    let mut asked = match asked_to_end() {
-        Ok(asked) => asked,
-        Err(error) => return tell!("warning: signals cannot be caught: {error}"),
-    };
-    tokio::spawn(async move {
-        while asked.recv().await.is_some() {
-            if drain.is_cancelled() {
-                tell!("the builds are stopped and handed back");
-                stop.cancel();
-            } else {
-                tell!("no more jobs are taken; once more hands back those that are built");
-                drain.cancel();
-            }
+    let caught = drain_then_stop(drain, stop, |ending| match ending {
+        Ending::Drain => {
+            tell!("no more jobs are taken; once more hands back those that are built");
         }
+        Ending::Stop => tell!("the builds are stopped and handed back"),
     });
+    if let Err(error) = caught {
+        tell!("warning: signals cannot be caught: {error}");
+    }
 }
