@@ -367,15 +367,18 @@ fn a_reader_that_goes_stops_nothing() {
         .run()
         .assert_exit(0);
     // Nobody reads: neither what is told on the way nor the result.
-    let respin = "$0 respin small.iso --add added.txt --out new.iso";
-    for (number, nobody) in ["2>&1 | true", "2>&- >&-", "2>/dev/full >/dev/full"]
-        .iter()
-        .enumerate()
-    {
-        let code = if nobody.contains("full") { 3 } else { 0 };
-        let line = format!("{respin} {nobody}; exit ${{PIPESTATUS[0]}}");
-        bash(&folders, &line.replace("new.iso", &format!("{number}.iso"))).assert_exit(code);
-        let made = folders.top().join(format!("{number}.iso"));
+    for (new, nobody, code) in [
+        ("piped.iso", "2>&1 | true", 0),
+        ("closed.iso", "2>&- >&-", 0),
+        ("full.iso", "2>/dev/full >/dev/full", 3),
+    ] {
+        let respin = format!("$0 respin small.iso --add added.txt --out {new}");
+        bash(
+            &folders,
+            &format!("{respin} {nobody}; exit ${{PIPESTATUS[0]}}"),
+        )
+        .assert_exit(code);
+        let made = folders.top().join(new);
         let verified = folders.fbs("verify").arg(made).run();
         let text = verified.assert_exit(0).stdout.join("\n");
         assert!(
