@@ -77,7 +77,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StreamError + '_ {
     }
 }
 
-/// Runs `xorriso`, which writes to `pipe`, and puts what comes into the new file `out`, and into `second` as well. How
+/// Runs `xorriso`, which writes to `pipe`, there for as long, and puts what comes into the new file `out`, and into `second` as well. How
 /// far it is, is told as progress of `stage`.
 pub(crate) async fn write(
     ctx: &BuildContext,
@@ -130,6 +130,8 @@ pub(crate) async fn write(
         ran
     };
     let (ran, received) = tokio::join!(run, receive);
+    // One that stays keeps the next image from being written, which says so.
+    let _ = std::fs::remove_file(pipe);
     match (ran, received) {
         (Ok(_), Ok(written)) => Ok(written),
         (Err(error @ CommandError::Cancelled { .. }), _) if ctx.cancel.is_cancelled() => {

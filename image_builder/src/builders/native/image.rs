@@ -6,14 +6,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::initramfs::Initramfs;
-use super::job::{BOOT_ISO, Job, MenuText, no_space};
+use super::job::{BOOT_ISO, Job, MenuText, failure, not_written};
 use super::kept::Tool;
 use super::stage;
-use crate::builders::{BuildError, Built, explain};
+use crate::builders::{BuildError, Built};
 use crate::cache::{Fresh, Key, Kind};
 use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
 use crate::compose::files::{make_folder, place, require, write};
-use crate::compose::iso_stream::{self, StreamError};
+use crate::compose::iso_stream;
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::TreeFile;
@@ -113,7 +113,7 @@ impl Job<'_> {
                 None => Line::Keep,
             })
             .await;
-        no_space(result, self.layout.job()).map_err(|error| explain(error, self.layout.job()))?;
+        result.map_err(|error| failure(error, self.layout.job()))?;
         require(&image)?;
         if let Some(key) = &key {
             ctx.events
@@ -280,14 +280,8 @@ impl Job<'_> {
         let pipe = self.layout.iso_pipe();
         let xorriso = self.iso_command();
         let written = iso_stream::write(ctx, Stage::Iso, &xorriso, &pipe, &iso, second.as_deref());
-        match written.await {
-            Ok(_) => Ok(to_keep),
-            Err(StreamError::Command(error)) => {
-                no_space(Err(error), job).map_err(|error| explain(error, job))?;
-                Err(ComposeError::MissingArtifact { path: iso })
-            }
-            Err(error) => Err(error.into()),
-        }
+        written.await.map_err(|error| not_written(error, job))?;
+        Ok(to_keep)
     }
 
     /// Where a second ISO goes, unless it is known that it will not be kept.

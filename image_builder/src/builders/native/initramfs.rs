@@ -225,8 +225,8 @@ impl Job<'_> {
             })
             .await
         };
-        no_space(result, self.layout.job())
-            .map_err(|error| initramfs::explain(error, self.layout.job()))?;
+        let job = self.layout.job();
+        result.map_err(|error| initramfs::explain(no_space(error, job), job))?;
         lock(&watch).verdict()?;
         initramfs::check(&self.layout.initramfs(), self.plan.initramfs)?;
         // dracut makes it for its owner alone; a web or TFTP server has to read it.

@@ -7,10 +7,12 @@ use super::groups;
 use super::initramfs::Initramfs;
 use super::packages::Places;
 use super::root::Root;
+use crate::builders::explain;
 use crate::cache::{Key, Kind, Store};
 use crate::compose::bootloader::{self, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::files::{place, write};
+use crate::compose::iso_stream::StreamError;
 use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::mounts::Memory;
 use crate::compose::repository_state::State;
@@ -23,7 +25,7 @@ use crate::events::Stage;
 use crate::host::free_bytes;
 use crate::http;
 use crate::plan::{BuildPlan, Step};
-use crate::process::{CommandError, Completed, Invocation};
+use crate::process::{CommandError, Invocation};
 use crate::repository::Repository;
 use crate::source_date::{PLACEHOLDER, SourceDate};
 
@@ -259,19 +261,10 @@ impl<'a> Job<'a> {
 pub(super) const BOOT_ISO: &str = "images/boot.iso";
 
 /// A program that died of a full disk does not always say so.
-pub(super) fn no_space(
-    result: Result<Completed, CommandError>,
-    folder: &Path,
-) -> Result<Completed, CommandError> {
+pub(super) fn no_space(mut error: CommandError, folder: &Path) -> CommandError {
     const FULL: u64 = 1024 * 1024;
-    let Err(CommandError::Failed {
-        command,
-        exit,
-        mut tail,
-        duration,
-    }) = result
-    else {
-        return result;
+    let CommandError::Failed { tail, .. } = &mut error else {
+        return error;
     };
     let free = free_bytes(folder);
     // xorriso looks at the free space first, and writes nothing when it is too little.
@@ -279,12 +272,20 @@ pub(super) fn no_space(
     if free.is_ok_and(|free| free < FULL) || tail.iter().any(refused) {
         tail.push("No space left on device".to_owned());
     }
-    Err(CommandError::Failed {
-        command,
-        exit,
-        tail,
-        duration,
-    })
+    error
+}
+
+/// Why a program did not do its work in `folder`.
+pub(super) fn failure(error: CommandError, folder: &Path) -> ComposeError {
+    explain(no_space(error, folder), folder)
+}
+
+/// Why there is no image in `folder`.
+pub(super) fn not_written(error: StreamError, folder: &Path) -> ComposeError {
+    match error {
+        StreamError::Command(error) => failure(error, folder),
+        other => other.into(),
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

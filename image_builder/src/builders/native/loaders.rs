@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::job::{Job, no_space};
-use crate::builders::explain;
+use super::job::{Job, failure};
 use crate::compose::ComposeError;
 use crate::compose::bootloader::{self, BootFiles};
 use crate::compose::files::{require, write};
@@ -47,7 +46,7 @@ impl Loaders {
         let job = &self.job;
         for command in &self.commands {
             let result = ctx.run(command).await;
-            no_space(result, job).map_err(|error| explain(error, job))?;
+            result.map_err(|error| failure(error, job))?;
             if let Some(made) = made_by(command) {
                 require(&made)?;
             }

@@ -503,7 +503,7 @@ impl Job<'_> {
         let run = || ctx.run_watched(command, watch.clone());
         let result = dnf_lock::run(ctx, &self.places.view, run).await;
         let failures = std::mem::take(&mut *lock(&failures));
-        let result = no_space(result, &self.places.root);
+        let result = result.map_err(|error| no_space(error, &self.places.root));
         match (result, failures.is_empty()) {
             (Err(error), true) => Err(explain(error, &self.places.root)),
             (Err(CommandError::Failed { .. }) | Ok(_), false) => {

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::Job;
 use super::gather::blocking;
 use super::replace::{Fresh, at};
-use crate::builders::native::job::no_space;
-use crate::builders::{Built, explain};
-use crate::compose::files::{make_folder, place, remove, require, write};
-use crate::compose::iso_stream::{self, StreamError};
+use crate::builders::Built;
+use crate::builders::native::job::not_written;
+use crate::compose::files::{make_folder, place, write};
+use crate::compose::iso_stream;
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::tree::{TreeFile, TreeInfo, Variant};
 use crate::compose::{ComposeError, DvdError, dvd};
@@ -66,10 +66,7 @@ impl Job<'_> {
     /// Every command of the stage.
     pub(super) fn iso_commands(&self) -> Vec<Invocation> {
         let sources = self.dvd.source_iso.then(|| self.source_iso());
-        [Some(self.rewrite()), sources]
-            .into_iter()
-            .flatten()
-            .collect()
+        [self.rewrite()].into_iter().chain(sources).collect()
     }
 
     /// The ISOs, in their places.
@@ -172,16 +169,9 @@ impl Job<'_> {
     ) -> Result<(), ComposeError> {
         let fresh = Fresh::of(iso)?;
         let pipe = self.pipe();
-        match iso_stream::write(ctx, Stage::CreateIso, command, &pipe, fresh.path(), None).await {
-            Ok(_) => {}
-            Err(StreamError::Command(error)) => {
-                let folder = iso.parent().unwrap_or(iso);
-                no_space(Err(error), folder).map_err(|error| explain(error, folder))?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        remove(&pipe).map_err(at(&pipe))?;
-        require(fresh.path())?;
+        let written = iso_stream::write(ctx, Stage::CreateIso, command, &pipe, fresh.path(), None);
+        let folder = iso.parent().unwrap_or(iso);
+        written.await.map_err(|error| not_written(error, folder))?;
         fresh.install()
     }
 }
