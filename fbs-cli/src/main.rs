@@ -11,6 +11,7 @@ mod commands;
 mod display;
 mod exit;
 mod output;
+mod terminal;
 
 use std::process::ExitCode;
 

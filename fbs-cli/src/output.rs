@@ -1,13 +1,14 @@
 //! What is printed: results and JSON on standard output, everything else on standard error.
 
 use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 pub(crate) use image_builder::quantity::count;
 use serde_json::Value;
 
 use crate::exit::{self, Exit};
+use crate::terminal;
 
 /// What was wrong with standard output first.
 static FAULT: OnceLock<io::Error> = OnceLock::new();
@@ -23,13 +24,23 @@ pub(crate) use tell;
 /// Prints a line on standard error. Where nobody reads it (`fbs build ... |& head`), what is going on goes on:
 /// `eprintln!` would end it in the middle.
 pub(crate) fn told(words: Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
+    let words = format!("{words}\n");
+    let mut err = io::stderr().lock();
+    let shown = match err.is_terminal() {
+        true => terminal::harmless(&words),
+        false => words.as_str().into(),
+    };
+    let _ = err.write_all(shown.as_bytes());
 }
 
-/// Prints text.
+/// Prints text: as it is, but for what would steer a terminal that shows it.
 pub(crate) fn text(text: &str) {
     let mut out = io::stdout().lock();
-    wrote(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    let shown = match out.is_terminal() {
+        true => terminal::harmless(text),
+        false => text.into(),
+    };
+    wrote(out.write_all(shown.as_bytes()).and_then(|()| out.flush()));
 }
 
 /// Remembers that something could not be written to standard output, for [`complete`]. A reader that has gone

@@ -8,6 +8,7 @@ use image_builder::build_monitor::{Follower, JobState, MonitorError, Registry};
 use super::{queue, server};
 use crate::args::Logs;
 use crate::exit::{self, Exit};
+use crate::terminal::Harmless;
 
 /// How often a log is looked at that grows.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: &Logs) -> Exit {
 
 fn out() -> Box<dyn Write + Send> {
     match io::stdout().is_terminal() {
-        true => Box::new(Harmless(io::stdout())),
+        true => Box::new(Harmless::new(io::stdout())),
         false => Box::new(io::stdout()),
     }
 }
@@ -68,37 +69,5 @@ async fn show(args: &Logs) -> Result<Exit, MonitorError> {
                 return Ok(Exit::Failed);
             }
         }
-    }
-}
-
-/// Keeps what programs printed from steering the terminal.
-struct Harmless<W>(W);
-
-impl<W: Write> Write for Harmless<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let shown = |&byte: &u8| match byte {
-            b'\n' | b'\t' => byte,
-            0..0x20 | 0x7f => b'?',
-            _ => byte,
-        };
-        let text: Vec<u8> = bytes.iter().map(shown).collect();
-        self.0.write_all(&text)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_log_steers_the_terminal() {
-        let mut out = Harmless(Vec::new());
-        out.write_all("ü\t\x1b[2J\x07\n".as_bytes()).unwrap();
-        assert_eq!(out.0, "ü\t?[2J?\n".as_bytes());
     }
 }
