@@ -14,9 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use image_builder::events::Outcome;
 use image_builder::jobs::JobEnding;
+use image_builder::process::drain_then_stop;
 use image_builder::queue::{Amqp, AmqpBroker};
 use image_builder::worker::{ClaimedJob, JobContext, JobRunner, RunEnd, Worker, WorkerSettings};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl JobRunner for Lines {
             () = tokio::time::sleep(self.length) => Outcome::Succeeded,
         };
         // From here on nobody else ends this job.
-        if ctx.delivering().await.is_err() {
+        if ctx.delivering(outcome == Outcome::Succeeded).await.is_err() {
             return RunEnd::HandBack {
                 reason: "it was given to another worker".to_owned(),
                 refused: false,
@@ -94,14 +94,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         slots: slots.parse()?,
         lost_after: Duration::from_secs(lost_after.parse()?),
     };
-    let drain = CancellationToken::new();
-    let mut term = signal(SignalKind::terminate())?;
-    let draining = drain.clone();
-    tokio::spawn(async move {
-        term.recv().await;
-        draining.cancel();
-    });
-    let worker = Worker::new(Arc::new(queue), Arc::new(runner), settings).with_drain(drain);
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    drain_then_stop(drain.clone(), stop.clone(), |_| ())?;
+    let worker = Worker::new(Arc::new(queue), Arc::new(runner), settings)
+        .with_drain(drain)
+        .with_stop(stop);
     let served = worker.serve().await?;
     println!("{} finished", served.finished);
     Ok(())

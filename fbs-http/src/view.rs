@@ -262,6 +262,9 @@ pub(crate) struct WorkerView {
     /// How many processes want to run on its host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) load: Option<f32>,
+    /// How many bytes are free where it builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) free_bytes: Option<u64>,
 }
 
 impl From<KnownWorker> for WorkerView {
@@ -287,6 +290,7 @@ impl From<KnownWorker> for WorkerView {
             version: said.as_ref().map(|said| said.version.clone()),
             cannot: said.as_ref().and_then(|said| said.cannot.clone()),
             load: said.as_ref().map(|said| said.load),
+            free_bytes: said.as_ref().and_then(|said| said.free_bytes),
         }
     }
 }

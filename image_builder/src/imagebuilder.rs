@@ -1,6 +1,7 @@
 //! [`ImageBuilder`]: the order of the stages, and nothing else.
 
 mod error;
+mod limits;
 mod notices;
 mod run;
 mod side;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::builders::Builder;
@@ -25,6 +27,7 @@ use crate::report::BuildReport;
 use crate::source_date;
 use crate::spec::{BuildSpec, ImageType, Trust};
 use crate::transfer::StagingSettings;
+use limits::Limits;
 use notices::{Notices, Sent};
 use run::Run;
 
@@ -52,6 +55,7 @@ pub struct ImageBuilder {
     gate: Option<Arc<dyn Gate>>,
     requester: Option<String>,
     watch: Option<String>,
+    deadline: Option<Timestamp>,
 }
 
 /// Who may say that a build's results are not wanted any more.
@@ -61,6 +65,12 @@ pub trait Gate: Send + Sync + std::fmt::Debug {
     /// image. Asked once, when there is nothing else left to do. If not, the build ends with that failure, or as
     /// [`ImageBuilderError::Superseded`], and nobody hears of it.
     async fn open(&self, failure: Option<&ImageBuilderError>) -> bool;
+
+    /// Whether somebody else makes the image again after all. Asked of a build that was stopped while it handed over what
+    /// it had made; if so, it ends as cancelled, and nobody hears of that.
+    fn is_withdrawn(&self) -> bool {
+        false
+    }
 }
 
 impl ImageBuilder {
@@ -77,6 +87,7 @@ impl ImageBuilder {
             gate: None,
             requester: None,
             watch: None,
+            deadline: None,
         }
     }
 
@@ -140,6 +151,13 @@ impl ImageBuilder {
     #[must_use]
     pub fn with_watch(mut self, address: impl Into<String>) -> Self {
         self.watch = Some(address.into());
+        self
+    }
+
+    /// With a time at which it ends, as [`ImageBuilderError::Overdue`], if it has not ended by then.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Timestamp>) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -211,13 +229,11 @@ impl ImageBuilder {
         ctx.cancel = self.ctx.cancel.child_token();
         // And its own count of events.
         ctx.events = self.ctx.events.fork();
-        let limit = Duration::from_secs(plan.timeout_seconds);
-        let overtime = CancellationToken::new();
+        let limits = Limits::new(Duration::from_secs(plan.timeout_seconds), self.deadline);
         let watchdog = {
-            let (overtime, cancel) = (overtime.clone(), ctx.cancel.clone());
+            let (ends, cancel) = (limits.remaining(), ctx.cancel.clone());
             tokio::spawn(async move {
-                tokio::time::sleep(limit).await;
-                overtime.cancel();
+                tokio::time::sleep(ends).await;
                 cancel.cancel();
             })
         };
@@ -232,15 +248,7 @@ impl ImageBuilder {
             watch: self.watch.as_deref(),
             sent: Sent::default(),
         };
-        let run = Run::new(
-            plan,
-            &self.host,
-            &ctx,
-            &self.staging,
-            notices,
-            overtime,
-            limit,
-        );
+        let run = Run::new(plan, &self.host, &ctx, &self.staging, notices, limits);
         let result = run.with_gate(self.gate.as_deref()).run().await;
         watchdog.abort();
         result

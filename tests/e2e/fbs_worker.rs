@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fbs_suite::command::eventually;
+use fbs_suite::ftp::{Options, Vsftpd};
 use fbs_suite::need::Need;
 use fbs_suite::smtp::MailServer;
 use fbs_suite::tools::Stubs;
@@ -330,13 +331,83 @@ fn a_deadline_ends_what_is_being_built() {
         .start();
     let spec = host.spec("99", "email=qa@example.test\n");
     let job = host.submit(&spec, &["--deadline", "5s"]);
+    host.wait_for(&job, "running");
+    // It holds for what a worker still builds that takes no more, too.
+    worker.signal(Signal::SIGTERM);
     let done = host.wait_for(&job, "failed");
     assert_eq!(done["ending"]["exit_code"], 1, "{done:#}");
     let error = done["ending"]["error"].as_str().unwrap();
-    assert_eq!(error, "its deadline passed while it was built");
-    assert_eq!(server.mail().header("X-FBS-Job"), job);
-    end(worker);
+    assert!(
+        error.starts_with("its deadline passed while it was built"),
+        "{error}"
+    );
+    // That it waited is told by a worker that takes jobs.
+    let mut mail = server.mail();
+    if mail.header("X-FBS-Event") == "queued" {
+        mail = server.mail();
+    }
+    assert_eq!(mail.header("X-FBS-Event"), "failed");
+    assert_eq!(mail.header("X-FBS-Job"), job);
+    let text = mail.text("text/plain");
+    assert!(text.contains("its deadline passed"), "{text}");
+    worker.finish().assert_exit(0);
     host.folders.assert_no_process();
+}
+
+#[test]
+fn a_build_that_is_handed_back_while_it_is_delivered_is_told_of_by_the_next_worker() {
+    if !need::met(&[need::BUILD, NEEDS, &[Need::Tool("vsftpd")]]) {
+        return;
+    }
+    let mut server = MailServer::open();
+    let host = Host::new(&server);
+    // 40 MiB take five seconds.
+    let options = Options {
+        rate: 8_000_000,
+        ..Options::default()
+    };
+    let ftp = Vsftpd::start(&host.folders.top().join("ftp"), &options);
+    let far = ftp.make_pub();
+    let place = format!("ftp://127.0.0.1:{}/pub", ftp.port);
+    let config = fs::read_to_string(&host.config).unwrap();
+    let config = format!("{config}\n[[staging]]\naddress = {place:?}\n");
+    fs::write(&host.config, config).unwrap();
+    let keys = format!("email=qa@example.test\nstaging={place}\n");
+    let job = host.submit(&host.spec("99", &keys), &[]);
+    let worker = |name: &str| host.fake_worker(name, None).env("FBS_STUB_MIB", "40");
+    let anna = worker("anna").start();
+    host.wait_for(&job, "delivering");
+    let arrives = || {
+        let folder = far.read_dir().unwrap().flatten().next();
+        let files = folder.and_then(|folder| folder.path().read_dir().ok());
+        files.is_some_and(|files| {
+            files
+                .flatten()
+                .any(|file| file.metadata().is_ok_and(|data| data.len() > 1_000_000))
+        })
+    };
+    eventually("the image arrives", Duration::from_secs(30), arrives);
+    for _ in 0..2 {
+        anna.signal(Signal::SIGTERM);
+        thread::sleep(Duration::from_millis(300));
+    }
+    anna.finish()
+        .assert_exit(0)
+        .assert_says(&["0 finished, 1 handed back"]);
+    assert_eq!(host.job(&job)["state"], "queued");
+    let bert = worker("bert").start();
+    let done = host.wait_for(&job, "succeeded");
+    let causes: Vec<&str> = done["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|step| step["cause"].as_str())
+        .collect();
+    let handed_back = "handed back by anna: the worker was stopped";
+    assert!(causes.contains(&handed_back), "{causes:#?}");
+    end(bert);
+    let kinds = [server.mail(), server.mail()].map(|mail| mail.header("X-FBS-Event"));
+    assert_eq!(kinds, ["queued", "complete"]);
 }
 
 #[test]

@@ -385,8 +385,13 @@ fn what_goes_first_where_it_waits_and_why_and_what_cancel_does() {
     gone.assert_exit(4)
         .assert_one_error()
         .assert_says(&["cannot be reached"]);
-    let kept = site.fbs("submit").arg(&spec).arg("--spool").run();
-    kept.assert_exit(0);
+    let kept = site
+        .fbs("submit")
+        .arg(&spec)
+        .args(["--spool", "--wait"])
+        .run();
+    kept.assert_exit(4)
+        .assert_says(&["1 job not sent yet, and not waited for"]);
     let kept = kept.stdout[0].clone();
     site.broker().resume();
     site.fbs("submit")
@@ -404,7 +409,11 @@ fn what_goes_first_where_it_waits_and_why_and_what_cancel_does() {
     worker.signal(Signal::SIGTERM);
     thread::sleep(Duration::from_millis(500));
     worker.signal(Signal::SIGTERM);
-    drop(worker);
+    worker.finish().assert_exit(0);
+    let handed_back = site.job(&third);
+    assert_eq!(handed_back["state"], "queued");
+    let last = causes(&handed_back).last().copied().unwrap().to_owned();
+    assert!(last.starts_with("handed back by worker-1: "), "{last}");
     let retry = site.fbs("retry").arg(&second).run();
     retry.assert_exit(0);
     let again = site.job(&retry.stdout[0]);
@@ -599,6 +608,11 @@ fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
         "{status}"
     );
     local("cancel").arg(&id).run().assert_exit(0);
+    let private = local("submit").arg(&spec).arg("--private").run();
+    let private = private.assert_exit(0).stdout[0].clone();
+    let status = local("status").args([&private, "--json"]).run();
+    assert_eq!(status.assert_exit(0).json()["request"]["private"], true);
+    local("cancel").arg(&private).run().assert_exit(0);
     let worker = local("worker")
         .args(["--release", "99", "--workdir"])
         .arg(folders.work())
@@ -609,10 +623,11 @@ fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
     let log = fs::read_to_string(folders.top().join("imagebuilder.log")).unwrap();
     assert!(log.contains("127.0.0.1:1"), "{log}");
     let jobs = local("jobs").run();
-    assert_eq!(jobs.assert_exit(0).stdout.len(), 2, "{jobs}");
+    assert_eq!(jobs.assert_exit(0).stdout.len(), 3, "{jobs}");
     let workers = local("workers").run();
     let line = &workers.assert_exit(0).stdout[0];
     assert!(line.contains("0 of 1 slots busy, 1 finished"), "{workers}");
+    assert!(line.contains("iB free, version "), "{workers}");
     // One worker a folder.
     let other = local("worker")
         .args(["--release", "99", "--workdir"])

@@ -10,7 +10,7 @@ use image_builder::secret::{Secret, SecretPlace};
 use tokio::time::Instant;
 
 use super::cancelled_by_signals;
-use super::queue::{LOG, Listed, end_of, exit_of, summary};
+use super::queue::{LOG, Listed, ListedWorker, end_of, exit_of, summary};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -277,23 +277,7 @@ pub(super) async fn workers(client: &Client, args: &Workers) -> Exit {
             output::json_line(&serde_json::to_value(worker).unwrap_or_default());
             continue;
         }
-        let state = match (worker.state.as_str(), &worker.cannot) {
-            ("gone", _) => "gone: it does not answer".to_owned(),
-            ("draining", _) => "takes no more jobs".to_owned(),
-            (_, Some(reason)) => format!("takes no jobs: {reason}"),
-            _ => format!("{} of {} slots busy", worker.running.len(), worker.slots),
-        };
-        output::text(&format!(
-            "{}  {}/{}  {state}, {} finished, since {}\n",
-            worker.worker,
-            worker.arch,
-            worker.releases.join(","),
-            worker.finished,
-            worker.since.strftime("%Y-%m-%d %H:%M:%S"),
-        ));
-        for job in &worker.running {
-            output::text(&format!("    {job}\n"));
-        }
+        output::text(&ListedWorker::from(worker).lines());
     }
     if !args.json && workers.is_empty() {
         tell!("no workers at {}", client.name());

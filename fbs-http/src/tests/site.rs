@@ -300,7 +300,7 @@ impl JobRunner for Scripted {
         if spec.contains("broken") {
             return end(Outcome::Failed, Some("no package broken"), 1, Vec::new());
         }
-        if ctx.delivering().await.is_err() {
+        if ctx.delivering(true).await.is_err() {
             return RunEnd::HandBack {
                 reason: "it is another's".to_owned(),
                 refused: false,

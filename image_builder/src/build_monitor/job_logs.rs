@@ -273,8 +273,9 @@ fn read(path: &Path, from: u64, ended: bool) -> io::Result<LogPiece> {
         None => {}
     }
     // A part of a line may end within a character.
+    let more = !ended || from + (bytes.len() as u64) < length;
     let whole = match std::str::from_utf8(&bytes) {
-        Err(error) if error.error_len().is_none() && !ended => error.valid_up_to(),
+        Err(error) if error.error_len().is_none() && more => error.valid_up_to(),
         _ => bytes.len(),
     };
     bytes.truncate(whole);
@@ -299,6 +300,26 @@ mod tests {
             from,
             wait_ms,
         }
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_a_piece_is_not_cut_within_a_character() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let line = format!("x{}\n", "ü".repeat(PIECE));
+        std::fs::write(&path, &line).unwrap();
+        for ended in [false, true] {
+            let (mut from, mut text) = (0, String::new());
+            while from < line.len() as u64 {
+                let piece = read(&path, from, ended).unwrap();
+                from = piece.next;
+                text.push_str(&piece.text);
+            }
+            assert!(text == line, "ended: {ended}");
+        }
+        // What ends within a character ends so.
+        std::fs::write(&path, &line.as_bytes()[..2]).unwrap();
+        assert_eq!(read(&path, 0, true).unwrap().text, "x\u{fffd}");
     }
 
     #[test]

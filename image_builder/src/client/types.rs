@@ -110,6 +110,9 @@ pub struct RemoteWorker {
     /// How many processes want to run on its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
+    /// How many bytes are free where it builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -71,6 +71,9 @@ pub enum ImageBuilderError {
     /// The whole build took too long.
     #[error("the build was ended after its time limit of {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// The time has come at which it was to have ended.
+    #[error("its deadline passed while it was built")]
+    Overdue,
     /// Somebody stopped it.
     #[error("the build was cancelled")]
     Cancelled,
@@ -93,6 +96,7 @@ impl ImageBuilderError {
             Self::Plan(_)
             | Self::WorkDir { .. }
             | Self::TimedOut(_)
+            | Self::Overdue
             | Self::Cancelled
             | Self::Superseded => None,
         }
@@ -118,9 +122,11 @@ impl StageError for ImageBuilderError {
             Self::BootTest(error) => error.kind(),
             Self::Outdir(error) => error.kind(),
             Self::Transfer { source, .. } => source.kind(),
-            Self::Flaw(_) | Self::NotLanded(_) | Self::DoesNotBoot { .. } | Self::TimedOut(_) => {
-                ErrorKind::Failed
-            }
+            Self::Flaw(_)
+            | Self::NotLanded(_)
+            | Self::DoesNotBoot { .. }
+            | Self::TimedOut(_)
+            | Self::Overdue => ErrorKind::Failed,
             Self::Cancelled | Self::Superseded => ErrorKind::Cancelled,
         }
     }
@@ -154,6 +160,7 @@ impl StageError for ImageBuilderError {
                     .to_owned(),
             ),
             Self::TimedOut(_) => Some("set a longer `timeout`".to_owned()),
+            Self::Overdue => Some("submit it again with a later deadline, or with none".to_owned()),
             Self::Flaw(_) | Self::Cancelled | Self::Superseded => None,
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::limits::Limits;
 use super::notices::Notices;
 use super::{BuildFailure, Gate, ImageBuilderError, builder_of, side};
 use crate::builders::Built;
@@ -42,8 +43,7 @@ pub(super) struct Run<'a> {
     recorder: Arc<Recorder>,
     started: Timestamp,
     clock: Instant,
-    overtime: CancellationToken,
-    limit: Duration,
+    limits: Limits,
     side: Option<SideRepository>,
     built: Option<Built>,
     kickstart: Option<report::KickstartRecord>,
@@ -61,8 +61,7 @@ impl<'a> Run<'a> {
         ctx: &'a BuildContext,
         settings: &'a [StagingSettings],
         notices: Notices<'a>,
-        overtime: CancellationToken,
-        limit: Duration,
+        limits: Limits,
     ) -> Self {
         let recorder = Arc::new(Recorder::default());
         ctx.events.add_sink(recorder.clone());
@@ -74,8 +73,7 @@ impl<'a> Run<'a> {
             recorder,
             started: Timestamp::now(),
             clock: Instant::now(),
-            overtime,
-            limit,
+            limits,
             side: None,
             built: None,
             kickstart: None,
@@ -271,7 +269,9 @@ impl<'a> Run<'a> {
         let mut report = self.report();
         let stopped = matches!(
             result,
-            Err(ImageBuilderError::Cancelled | ImageBuilderError::TimedOut(_))
+            Err(ImageBuilderError::Cancelled
+                | ImageBuilderError::TimedOut(_)
+                | ImageBuilderError::Overdue)
         );
         let iso = self.deliverable(stopped);
         let cancel = match stopped {
@@ -290,6 +290,12 @@ impl<'a> Run<'a> {
             }
             (Err(error), Ok(())) => Err(error),
         };
+        if matches!(result, Err(ImageBuilderError::Cancelled)) && self.is_withdrawn() {
+            let error = ImageBuilderError::Cancelled;
+            self.ctx.events.error(error.to_string());
+            self.clear(&work, &[]).await;
+            return Err(error.into());
+        }
         self.notices.take_screenshots(&self.verdicts);
         self.clear(&work, &[log.path(), outbox.folder()]).await;
         self.prune_cache().await;
@@ -564,12 +570,9 @@ impl<'a> Run<'a> {
 
     /// A program that was stopped does not know who stopped it.
     fn name_the_cause(&self, error: ImageBuilderError) -> ImageBuilderError {
-        if !self.ctx.cancel.is_cancelled() {
-            error
-        } else if self.overtime.is_cancelled() {
-            ImageBuilderError::TimedOut(self.limit)
-        } else {
-            ImageBuilderError::Cancelled
+        match self.ctx.cancel.is_cancelled() {
+            true => self.limits.cause(),
+            false => error,
         }
     }
 
@@ -578,6 +581,10 @@ impl<'a> Run<'a> {
             Some(gate) => gate.open(failure).await,
             None => true,
         }
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.gate.is_some_and(Gate::is_withdrawn)
     }
 
     async fn fail_before_work(&mut self, error: ImageBuilderError) -> BuildFailure {

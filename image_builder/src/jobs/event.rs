@@ -58,8 +58,11 @@ pub enum JobEventKind {
     },
     /// The image is made, and wants to be handed over.
     Delivering {
-        /// Whose image.
+        /// Whose build.
         claim: Claim,
+        /// Whether there is an image; of a build that has none its log is handed over.
+        #[serde(default = "yes")]
+        image: bool,
     },
     /// The build has ended.
     Ended {
@@ -101,6 +104,11 @@ pub enum JobEventKind {
     },
 }
 
+/// Ledgers from before it was told say nothing of it.
+fn yes() -> bool {
+    true
+}
+
 /// What is told of a job by somebody who does not build it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -118,7 +126,7 @@ impl JobEventKind {
         match self {
             Self::Claimed { claim }
             | Self::Stage { claim, .. }
-            | Self::Delivering { claim }
+            | Self::Delivering { claim, .. }
             | Self::Ended { claim, .. }
             | Self::HandedBack { claim, .. }
             | Self::Lost { claim, .. } => Some(claim),

@@ -26,7 +26,7 @@ pub enum JobState {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stage: Option<Stage>,
     },
-    /// There is an image, and it is handed over.
+    /// What came of the build is handed over: the image, or the log of a build that has none.
     Delivering,
     /// There is an image where it was wanted.
     Succeeded,
@@ -193,12 +193,15 @@ impl Job {
                 }
                 self.enter(event.time, state, stage.title().to_owned());
             }
-            JobEventKind::Delivering { .. } => {
+            JobEventKind::Delivering { image, .. } => {
                 if self.state == JobState::Delivering {
                     return Err(Misfit::Repeated);
                 }
-                let cause = "the image is ready".to_owned();
-                self.enter(event.time, JobState::Delivering, cause);
+                let cause = match image {
+                    true => "the image is ready",
+                    false => "there is no image: what there is of the build is handed over",
+                };
+                self.enter(event.time, JobState::Delivering, cause.to_owned());
             }
             JobEventKind::Ended { ending, .. } => self.ended(event.time, ending.clone()),
             JobEventKind::HandedBack {
@@ -297,10 +300,15 @@ impl Job {
             let cause =
                 format!("given up: {MAX_RUNS} workers began with it, and none came to an end");
             self.give_up(time, JobState::Failed, cause);
-        } else if self.hand_backs >= MAX_HAND_BACKS {
+        } else if self.hand_backs.saturating_sub(self.refused()) >= MAX_HAND_BACKS {
             let cause = format!("given up: it was handed back {MAX_HAND_BACKS} times");
             self.give_up(time, JobState::Failed, cause);
         }
+    }
+
+    /// How many workers cannot build it: however many those are, another one may.
+    fn refused(&self) -> u32 {
+        u32::try_from(self.refusals.len()).unwrap_or(u32::MAX)
     }
 
     /// It ends without a worker.

@@ -47,5 +47,6 @@ pub use crate::job_id::JobId;
 /// How often a job is begun whose worker dies, before it is given up.
 pub const MAX_RUNS: u32 = 3;
 
-/// How often workers may hand a job back that they cannot finish, before it is given up.
+/// How often workers may hand a job back that they cannot finish, before it is given up: beside once each, for those who
+/// lack something that it needs.
 pub const MAX_HAND_BACKS: u32 = 20;

@@ -70,7 +70,7 @@ fn stage(claim: &Claim, stage: Stage) -> JobEventKind {
 
 fn delivering(claim: &Claim) -> JobEventKind {
     let claim = claim.clone();
-    JobEventKind::Delivering { claim }
+    JobEventKind::Delivering { claim, image: true }
 }
 
 fn ended(claim: &Claim, outcome: Outcome) -> JobEventKind {

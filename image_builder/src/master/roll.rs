@@ -198,6 +198,7 @@ mod tests {
             draining,
             cannot: None,
             load: 0.0,
+            free_bytes: None,
             time: at(since),
         }
     }

@@ -166,6 +166,7 @@ mod tests {
             }),
             job(JobEventKind::Delivering {
                 claim: claim.clone(),
+                image: true,
             }),
             job(ended(ending(Outcome::Succeeded, None))),
             job(ended(ending(Outcome::Failed, Some("no such package")))),

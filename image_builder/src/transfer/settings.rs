@@ -50,6 +50,17 @@ impl StagingSettings {
         longest.cloned().unwrap_or_default()
     }
 
+    /// Whether these are of `staging` for whoever names it: for the user that they say, or for the one that logs in where
+    /// nobody is named.
+    pub(crate) fn offers(&self, staging: &Staging) -> bool {
+        let named = match staging {
+            Staging::Folder(_) => "",
+            Staging::Server(url) => url.username(),
+        };
+        let own = self.user.as_deref().unwrap_or_default();
+        self.fits(staging) && (named.is_empty() || named == own)
+    }
+
     fn fits(&self, staging: &Staging) -> bool {
         match staging {
             Staging::Folder(path) => {

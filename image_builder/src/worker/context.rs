@@ -40,14 +40,14 @@ impl JobContext {
         self.say(Said::Stage(self.job.clone(), stage));
     }
 
-    /// Asks to hand the image over, and waits until the ledger says that nobody else will: as long as the broker
-    /// cannot be reached.
+    /// Asks to hand over what came of the build, which is an image or not, and waits until the ledger says that nobody
+    /// else will: as long as the broker cannot be reached.
     ///
     /// # Errors
     ///
     /// [`Superseded`].
-    pub async fn delivering(&self) -> Result<(), Superseded> {
-        self.say(Said::Delivering(self.job.clone()));
+    pub async fn delivering(&self, image: bool) -> Result<(), Superseded> {
+        self.say(Said::Delivering(self.job.clone(), image));
         let mut standing = self.standing.clone();
         tokio::select! {
             known = standing.wait_for(|now| *now != Standing::Running) => match known.as_deref() {
@@ -56,6 +56,13 @@ impl JobContext {
             },
             () = self.stop.cancelled() => Err(Superseded),
         }
+    }
+
+    /// Whether another run brings the job to its end: the worker was told to stop, or the job was given to others. Asked
+    /// when [`cancel`](Self::cancel) has ended what [`delivering`](Self::delivering) had allowed.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.stop.is_cancelled() || *self.standing.borrow() == Standing::Superseded
     }
 
     fn say(&self, said: Said) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::leftovers;
 use super::{ClaimedJob, JobContext, JobRunner, RunEnd};
+use super::{destinations, leftovers};
 use crate::build_monitor::JobLogs;
 use crate::error::{ErrorKind, StageError};
 use crate::events::{BuildEvent, EventKind, Events, Level, Outcome};
@@ -169,7 +169,7 @@ impl ImageRunner {
             let file = own.path().join(KICKSTART);
             fs::write(&file, kickstart).map_err(|error| here_only(&file, &error))?;
         }
-        let spec = match self.spec(job, &payload, own.path()) {
+        let spec = match self.spec(job, &payload, own.path()).await {
             Ok(spec) => spec,
             Err(error) => return Err(self.unbuilt(job, ctx, &events, &error).await),
         };
@@ -185,6 +185,7 @@ impl ImageRunner {
             .with_notifier(self.notifier.clone())
             .with_requester(&job.request.requester)
             .with_cancel(ctx.cancel.clone())
+            .with_deadline(job.request.deadline)
             .with_gate(Arc::new(ctx.clone()))
             .with_events(events.clone());
         if let Some(address) = &self.watch {
@@ -219,7 +220,7 @@ impl ImageRunner {
         error: &impl StageError,
     ) -> RunEnd {
         events.error(error.to_string());
-        if ctx.delivering().await.is_ok() {
+        if ctx.delivering(false).await.is_ok() {
             let kind = NoticeKind::Unbuilt {
                 outcome: Outcome::Failed,
                 error: Box::new(ErrorRecord::of(error)),
@@ -239,7 +240,7 @@ impl ImageRunner {
     }
 
     /// What is to be built, in folders of this worker.
-    fn spec(
+    async fn spec(
         &self,
         job: &ClaimedJob,
         payload: &Payload,
@@ -248,6 +249,7 @@ impl ImageRunner {
         let origin = format!("job {}", job.id);
         let sent = BuildSpec::parse(&payload.spec, Format::Ini, &origin)?;
         sent.check_trust(Trust::Remote)?;
+        destinations::check(&sent.common.staging, &self.settings).await?;
         let work = match sent.image_type() {
             ImageType::Live => "tmpdir",
             ImageType::Boot | ImageType::Dvd => "workdir",
@@ -259,7 +261,10 @@ impl ImageRunner {
         }
         let mut staging: Vec<String> = match sent.common.staging.as_slice() {
             [] => self.staging.clone(),
-            named => named.iter().map(ToString::to_string).collect(),
+            named => named
+                .iter()
+                .map(|one| one.as_written().to_owned())
+                .collect(),
         };
         staging.extend(self.own_place.as_ref().map(|own| {
             let own = own.join(job.id.as_str());
@@ -332,6 +337,10 @@ impl JobRunner for ImageRunner {
             .await;
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.folder).ok()
+    }
+
     fn cannot(&self) -> Option<String> {
         let free = free_bytes(&self.folder).ok()?;
         (free < self.min_free).then(|| {
@@ -349,7 +358,11 @@ impl JobRunner for ImageRunner {
 impl Gate for JobContext {
     async fn open(&self, failure: Option<&ImageBuilderError>) -> bool {
         // What is handed back has not ended: the next worker tells how it does.
-        !failure.is_some_and(is_of_this_host) && self.delivering().await.is_ok()
+        !failure.is_some_and(is_of_this_host) && self.delivering(failure.is_none()).await.is_ok()
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        Self::is_withdrawn(self)
     }
 }
 

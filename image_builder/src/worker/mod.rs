@@ -4,6 +4,7 @@
 //! [`ImageRunner`]. Nobody tells a worker what to do: it reads the ledger, takes hints, and claims what it can build.
 
 mod context;
+mod destinations;
 mod images;
 mod kickstart;
 mod leftovers;
@@ -12,6 +13,9 @@ mod place;
 mod presence;
 mod roll_call;
 mod serving;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;
 mod untold;
 mod waits;
 
@@ -96,6 +100,11 @@ pub trait JobRunner: Send + Sync + std::fmt::Debug {
 
     /// Why no further job can be taken now, if there is a reason: no space on the disk.
     fn cannot(&self) -> Option<String> {
+        None
+    }
+
+    /// How many bytes are free where it makes things, if it makes them on a disk.
+    fn free_bytes(&self) -> Option<u64> {
         None
     }
 

@@ -51,6 +51,9 @@ pub struct Presence {
     /// How many processes want to run on its host, on the average of a minute
     /// ([proc(5)](https://man7.org/linux/man-pages/man5/proc_loadavg.5.html)).
     pub load: f32,
+    /// How many bytes are free where it builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
     /// When it said so.
     pub time: Timestamp,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,8 @@ use crate::backoff;
 use crate::error::StageError;
 use crate::events::{Outcome, Stage};
 use crate::jobs::{
-    Claim, Entry, Job, JobEnding, JobEvent, JobEventKind, JobId, JobState, JobTable, Line, Misfit,
-    WorkerEvent, WorkerEventKind,
+    Claim, Entry, Job, JobEnding, JobEvent, JobEventKind, JobId, JobRequest, JobState, JobTable,
+    Line, Misfit, WorkerEvent, WorkerEventKind,
 };
 use crate::queue::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError};
 
@@ -41,6 +41,12 @@ const LAG: Duration = Duration::from_secs(5);
 /// Who tells of a job waits for between one and two of these: not all shall offer it at once.
 const TELLING: Duration = Duration::from_secs(1);
 
+/// Of so many jobs people are told at a time: mail servers do not like many connections.
+const TOLD_AT_ONCE: usize = 4;
+
+/// What is to be told is asked for again after this at most, while the broker is away.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
 /// A job that waits for so long although a slot is free is claimed without a hint.
 const OVERLOOKED: Duration = Duration::from_secs(15);
 
@@ -49,8 +55,8 @@ const OVERLOOKED: Duration = Duration::from_secs(15);
 pub(super) enum Said {
     /// It has come to a stage.
     Stage(JobId, Stage),
-    /// It wants to hand its image over.
-    Delivering(JobId),
+    /// It wants to hand over what came of it: an image, or none.
+    Delivering(JobId, bool),
 }
 
 pub(super) async fn serve(worker: Worker) -> Result<Served, QueueError> {
@@ -92,6 +98,8 @@ pub(super) async fn serve(worker: Worker) -> Result<Served, QueueError> {
         runs: HashMap::new(),
         untold: Untold::default(),
         telling: JoinSet::new(),
+        turns: Arc::new(Semaphore::new(TOLD_AT_ONCE)),
+        ends: CancellationToken::new(),
         tasks: JoinSet::new(),
         said,
         stop: worker.stop,
@@ -123,8 +131,8 @@ struct Serving {
     ticked: Instant,
     /// When the other workers were heard, by name and session.
     heard: HashMap<(String, String), Instant>,
-    /// The claims that it has reported as lost.
-    reported: HashSet<Claim>,
+    /// The claims that it has reported as lost: the same one may be made for several jobs.
+    reported: HashSet<(JobId, Claim)>,
     hints: Option<mpsc::Receiver<Hint>>,
     held: Vec<Held>,
     busy_since: Option<Instant>,
@@ -135,6 +143,9 @@ struct Serving {
     /// What somebody should tell of jobs that no worker has, and what is being told.
     untold: Untold,
     telling: JoinSet<()>,
+    turns: Arc<Semaphore>,
+    /// It serves no more.
+    ends: CancellationToken,
     tasks: JoinSet<(JobId, RunEnd)>,
     said: mpsc::UnboundedSender<Said>,
     stop: CancellationToken,
@@ -182,7 +193,7 @@ impl Serving {
         let mut tick = tokio::time::interval(TICK);
         let mut presence = tokio::time::interval(EVERY);
         loop {
-            if self.draining && self.runs.is_empty() && self.wanted.is_empty() {
+            if self.draining && self.runs.is_empty() && self.nothing_is_on_its_way() {
                 break;
             }
             tokio::select! {
@@ -223,6 +234,7 @@ impl Serving {
         let stopped = self.worker_event(WorkerEventKind::WorkerStopped);
         self.outbox.add(Entry::Worker(stopped).into());
         self.outbox.close().await;
+        self.ends.cancel();
         while self.telling.join_next().await.is_some() {}
         Ok(self.served)
     }
@@ -270,10 +282,10 @@ impl Serving {
         };
         match (&event.kind, &applied) {
             (JobEventKind::CancelRequested { .. }, Ok(_)) => run.cancel.cancel(),
-            (JobEventKind::Delivering { claim }, Ok(_)) if *claim == run.claim => {
+            (JobEventKind::Delivering { claim, .. }, Ok(_)) if *claim == run.claim => {
                 run.standing.send_replace(Standing::Delivering);
             }
-            (JobEventKind::Delivering { claim }, Err(_)) if *claim == run.claim => {
+            (JobEventKind::Delivering { claim, .. }, Err(_)) if *claim == run.claim => {
                 run.standing.send_replace(Standing::Superseded);
             }
             (JobEventKind::Lost { claim, .. }, Ok(_)) if *claim == run.claim => {
@@ -297,9 +309,12 @@ impl Serving {
         {
             let moment = *moment;
             let (queue, runner) = (self.queue.clone(), self.runner.clone());
+            let (turns, ends) = (self.turns.clone(), self.ends.clone());
             self.telling.spawn(async move {
                 let News { job, place, .. } = news;
-                match queue.request(place).await {
+                // It is closed by nobody.
+                let _turn = turns.acquire().await;
+                match what_was_asked(&*queue, place, &ends).await {
                     Ok(request) => runner.tell(&job, &request, moment).await,
                     Err(error) => tracing::warn!("nobody is told of job {}: {error}", job.id),
                 }
@@ -409,17 +424,16 @@ impl Serving {
     }
 
     fn said(&mut self, said: Said) {
-        let (job, kind): (_, fn(Claim, Stage) -> JobEventKind) = match &said {
-            Said::Stage(job, _) => (job, |claim, stage| JobEventKind::Stage { claim, stage }),
-            Said::Delivering(job) => (job, |claim, _| JobEventKind::Delivering { claim }),
+        let (Said::Stage(job, _) | Said::Delivering(job, _)) = &said;
+        let Some(run) = self.runs.get(job) else {
+            return;
         };
-        let stage = match said {
-            Said::Stage(_, stage) => stage,
-            Said::Delivering(_) => Stage::Transfer,
-        };
-        if let Some(run) = self.runs.get(job) {
-            let kind = kind(run.claim.clone(), stage);
-            self.tell(job.clone(), kind);
+        let claim = run.claim.clone();
+        match said {
+            Said::Stage(job, stage) => self.tell(job, JobEventKind::Stage { claim, stage }),
+            Said::Delivering(job, image) => {
+                self.tell(job, JobEventKind::Delivering { claim, image });
+            }
         }
     }
 
@@ -497,6 +511,11 @@ impl Serving {
         self.slots().saturating_sub(taken)
     }
 
+    /// A claim that nobody can read back is not waited for by a worker that stops: another one finds its worker gone.
+    fn nothing_is_on_its_way(&self) -> bool {
+        self.wanted.is_empty() || self.stopping && self.connected.is_none()
+    }
+
     fn takes(&self) -> bool {
         self.current && self.connected.is_some() && !self.draining
     }
@@ -537,20 +556,22 @@ impl Serving {
     }
 
     fn next(&self) -> Option<(JobId, u32)> {
-        let job = self.first(Timestamp::now())?;
+        // A run that was given to others still clears up: its folder is not free yet.
+        let but_for = self.wanted.keys().chain(self.runs.keys()).cloned();
+        let job = self.first(&but_for.collect(), Timestamp::now())?;
         Some((job.id.clone(), job.next_run()))
     }
 
-    /// A job waits that is not for this worker: its refusal will be over one day.
+    /// A job waits that is not for this worker now: its refusal will be over one day.
     fn others_may_take(&self) -> bool {
-        self.first(Timestamp::MAX).is_some()
+        let wanted = self.wanted.keys().cloned().collect();
+        self.first(&wanted, Timestamp::MAX).is_some()
     }
 
     /// What goes first for this worker at a time.
-    fn first(&self, at: Timestamp) -> Option<&Job> {
-        let wanted = self.wanted.keys().cloned().collect();
+    fn first(&self, but_for: &HashSet<JobId>, at: Timestamp) -> Option<&Job> {
         self.table
-            .next(&self.lines, &self.settings.name, &wanted, at)
+            .next(&self.lines, &self.settings.name, but_for, at)
     }
 
     fn claim(&mut self, job: JobId, run: u32, hint: Option<Hint>) {
@@ -583,6 +604,7 @@ impl Serving {
         }
         self.ticked = Instant::now();
         self.echo = self.echo.filter(|(_, last)| last.elapsed() < EVERY * 3);
+        self.look_at_deadlines();
         if !self.takes() {
             return;
         }
@@ -604,7 +626,7 @@ impl Serving {
         }
         self.look_at_hints();
         self.look_at_workers();
-        self.look_at_deadlines();
+        self.look_at_expired();
         self.look_at_news();
     }
 
@@ -646,6 +668,7 @@ impl Serving {
         self.heard.retain(|_, heard| heard.elapsed() < patience * 2);
     }
 
+    /// A build's deadline holds whether the broker is there or not.
     fn look_at_deadlines(&mut self) {
         let now = Timestamp::now();
         for run in self.runs.values_mut() {
@@ -654,6 +677,10 @@ impl Serving {
                 run.cancel.cancel();
             }
         }
+    }
+
+    fn look_at_expired(&mut self) {
+        let now = Timestamp::now();
         let expired: Vec<JobId> = self.table.expired(now).map(|job| job.id.clone()).collect();
         for job in expired {
             self.tell(job, JobEventKind::Expired);
@@ -669,14 +696,20 @@ impl Serving {
     }
 
     fn report_lost(&mut self, is_lost: impl Fn(&Claim, &Self) -> bool, reason: &str) {
+        let table = &self.table;
+        self.reported.retain(|(job, claim)| {
+            let job = table.open(job);
+            job.is_some_and(|job| job.claim.as_ref() == Some(claim))
+        });
         let lost: Vec<(JobId, Claim)> = self
             .table
             .claims()
-            .filter(|(claim, _)| !self.reported.contains(claim) && is_lost(claim, self))
+            .filter(|(claim, _)| is_lost(claim, self))
             .map(|(claim, job)| (job.id.clone(), claim.clone()))
+            .filter(|lost| !self.reported.contains(lost))
             .collect();
         for (job, claim) in lost {
-            self.reported.insert(claim.clone());
+            self.reported.insert((job.clone(), claim.clone()));
             let reason = reason.to_owned();
             self.tell(job, JobEventKind::Lost { claim, reason });
         }
@@ -734,6 +767,7 @@ impl Serving {
             draining: self.draining,
             cannot: self.runner.cannot(),
             load: load(),
+            free_bytes: self.runner.free_bytes(),
             time: Timestamp::now(),
         };
         let (to, correlation) =
@@ -761,6 +795,25 @@ async fn next_hint(hints: &mut Option<mpsc::Receiver<Hint>>) -> Option<Hint> {
     match hints {
         Some(hints) => hints.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+/// What was asked for at `place`: who offered to tell of a job has to, though the broker may be away for a while.
+async fn what_was_asked(
+    queue: &dyn JobQueue,
+    place: u64,
+    ends: &CancellationToken,
+) -> Result<JobRequest, QueueError> {
+    let mut failures = 0;
+    loop {
+        match queue.request(place).await {
+            Err(error) if error.is_transient() && !ends.is_cancelled() => {
+                failures += 1;
+                let pause = backoff::wait(TELLING, TOLD_AGAIN, failures);
+                let _ = tokio::time::timeout(pause, ends.cancelled()).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

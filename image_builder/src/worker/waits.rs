@@ -80,6 +80,7 @@ mod tests {
             draining: false,
             cannot: None,
             load: 0.0,
+            free_bytes: None,
             time: now,
         }
     }

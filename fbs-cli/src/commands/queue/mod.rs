@@ -34,7 +34,7 @@ use crate::exit::{self, Exit};
 use crate::output::tell;
 
 pub(super) use follow::LOG;
-pub(super) use listed::{Listed, end_of, exit_of, summary};
+pub(super) use listed::{Listed, ListedWorker, end_of, exit_of, summary};
 
 /// The service that a command asks instead of a queue, if it does.
 pub(super) fn service(args: &QueueArgs) -> Result<Option<Client>, Exit> {

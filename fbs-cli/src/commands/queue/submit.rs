@@ -14,7 +14,7 @@ use super::{event, follow, open, requester, spool};
 use crate::args::Submit;
 use crate::commands::{server, service, spec};
 use crate::exit::{self, Exit};
-use crate::output::{self, tell};
+use crate::output::{self, count, tell};
 
 pub(crate) async fn run(args: &Submit) -> Exit {
     let config = match service::load() {
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Submit) -> Exit {
             };
         }
     }
-    let mut jobs = Vec::new();
+    let (mut jobs, mut kept) = (Vec::new(), 0);
     for (arch, queue) in &queues {
         let events: Vec<JobEvent> = requests
             .iter()
@@ -72,15 +72,27 @@ pub(crate) async fn run(args: &Submit) -> Exit {
                 }
                 announce(args, &events, "kept on this host");
                 tell!("hint: `fbs submit --flush` sends what is kept");
+                kept += events.len();
                 continue;
             }
             Err(error) => return exit::error(&error),
         }
         jobs.extend(events.into_iter().map(|event| (queue.clone(), event.job)));
     }
-    match args.wait {
-        true => follow::to_the_end(&jobs).await,
-        false => Exit::Done,
+    if !args.wait {
+        return Exit::Done;
+    }
+    let end = match jobs.is_empty() {
+        true => Exit::Done,
+        false => follow::to_the_end(&jobs).await,
+    };
+    // They cannot have ended well.
+    if kept > 0 {
+        tell!("{} not sent yet, and not waited for", count(kept, "job"));
+    }
+    match (end, kept) {
+        (Exit::Done, 1..) => Exit::Network,
+        (end, _) => end,
     }
 }
 
@@ -96,6 +108,7 @@ async fn request(args: &Submit, conf: &std::path::Path) -> Result<JobRequest, Ex
         error => exit::error(&error),
     })?;
     request.priority = Priority(args.priority);
+    request.private = args.private;
     let deadline = args.deadline.map(|age| Timestamp::now().checked_add(age.0));
     request.deadline = deadline.transpose().map_err(|_| {
         exit::say("--deadline: that is after the end of time");

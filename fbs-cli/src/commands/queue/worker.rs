@@ -41,7 +41,16 @@ pub(crate) async fn run(args: &Args) -> Exit {
     };
     let name = args.name.clone().unwrap_or_else(host::name);
     let name = plain_name(&name);
-    let _lock = match only_one(&args.workdir) {
+    // Builds have folders of their own as the current one.
+    let workdir = match std::path::absolute(&args.workdir) {
+        Ok(workdir) => workdir,
+        Err(error) => {
+            exit::say(format_args!("{}: {error}", args.workdir.display()));
+            tell!("hint: name another folder with --workdir");
+            return Exit::Usage;
+        }
+    };
+    let _lock = match only_one(&workdir) {
         Ok(lock) => lock,
         Err(exit) => return exit,
     };
@@ -55,11 +64,11 @@ pub(crate) async fn run(args: &Args) -> Exit {
         .with_max_level(tracing::Level::INFO)
         .init();
     umask(Mode::from_bits_truncate(0o022));
-    let runner = ImageRunner::new(&args.workdir, PlanOptions::of(&config));
+    let runner = ImageRunner::new(&workdir, PlanOptions::of(&config));
     let runner = match runner {
         Ok(runner) => runner,
         Err(error) => {
-            exit::say(format_args!("{}: {error}", args.workdir.display()));
+            exit::say(format_args!("{}: {error}", workdir.display()));
             tell!("hint: name another folder with --workdir");
             return Exit::Host;
         }

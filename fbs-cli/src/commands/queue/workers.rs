@@ -6,11 +6,12 @@ use std::time::Duration;
 use image_builder::jobs::WorkerEventKind;
 use image_builder::worker::roll_call;
 
-use super::{read, service};
+use super::{ListedWorker, read, service};
 use crate::args::Workers;
 use crate::commands::server;
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
+use crate::terminal::one_line;
 
 /// How long workers are given to say that they are there.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -43,24 +44,7 @@ pub(crate) async fn run(args: &Workers) -> Exit {
             output::json_line(&value);
             continue;
         }
-        let state = match (&worker.cannot, worker.draining) {
-            (_, true) => "takes no more jobs".to_owned(),
-            (Some(reason), _) => format!("takes no jobs: {reason}"),
-            (None, false) => format!("{} of {} slots busy", worker.running.len(), worker.slots),
-        };
-        output::text(&format!(
-            "{}  {}/{}  {state}, {} finished, load {:.2}, version {}, since {}\n",
-            worker.worker,
-            worker.arch,
-            worker.releases.join(","),
-            worker.finished,
-            worker.load,
-            worker.version,
-            worker.since.strftime("%Y-%m-%d %H:%M:%S"),
-        ));
-        for job in &worker.running {
-            output::text(&format!("    {job}\n"));
-        }
+        output::text(&ListedWorker::from(worker).lines());
     }
     let gone = overview.workers.values().filter(|event| {
         !seen.contains(&event.worker) && matches!(event.kind, WorkerEventKind::WorkerStarted { .. })
@@ -76,7 +60,7 @@ pub(crate) async fn run(args: &Workers) -> Exit {
         } else {
             output::text(&format!(
                 "{}  gone: it does not answer; it began at {}\n",
-                event.worker,
+                one_line(&event.worker),
                 event.time.strftime("%Y-%m-%d %H:%M:%S")
             ));
         }

@@ -200,6 +200,23 @@ fn handing_back_costs_no_run_and_comes_to_an_end_all_the_same() {
 }
 
 #[test]
+fn workers_that_lack_something_do_not_use_up_a_jobs_chances() {
+    const LACKING: u32 = 2 * MAX_HAND_BACKS;
+    let mut told = Told::new();
+    for run in 1..=LACKING + MAX_HAND_BACKS {
+        assert_eq!(told.job.state, JobState::Queued, "{run}");
+        let (worker, refused) = match run <= LACKING {
+            true => (format!("without-lorax-{run}"), true),
+            false => ("anna".to_owned(), false),
+        };
+        let claim = claim(&worker, run);
+        told.tell(claimed(&claim)).unwrap();
+        told.tell(handed_back(&claim, refused)).unwrap();
+    }
+    assert_eq!(told.job.state, JobState::Failed);
+}
+
+#[test]
 fn hand_backs_between_losses_leave_three_runs() {
     let mut told = Told::new();
     let mut number = 0;

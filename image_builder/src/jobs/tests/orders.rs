@@ -87,7 +87,8 @@ fn check(job: &Job) {
     let finals = job.history.iter().filter(|one| one.state.is_final());
     assert_eq!(finals.count(), usize::from(job.state.is_final()));
     assert_eq!(job.ending.is_some(), job.state.is_final());
-    assert!(job.runs <= MAX_RUNS && job.hand_backs <= MAX_HAND_BACKS);
+    let refusals = u32::try_from(job.refusals.len()).unwrap();
+    assert!(job.runs <= MAX_RUNS && job.hand_backs <= MAX_HAND_BACKS + refusals);
     let begun = JobState::Running { stage: None };
     let begun = job.history.iter().filter(|one| one.state == begun);
     let claims = u32::try_from(begun.count()).unwrap();

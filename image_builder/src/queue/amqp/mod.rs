@@ -98,8 +98,7 @@ impl JobQueue for Amqp {
             .iter()
             .map(|new| Ok((encode(&new.entry)?, new.wakes.as_ref())))
             .collect::<Result<Vec<_>, QueueError>>()?;
-        let append = self.publisher.append(&encoded);
-        self.link.in_time(append).await
+        self.publisher.append(&encoded).await
     }
 
     fn ledger(&self, after: Option<u64>) -> mpsc::Receiver<LedgerItem> {

@@ -16,6 +16,9 @@ use crate::queue::{Address, BusMessage, QueueError};
 /// So many messages are sent before the first has to be confirmed.
 const WINDOW: usize = 1000;
 
+/// And so many bytes: a slow network needs time for many kickstarts.
+const WINDOW_BYTES: usize = 4 << 20;
+
 /// What an entry is on disk.
 const PERSISTENT: u8 = 2;
 
@@ -77,20 +80,34 @@ impl Publisher {
         &self,
         entries: &[(Vec<u8>, Option<&Line>)],
     ) -> Result<(), QueueError> {
-        for line in entries.iter().filter_map(|(_, line)| *line) {
-            self.line(line).await?;
+        let lines = async {
+            for line in entries.iter().filter_map(|(_, line)| *line) {
+                self.line(line).await?;
+            }
+            Ok(self.channel().await?.channel)
+        };
+        let channel = self.link.in_time(lines).await?;
+        for window in windows(entries) {
+            self.link
+                .in_time(self.publish_all(&channel, window))
+                .await?;
         }
-        let channel = self.channel().await?.channel;
-        for window in entries.chunks(WINDOW) {
-            let mut confirms = Vec::with_capacity(window.len());
-            for (body, line) in window {
-                let key = line.map_or_else(|| SILENT.to_owned(), line_queue);
-                let sent = publish(&channel, EXCHANGE, &key, body, durable()).await;
-                confirms.push(sent.map_err(|error| self.link.failure(&error))?);
-            }
-            for confirm in confirms {
-                self.confirmed(confirm).await?;
-            }
+        Ok(())
+    }
+
+    async fn publish_all(
+        &self,
+        channel: &Channel,
+        entries: &[(Vec<u8>, Option<&Line>)],
+    ) -> Result<(), QueueError> {
+        let mut confirms = Vec::with_capacity(entries.len());
+        for (body, line) in entries {
+            let key = line.map_or_else(|| SILENT.to_owned(), line_queue);
+            let sent = publish(channel, EXCHANGE, &key, body, durable()).await;
+            confirms.push(sent.map_err(|error| self.link.failure(&error))?);
+        }
+        for confirm in confirms {
+            self.confirmed(confirm).await?;
         }
         Ok(())
     }
@@ -137,6 +154,23 @@ impl Publisher {
     }
 }
 
+/// What is sent before it is waited for.
+fn windows<'a, 'b>(
+    mut entries: &'a [(Vec<u8>, Option<&'b Line>)],
+) -> impl Iterator<Item = &'a [(Vec<u8>, Option<&'b Line>)]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let within = entries.iter().take(WINDOW).take_while(|(body, _)| {
+            let first = bytes == 0;
+            bytes += body.len();
+            first || bytes <= WINDOW_BYTES
+        });
+        let (window, rest) = entries.split_at(within.count());
+        entries = rest;
+        (!window.is_empty()).then_some(window)
+    })
+}
+
 fn durable() -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())
@@ -159,4 +193,22 @@ async fn publish(
             properties,
         )
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_together_is_bounded_in_number_and_in_bytes() {
+        let lengths = |bodies: &[usize]| -> Vec<usize> {
+            let entries: Vec<_> = bodies.iter().map(|&size| (vec![0; size], None)).collect();
+            windows(&entries).map(<[_]>::len).collect()
+        };
+        assert_eq!(lengths(&[]), [0; 0]);
+        assert_eq!(lengths(&[100; 2 * WINDOW + 1]), [WINDOW, WINDOW, 1]);
+        let half = WINDOW_BYTES / 2;
+        assert_eq!(lengths(&[half, half, half, 1]), [2, 2]);
+        assert_eq!(lengths(&[1, 2 * WINDOW_BYTES, 1]), [1, 1, 1]);
+    }
 }
