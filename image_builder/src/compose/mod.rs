@@ -30,6 +30,7 @@ pub(crate) mod rpm_database;
 pub(crate) mod rpm_tool;
 pub mod sandbox;
 pub mod script;
+pub(crate) mod shared_files;
 pub(crate) mod solution;
 pub mod system;
 pub mod tree;

@@ -32,22 +32,23 @@ pub(crate) fn erase(root: &Path, home: &Path, packages: &[String]) -> Invocation
 
 /// Lists what is installed in `root`, a package a line, for [`listed`].
 pub(crate) fn list(root: &Path, home: &Path) -> Invocation {
-    let format = "%{name} %{epochnum} %{version} %{release} %{arch}\\n";
+    let format = "%{name} %{epochnum} %{version} %{release} %{arch} %{sha256header}\\n";
     rpm(root, home).args(["-qa", "--qf", format])
 }
 
-/// The `name-[epoch:]version-release.arch` of a line that [`list`] printed. The keys that signatures
-/// were checked by stand among the packages, and are none.
-pub(crate) fn listed(line: &str) -> Option<String> {
+/// The `name-[epoch:]version-release.arch` and the SHA-256 of the header of a package in a line that [`list`]
+/// printed. The keys that signatures were checked by stand among the packages, and are none.
+pub(crate) fn listed(line: &str) -> Option<(String, String)> {
     let mut words = line.split_whitespace();
     let mut word = || words.next();
     let (name, epoch) = (word()?, word()?.parse().ok()?);
-    let (version, release, arch) = (word()?, word()?, word()?);
-    (name != "gpg-pubkey").then(|| nevra(name, epoch, version, release, arch))
+    let (version, release, arch, header) = (word()?, word()?, word()?, word()?);
+    let nevra = || nevra(name, epoch, version, release, arch);
+    (name != "gpg-pubkey").then(|| (nevra(), header.to_owned()))
 }
 
-/// Asks which of `packages` have scriptlets that ran when they came, a name a line, for
-/// [`with_scriptlets`].
+/// Asks which of `packages` have scriptlets that ran when they came, a name a line, and for the files of each, for
+/// [`leaves_behind`].
 pub(crate) fn scriptlets(root: &Path, home: &Path, packages: &[String]) -> Invocation {
     // A scriptlet may be a text, a program, or both.
     let each = [
@@ -63,16 +64,29 @@ pub(crate) fn scriptlets(root: &Path, home: &Path, packages: &[String]) -> Invoc
         "TRIGGERSCRIPTPROG",
     ];
     let tags = each.map(|tag| format!("%|{tag}?{{+}}:{{}}|"));
-    let format = format!("%{{name}} {}\\n", tags.concat());
+    let format = format!(
+        "%{{name}} {}\\n[%{{=name}} %{{filenames}}\\n]",
+        tags.concat()
+    );
     rpm(root, home)
         .args(["-q", "--qf", &format])
         .args(packages.iter().map(String::as_str))
 }
 
-/// The name in a line that [`scriptlets`] printed, if the package has some.
-pub(crate) fn with_scriptlets(line: &str) -> Option<&str> {
-    let (name, marks) = line.split_once(' ')?;
-    marks.contains('+').then_some(name)
+/// Folders whose files have systemd's triggers make something that stays when they go: accounts, folders, and what is
+/// compiled of them all.
+const TRIGGERS: [&str; 4] = [
+    "/usr/lib/systemd/catalog/",
+    "/usr/lib/sysusers.d/",
+    "/usr/lib/tmpfiles.d/",
+    "/usr/lib/udev/hwdb.d/",
+];
+
+/// The name in a line that [`scriptlets`] printed, if the package has had something made that does not go with it.
+pub(crate) fn leaves_behind(line: &str) -> Option<&str> {
+    let (name, what) = line.split_once(' ')?;
+    let is_read = || TRIGGERS.iter().any(|folder| what.starts_with(folder));
+    (what.starts_with('+') || is_read()).then_some(name)
 }
 
 fn rpm(root: &Path, home: &Path) -> Invocation {
@@ -113,19 +127,29 @@ mod tests {
 
     #[test]
     fn packages_are_listed_and_keys_are_not() {
+        let package = |nevra: &str, header: &str| Some((nevra.to_owned(), header.to_owned()));
         assert_eq!(
-            listed("a-b 0 1 2.fc43 noarch").unwrap(),
-            "a-b-1-2.fc43.noarch"
+            listed("a-b 0 1 2.fc43 noarch 0a1b"),
+            package("a-b-1-2.fc43.noarch", "0a1b")
         );
-        assert_eq!(listed("a 3 1 2 x86_64").unwrap(), "a-3:1-2.x86_64");
-        assert_eq!(listed("gpg-pubkey 0 1234 5678 (none)"), None);
+        assert_eq!(
+            listed("a 3 1 2 x86_64 (none)"),
+            package("a-3:1-2.x86_64", "(none)")
+        );
+        assert_eq!(listed("gpg-pubkey 0 1234 5678 (none) (none)"), None);
         assert_eq!(listed("warning: something is odd here"), None);
     }
 
     #[test]
-    fn packages_with_scriptlets_are_told() {
-        assert_eq!(with_scriptlets("fbs-hello ++"), Some("fbs-hello"));
-        assert_eq!(with_scriptlets("tree "), None);
+    fn packages_that_leave_something_behind_are_told() {
+        assert_eq!(leaves_behind("fbs-hello ++"), Some("fbs-hello"));
+        assert_eq!(leaves_behind("tree "), None);
+        assert_eq!(leaves_behind("tree /usr/lib64/libstdc++.so.6"), None);
+        assert_eq!(leaves_behind("tree /usr/lib/sysusers.d"), None);
+        assert_eq!(
+            leaves_behind("chrony /usr/lib/sysusers.d/chrony.conf"),
+            Some("chrony")
+        );
         let ask = scriptlets(
             Path::new("/r"),
             Path::new("/h"),

@@ -13,7 +13,9 @@ use crate::cache::{Entry, Key, Kind, Store};
 use crate::compose::files::{empty_folder, make_folder};
 use crate::compose::mounts::{Memory, Overlay};
 use crate::compose::solution::{Difference, Located, Package};
-use crate::compose::{ComposeError, dnf, dnf_lock, memory, root, rpm_database, rpm_tool};
+use crate::compose::{
+    ComposeError, dnf, dnf_lock, memory, root, rpm_database, rpm_tool, shared_files,
+};
 use crate::context::{BuildContext, Line, side_by_side};
 use crate::events::{Stage, Unit};
 use crate::host::{DnfVersion, free_bytes};
@@ -268,12 +270,9 @@ impl Job<'_> {
             let lines = ctx
                 .query(&rpm_tool::scriptlets(root, home, &removed))
                 .await?;
-            if let Some(name) = lines
-                .iter()
-                .find_map(|line| rpm_tool::with_scriptlets(line))
-            {
+            if let Some(name) = lines.iter().find_map(|line| rpm_tool::leaves_behind(line)) {
                 ctx.events.info(format!(
-                    "Install root:: fresh: {name} is to go, and what its scriptlets made might stay"
+                    "Install root:: fresh: {name} is to go, and what was made when it came might stay"
                 ));
                 return Ok(false);
             }
@@ -293,6 +292,13 @@ impl Job<'_> {
                 tool: "rpm",
                 lines: vec!["the root does not have the packages that dnf chose".to_owned()],
             });
+        }
+        if let Some(name) = shared_files::changed(&base.data(), &self.places.root)? {
+            ctx.events.info(format!(
+                "Install root:: fresh: the difference changes {name}, and what is in that depends on the order of \
+                 installation"
+            ));
+            return Ok(false);
         }
         root::tidy(&self.places.root)?;
         // The accounts of the base are of its day.
@@ -522,13 +528,18 @@ impl Job<'_> {
     ) -> Result<bool, ComposeError> {
         let list = rpm_tool::list(&self.places.root, &self.places.home);
         let lines = ctx.query(&list).await?;
-        let mut installed: Vec<String> = (lines.iter())
+        let mut installed: Vec<(String, String)> = (lines.iter())
             .filter_map(|line| rpm_tool::listed(line))
             .collect();
         installed.sort();
-        let mut wanted: Vec<&str> = packages.iter().map(|one| one.nevra.as_str()).collect();
-        wanted.sort_unstable();
-        Ok(installed == wanted)
+        let mut wanted: Vec<&Package> = packages.iter().collect();
+        wanted.sort_unstable_by_key(|one| (&one.nevra, &one.header));
+        // An old package's header has no checksum that rpm would tell.
+        let same = |(nevra, header): &(String, String), one: &Package| {
+            *nevra == one.nevra && (*header == one.header || header == "(none)")
+        };
+        let mut each = installed.iter().zip(&wanted);
+        Ok(installed.len() == wanted.len() && each.all(|(there, one)| same(there, one)))
     }
 
     /// Where `packages` are on this host.
