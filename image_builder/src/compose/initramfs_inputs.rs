@@ -50,19 +50,38 @@ const READ: [&str; 30] = [
 ];
 
 /// Folders whose files dracut looks for by name.
-const LOOKED_INTO: [&str; 12] = [
+const LOOKED_INTO: [&str; 13] = [
+    "etc/modules-load.d",
     "usr/bin",
-    "usr/lib/firmware",
-    "usr/lib/systemd",
-    "usr/lib/systemd/system",
-    "usr/lib/systemd/network",
+    "usr/lib/extensions",
+    "usr/lib/modules-load.d",
+    "usr/lib/modules/keys",
+    "usr/lib/portables",
+    "usr/lib/repart.d",
     "usr/lib/sysusers.d",
     "usr/lib/tmpfiles.d",
-    "usr/lib/udev",
     "usr/lib64",
+    "usr/lib64/multipath",
     "usr/libexec",
     "usr/sbin",
-    "usr/share/dbus-1/system.d",
+];
+
+/// Folders in which, and in the folders of which, it looks for files by name or takes all that are there: the firmware
+/// that modules name (`amdgpu/new.bin`), units with their `*.d` and `*.wants`, keymaps and fonts, terminals, and what D-Bus
+/// and udev read.
+const LOOKED_THROUGH: [&str; 12] = [
+    "etc/dbus-1",
+    "usr/lib/firmware",
+    "usr/lib/kbd",
+    "usr/lib/systemd",
+    "usr/lib/terminfo",
+    "usr/lib/udev",
+    "usr/share/consolefonts",
+    "usr/share/consoletrans",
+    "usr/share/dbus-1",
+    "usr/share/keymaps",
+    "usr/share/terminfo",
+    "usr/share/unimaps",
 ];
 
 /// The names of the files in an initramfs that is one archive compressed with zstd, as dracut makes it
@@ -148,6 +167,12 @@ pub(crate) fn digest(root: &Path, kernel: &str, members: &[String]) -> io::Resul
     for folder in LOOKED_INTO {
         hash.update(format!("{folder}: {}\n", list(root, folder)?.join(" ")));
     }
+    for folder in LOOKED_THROUGH {
+        hash.update(format!(
+            "{folder}/: {}\n",
+            names_below(root, folder)?.join(" ")
+        ));
+    }
     // Most of the time goes into reading: all processors take part.
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = paths.len().div_ceil(workers).max(1);
@@ -203,6 +228,29 @@ fn list(root: &Path, folder: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The paths of all that is in a folder and those below it, sorted; none where there is no folder.
+fn names_below(root: &Path, folder: &str) -> io::Result<Vec<String>> {
+    let Some(top) = below(root, folder).filter(|path| path.is_dir()) else {
+        return Ok(Vec::new());
+    };
+    let (mut names, mut folders) = (Vec::new(), vec![top.clone()]);
+    while let Some(at) = folders.pop() {
+        for entry in at.read_dir()? {
+            let entry = entry?;
+            let path = entry.path();
+            names.extend(
+                path.strip_prefix(&top)
+                    .map(|path| path.to_string_lossy().into_owned()),
+            );
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            }
+        }
     }
     names.sort();
     Ok(names)
@@ -317,6 +365,18 @@ mod tests {
         differs();
         write("usr/bin/lvm", "1");
         differs();
+        // What a module, a unit or a keymap of it may ask for by name, however deep it lies.
+        for name in [
+            "usr/lib/firmware/regulatory.db",
+            "usr/lib/firmware/amdgpu/new.bin.xz",
+            "usr/lib/systemd/system/sysinit.target.wants/new.service",
+            "usr/lib/systemd/journald.conf.d/new.conf",
+            "usr/lib/kbd/keymaps/xkb/new.map.gz",
+            "usr/lib/modules-load.d/new.conf",
+        ] {
+            write(name, "1");
+            differs();
+        }
         write("usr/lib/dracut/modules.d/90a/module-setup.sh", "2");
         differs();
         write("usr/lib/dracut/modules.d/91b/module-setup.sh", "1");
