@@ -2,9 +2,11 @@
 //! repositories, folders.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use url::Url;
 
+use crate::cache;
 use crate::context::BuildContext;
 use crate::destdir::{self, DestdirError};
 use crate::error::{ErrorKind, StageError};
@@ -13,6 +15,7 @@ use crate::http;
 use crate::outdir::{self, OutdirError};
 use crate::plan::BuildPlan;
 use crate::process::{CommandError, Invocation};
+use crate::quantity::ByteSize;
 use crate::redact;
 use crate::repository::{Repository, Source};
 use crate::spec::{Backend, CompressionAlgorithm, RootFs};
@@ -169,6 +172,7 @@ pub async fn check(
     destdir::check(plan)?;
     check_erofs(plan, ctx).await?;
     check_space(&plan.paths.work_parent, WORK_MIB)?;
+    make_room(&plan.paths.cache, CACHE_MIB, ctx).await;
     check_space(&plan.paths.cache, CACHE_MIB)?;
     tokio::select! {
         checked = staging.check() => checked?,
@@ -208,6 +212,36 @@ fn lists(help: &[String], algorithm: CompressionAlgorithm) -> bool {
         .iter()
         .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
     words.any(|word| word == algorithm.as_str())
+}
+
+/// Removes from the cache what was not used for longest, as long as its disk is too full to begin with.
+async fn make_room(cache: &Path, needed_mib: u64, ctx: &BuildContext) {
+    let folder = cache.to_owned();
+    let made = tokio::task::spawn_blocking(move || {
+        match free_bytes(&folder) {
+            Ok(free) if free >= needed_mib << 20 => return Ok(cache::Pruned::default()),
+            // Where there is no folder, there is nothing in it either.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(cache::Pruned::default());
+            }
+            _ => {}
+        }
+        cache::clear_leftovers(&folder)?;
+        cache::make_room(&folder, needed_mib << 20, SystemTime::now())
+    })
+    .await;
+    match made.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
+        Ok(pruned) if pruned.entries > 0 => ctx.events.info(format!(
+            "Cache:: the disk of {} is full: {} entries that were not used for longest are removed, {}",
+            cache.display(),
+            pruned.entries,
+            ByteSize(pruned.bytes)
+        )),
+        Ok(_) => {}
+        Err(error) => ctx
+            .events
+            .warn(format!("{}: {error}", cache.display())),
+    }
 }
 
 fn check_space(folder: &Path, needed_mib: u64) -> Result<(), PreflightError> {
@@ -310,6 +344,8 @@ async fn probe(source: &Source, client: &reqwest::Client) -> Result<(), Problem>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{Key, Kind, Store};
+    use crate::compose::mounts::{Memory, apart};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -401,6 +437,30 @@ mod tests {
             assert_eq!(lists(&help, CompressionAlgorithm::Zstd), known);
             assert!(lists(&help, CompressionAlgorithm::Lz4));
         }
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_fills_its_disk_makes_room_for_the_build() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("disk");
+        let done = apart(move || async move {
+            let disk = Memory::mount(&at, 5 << 20).unwrap();
+            let cache = disk.path();
+            for name in ["a", "b", "c"] {
+                let store = Store::new(cache, Kind::Image);
+                let fresh = store.fresh().unwrap();
+                std::fs::write(fresh.data(), vec![0; 1 << 20]).unwrap();
+                store.put(&Key::of(&name), &fresh, ()).unwrap();
+            }
+            check_space(cache, 2).unwrap_err();
+            make_room(cache, 2, &BuildContext::default()).await;
+            check_space(cache, 2).unwrap();
+            // One is enough.
+            let usage = cache::usage(cache).unwrap();
+            assert_eq!(usage.iter().map(|usage| usage.entries).sum::<u64>(), 2);
+            make_room(&cache.join("new"), 2, &BuildContext::default()).await;
+        });
+        done.await.unwrap();
     }
 
     #[test]

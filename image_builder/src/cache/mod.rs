@@ -9,15 +9,19 @@
 //!
 //! An entry's name is the [`Key`] of everything that its content depends on, so an entry never becomes
 //! stale; it only stops being asked for. `docs/caches.md` has what is in the keys.
+//!
+//! What dnf keeps of repositories is dnf's own ([`Kind::Dnf`]), and only counted and pruned with the rest.
 
 mod key;
 mod lock;
 mod pruning;
+mod repositories;
 mod store;
 
 pub use key::Key;
 pub(crate) use lock::EntryLock;
-pub use pruning::{Pruned, Usage, clear_leftovers, prune, usage};
+pub use pruning::{Pruned, Usage, clear_leftovers, make_room, prune, usage};
+pub(crate) use repositories::{Phase, hold, mark_used};
 pub use store::{Entry, Fresh, Store};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +32,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// RPMs from Koji ([`crate::repo_create::RpmCache`]).
     Rpms,
+    /// Packages and metadata of repositories, as dnf keeps them.
+    Dnf,
     /// What dnf chose of repositories of a certain state.
     Solution,
     /// Roots that packages were installed into.
@@ -44,8 +50,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Rpms,
+        Self::Dnf,
         Self::Solution,
         Self::Root,
         Self::Inputs,
@@ -59,6 +66,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rpms => "rpms",
+            Self::Dnf => "dnf",
             Self::Solution => "solution",
             Self::Root => "root",
             Self::Inputs => "inputs",
@@ -73,6 +81,7 @@ impl Kind {
     pub fn noun(self) -> &'static str {
         match self {
             Self::Rpms => "package",
+            Self::Dnf => "part of repositories",
             Self::Solution => "solution",
             Self::Root => "root",
             Self::Inputs => "list of files",

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use super::lock::LOCK;
 use super::store::{self, FRESH, NOTE, discard, folders, gone};
-use super::{EntryLock, Kind};
+use super::{EntryLock, Kind, repositories};
+use crate::host::free_bytes;
 
 /// What [`prune`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,22 +46,58 @@ pub fn prune(
     max_bytes: u64,
     max_age: Duration,
 ) -> io::Result<Pruned> {
+    let now = SystemTime::now();
+    remove_until(cache, kinds, |entry, left| {
+        let age = now.duration_since(entry.used).unwrap_or_default();
+        Ok(age <= max_age && left <= max_bytes)
+    })
+}
+
+/// Removes what was not used for longest until the file system of the cache has `bytes` of free space, or all is gone that
+/// no build uses and that was not used since `then`. Blocks.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn make_room(cache: &Path, bytes: u64, then: SystemTime) -> io::Result<Pruned> {
+    match free_bytes(cache)? >= bytes {
+        true => Ok(Pruned::default()),
+        false => remove_until(cache, &Kind::ALL, |entry, _| {
+            Ok(entry.used >= then || free_bytes(cache)? >= bytes)
+        }),
+    }
+}
+
+/// Removes the entries of `kinds`, those first that were not used for longest, until `is_enough` says so of the next one
+/// and of the bytes that are left.
+fn remove_until(
+    cache: &Path,
+    kinds: &[Kind],
+    is_enough: impl Fn(&Found, u64) -> io::Result<bool>,
+) -> io::Result<Pruned> {
     let mut entries = Vec::new();
     for &kind in kinds {
         entries.extend(entries_of(cache, kind)?);
     }
     entries.sort_by_key(|entry| entry.used);
-    let now = SystemTime::now();
     let mut pruned = Pruned {
         left: entries.iter().map(|entry| entry.bytes).sum(),
         ..Pruned::default()
     };
     for entry in entries {
-        let age = now.duration_since(entry.used).unwrap_or_default();
-        if age <= max_age && pruned.left <= max_bytes {
+        if is_enough(&entry, pruned.left)? {
             break;
         }
-        if remove(&entry.folder)? {
+        let removed = match &entry.place {
+            Place::Entry(folder) => remove(folder),
+            Place::Dnf(part) => part.remove(cache),
+        };
+        let removed = match removed {
+            // A lock has no room on a full disk, until something else is gone.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => false,
+            removed => removed?,
+        };
+        if removed {
             pruned.entries += 1;
             pruned.bytes += entry.bytes;
             pruned.left -= entry.bytes;
@@ -109,12 +146,27 @@ pub fn clear_leftovers(cache: &Path) -> io::Result<()> {
 }
 
 struct Found {
-    folder: PathBuf,
+    place: Place,
     bytes: u64,
     used: SystemTime,
 }
 
+enum Place {
+    /// An entry's folder.
+    Entry(PathBuf),
+    Dnf(repositories::Part),
+}
+
 fn entries_of(cache: &Path, kind: Kind) -> io::Result<Vec<Found>> {
+    if kind == Kind::Dnf {
+        let parts = repositories::parts(&cache.join(kind.name()))?.into_iter();
+        let found = parts.map(|part| Found {
+            bytes: part.bytes,
+            used: part.used,
+            place: Place::Dnf(part),
+        });
+        return Ok(found.collect());
+    }
     let mut entries = Vec::new();
     for folder in folders(&cache.join(kind.name()))? {
         let bytes = match store::settled_size(&folder) {
@@ -131,7 +183,7 @@ fn entries_of(cache: &Path, kind: Kind) -> io::Result<Vec<Found>> {
                 Kind::Rpms => newest(&folder)?,
                 _ => store::used(&folder),
             },
-            folder,
+            place: Place::Entry(folder),
         });
     }
     Ok(entries)
@@ -195,6 +247,7 @@ mod tests {
     use super::*;
     use crate::cache::store::USED;
     use crate::cache::{Key, Store};
+    use crate::compose::mounts::{Memory, apart};
     use std::fs::File;
 
     fn put(dir: &Path, kind: Kind, name: &str, days: u64) -> crate::cache::Entry<()> {
@@ -202,7 +255,7 @@ mod tests {
         let fresh = store.fresh().unwrap();
         fs::create_dir(fresh.data()).unwrap();
         fs::write(fresh.data().join("file"), vec![0; 10_000]).unwrap();
-        let entry = store.put(&Key::of(&name), fresh, ()).unwrap();
+        let entry = store.put(&Key::of(&name), &fresh, ()).unwrap();
         let then = SystemTime::now() - Duration::from_secs(days * 86_400);
         let used = entry.data().with_file_name(USED);
         File::options()
@@ -241,6 +294,38 @@ mod tests {
                 .entries,
             2
         );
+    }
+
+    #[tokio::test]
+    async fn room_is_made_at_the_cost_of_what_was_not_used_for_longest() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("disk");
+        let done = apart(move || async move {
+            const MIB: u64 = 1 << 20;
+            let disk = Memory::mount(&at, 4 * MIB).unwrap();
+            let cache = disk.path();
+            for (name, days) in [("new", 1), ("old", 40), ("middle", 5)] {
+                let entry = put(cache, Kind::Image, name, days);
+                fs::write(entry.data().join("more"), vec![0; MIB as usize]).unwrap();
+            }
+            let now = SystemTime::now();
+            let make_room = |bytes| make_room(cache, bytes, now);
+            assert_eq!(make_room(MIB / 2).unwrap().entries, 0);
+            let then = now - DAY * 60;
+            assert_eq!(super::make_room(cache, 2 * MIB, then).unwrap().entries, 0);
+            assert_eq!(make_room(2 * MIB).unwrap().entries, 2);
+            let store = Store::new(cache, Kind::Image);
+            let left = store.notes::<()>().unwrap();
+            assert_eq!(left, [(Key::of(&"new"), ())]);
+            // More than there is: all goes that can.
+            let held = store.get::<()>(&Key::of(&"new")).unwrap();
+            assert_eq!(make_room(5 * MIB).unwrap().entries, 0);
+            drop(held);
+            let now = SystemTime::now();
+            let pruned = super::make_room(cache, 5 * MIB, now);
+            assert_eq!(pruned.unwrap().entries, 1);
+        });
+        done.await.unwrap();
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Makes what is in `fresh` the entry `key`. Where there is one already, it is that: equal keys
-    /// mean equal content.
+    /// mean equal content. What is not taken is still in `fresh`.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Store {
     pub fn put<N: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        fresh: Fresh,
+        fresh: &Fresh,
         note: N,
     ) -> io::Result<Entry<N>> {
         const TRIES: u32 = 500;
@@ -169,13 +169,7 @@ impl Store {
         for _ in 0..TRIES {
             if let Some(lock) = EntryLock::exclusive(&folder)? {
                 if read_note::<N>(&folder)?.is_none() && fresh.data().symlink_metadata().is_ok() {
-                    discard(&folder.join(DATA))?;
-                    discard(&folder.join(SIZE))?;
-                    let size = File::create_new(folder.join(SIZE))?;
-                    fs::rename(fresh.data(), folder.join(DATA))?;
-                    touch(&folder)?;
-                    write_note(&folder, &noted)?;
-                    settle(folder.clone(), size);
+                    fill(&folder, fresh, &noted)?;
                 }
                 drop(lock);
             }
@@ -186,6 +180,20 @@ impl Store {
         }
         Err(io::ErrorKind::ResourceBusy.into())
     }
+}
+
+fn fill<N: Serialize>(folder: &Path, fresh: &Fresh, noted: &Noted<N>) -> io::Result<()> {
+    let data = folder.join(DATA);
+    discard(&data)?;
+    discard(&folder.join(SIZE))?;
+    let size = File::create_new(folder.join(SIZE))?;
+    fs::rename(fresh.data(), &data)?;
+    if let Err(error) = touch(folder).and_then(|()| write_note(folder, noted)) {
+        fs::rename(&data, fresh.data())?;
+        return Err(error);
+    }
+    settle(folder.to_owned(), size);
+    Ok(())
 }
 
 /// An entry on its way; gone with all that is in it when dropped.
@@ -327,7 +335,7 @@ mod tests {
         let fresh = store.fresh().unwrap();
         fs::write(fresh.data(), text).unwrap();
         store
-            .put(&key(name), fresh, format!("note of {name}"))
+            .put(&key(name), &fresh, format!("note of {name}"))
             .unwrap()
     }
 
@@ -351,6 +359,23 @@ mod tests {
         assert_eq!(notes[0], (key("a"), "note of a".to_owned()));
         let left = dir.path().join("image/new").read_dir().unwrap().count();
         assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_still_its_makers() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Kind::Image);
+        drop(put(&store, "a", "first"));
+        let fresh = store.fresh().unwrap();
+        fs::write(fresh.data(), "second").unwrap();
+        let note = || "n".to_owned();
+        store.put(&key("a"), &fresh, note()).unwrap();
+        assert_eq!(fs::read_to_string(fresh.data()).unwrap(), "second");
+        // No note can be written there.
+        fs::create_dir_all(store.folder(&key("b")).join("note.part")).unwrap();
+        store.put(&key("b"), &fresh, note()).unwrap_err();
+        assert_eq!(fs::read_to_string(fresh.data()).unwrap(), "second");
+        assert!(store.get::<String>(&key("b")).unwrap().is_none());
     }
 
     #[test]
@@ -421,7 +446,7 @@ mod tests {
                         let text = format!("of {number}");
                         fs::write(fresh.data().join("a"), &text).unwrap();
                         fs::write(fresh.data().join("b"), &text).unwrap();
-                        let entry = store.put(&key("x"), fresh, number).unwrap();
+                        let entry = store.put(&key("x"), &fresh, number).unwrap();
                         let read = |name| fs::read_to_string(entry.data().join(name)).unwrap();
                         assert_eq!(read("a"), read("b"));
                     }

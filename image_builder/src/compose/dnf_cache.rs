@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{ComposeError, DvdError};
+use crate::cache::mark_used;
 use crate::repo_create::RpmHeader;
 use crate::repository::{Repository, Source};
 
@@ -74,6 +75,22 @@ impl<'a> CachedRepository<'a> {
             .into_iter()
             .chain(local)
             .collect()
+    }
+
+    /// Notes that its metadata were used, and those of `packages` that are in the cache.
+    pub(crate) fn mark_used<'p>(&self, packages: impl IntoIterator<Item = &'p Path>) {
+        let mark = |file: &Path| {
+            // Where that cannot be noted, it is as old as it was.
+            if let Err(error) = mark_used(file) {
+                tracing::debug!("{}: {error}", file.display());
+            }
+        };
+        let own = self.folder.join("packages");
+        let packages = packages.into_iter();
+        packages
+            .filter(|path| path.starts_with(&own))
+            .for_each(mark);
+        mark(&self.folder.join("repodata/repomd.xml"));
     }
 
     /// The folders above `repodata/` that its files can be fetched from, the best first.

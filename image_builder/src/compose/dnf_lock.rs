@@ -6,11 +6,14 @@
 //! cache. And what no dnf has is [released](release_stale) before one runs.
 //!
 //! dnf5 has none of these: its locks go with their process.
+//!
+//! Pruning takes none of them; what it leaves alone is said by [`hold`].
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use crate::cache::{self, EntryLock, Phase};
 use crate::compose::files::{at, empty_folder};
 use crate::compose::{ComposeError, dnf};
 use crate::context::BuildContext;
@@ -44,6 +47,20 @@ where
                     .info("Another build's dnf was in the way: once more");
             }
             result => return result,
+        }
+    }
+}
+
+/// Keeps what dnf has, in the folder `cache` that all builds share, from being pruned until what this gives is dropped.
+pub(crate) async fn hold(cache: &Path, phase: Phase) -> Option<EntryLock> {
+    let folder = cache.to_owned();
+    let held = tokio::task::spawn_blocking(move || cache::hold(&folder, phase)).await;
+    match held.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        Ok(lock) => Some(lock),
+        // Where no lock can be made, nobody prunes either.
+        Err(error) => {
+            tracing::debug!("{}: {error}", cache.display());
+            None
         }
     }
 }

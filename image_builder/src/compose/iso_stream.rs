@@ -31,11 +31,13 @@ const CHUNK: usize = 1024 * 1024;
 const HEAD: usize = DESCRIPTOR + 2048;
 
 /// An image that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) size: u64,
     /// The implanted checksum.
     pub(crate) md5: String,
+    /// Why the second file that was asked for is not there.
+    pub(crate) without_second: Option<StreamError>,
 }
 
 /// Why there is no new image.
@@ -77,8 +79,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StreamError + '_ {
     }
 }
 
-/// Runs `xorriso`, which writes to `pipe`, there for as long, and puts what comes into the new file `out`, and into `second` as well. How
-/// far it is, is told as progress of `stage`.
+/// Runs `xorriso`, which writes to `pipe`, there for as long, and puts what comes into the new file `out`, and into `second` as well, unless
+/// that cannot be written. How far it is, is told as progress of `stage`.
 pub(crate) async fn write(
     ctx: &BuildContext,
     stage: Stage,
@@ -98,7 +100,11 @@ pub(crate) async fn write(
     let size = nix::fcntl::FcntlArg::F_SETPIPE_SZ(i32::try_from(CHUNK).unwrap_or(i32::MAX));
     let _ = nix::fcntl::fcntl(&receiver, size);
     let image = Target::create(out)?;
-    let second = second.map(Target::create).transpose()?;
+    let second = second.map(Target::create).transpose();
+    let (second, without_second) = match second {
+        Ok(second) => (second, None),
+        Err(error) => (None, Some(error)),
+    };
 
     let ended = CancellationToken::new();
     let stop = ctx.cancel.child_token();
@@ -108,6 +114,7 @@ pub(crate) async fn write(
             pipe: pipe.to_owned(),
             image,
             second,
+            without_second,
             ended: ended.clone(),
             stage,
             events: ctx.events.clone(),
@@ -221,6 +228,7 @@ struct Receive {
     pipe: PathBuf,
     image: Target,
     second: Option<Target>,
+    without_second: Option<StreamError>,
     /// xorriso has ended: nothing more comes than what is in the pipe.
     ended: CancellationToken,
     stage: Stage,
@@ -266,19 +274,32 @@ impl Receive {
         }
         let (md5, area) = adding.finish()?.finish();
         self.image.fill_in(&area, AREA.start)?;
-        if let Some(second) = &self.second {
-            second.fill_in(&area, AREA.start)?;
-        }
-        Ok(Written { size, md5 })
+        self.write_second(|second| second.fill_in(&area, AREA.start));
+        Ok(Written {
+            size,
+            md5,
+            without_second: self.without_second,
+        })
     }
 
     /// Appends to the image, and says how much.
     fn write(&mut self, bytes: &[u8]) -> Result<u64, StreamError> {
         self.image.append(bytes)?;
-        if let Some(second) = &mut self.second {
-            second.append(bytes)?;
-        }
+        self.write_second(|second| second.append(bytes));
         Ok(bytes.len() as u64)
+    }
+
+    /// Writes to the second file, which goes when that fails: the image is done without it.
+    fn write_second(&mut self, write: impl FnOnce(&mut Target) -> Result<(), StreamError>) {
+        if let Some(mut second) = self.second.take() {
+            match write(&mut second) {
+                Ok(()) => self.second = Some(second),
+                Err(error) => {
+                    let _ = std::fs::remove_file(&second.path);
+                    self.without_second = Some(error);
+                }
+            }
+        }
     }
 
     /// Appends what comes next, as much as there is room for; nothing when there is no more.
@@ -307,6 +328,7 @@ fn image_size(head: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::mounts::{Memory, apart};
     use crate::error::{ErrorKind, StageError};
 
     async fn of(script: &str) -> Result<Written, StreamError> {
@@ -367,15 +389,38 @@ mod tests {
         }
     }
 
+    /// Writes an image of 700 sectors, which the descriptor says in both orders of bytes.
+    const IMAGE: &str = "{ head -c 32768 /dev/zero; printf '\\001CD001'; head -c 74 /dev/zero; \
+             printf '\\274\\002\\0\\0\\0\\0\\002\\274'; head -c 1400744 /dev/zero; } > \"$1\"";
+
+    #[tokio::test]
+    async fn the_image_is_written_where_there_is_no_room_for_the_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().to_owned();
+        let done = apart(move || async move {
+            let small = Memory::mount(&top.join("small"), 1 << 20).unwrap();
+            for second in [small.path().join("second.iso"), top.join("none/second.iso")] {
+                let (pipe, out) = (top.join("pipe"), top.join("out.iso"));
+                let sh = Invocation::new("sh").args(["-c", IMAGE, "sh"]).path(&pipe);
+                let ctx = BuildContext::default();
+                let write = write(&ctx, Stage::Iso, &sh, &pipe, &out, Some(&second));
+                let written = write.await.unwrap();
+                assert_eq!(std::fs::read(&out).unwrap().len() as u64, written.size);
+                let why = written.without_second.unwrap().to_string();
+                assert!(why.starts_with(&second.display().to_string()), "{why}");
+                assert!(!second.exists());
+                std::fs::remove_file(out).unwrap();
+            }
+        });
+        done.await.unwrap();
+    }
+
     #[tokio::test]
     async fn two_files_at_once_each_with_the_checksum() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        // An image of 700 sectors, which the descriptor says in both orders of bytes.
-        let script = "{ head -c 32768 /dev/zero; printf '\\001CD001'; head -c 74 /dev/zero; \
-             printf '\\274\\002\\0\\0\\0\\0\\002\\274'; head -c 1400744 /dev/zero; } > \"$1\"";
         let sh = Invocation::new("sh")
-            .args(["-c", script, "sh"])
+            .args(["-c", IMAGE, "sh"])
             .path(&path("pipe"));
         let ctx = BuildContext::default();
         let (pipe, out, second) = (path("pipe"), path("out.iso"), path("second.iso"));

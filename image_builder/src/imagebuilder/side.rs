@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rpmrepo_metadata::Evr;
 
+use crate::cache::Phase;
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::dnf_lock;
 use crate::compose::files::{make_folder, write_private};
@@ -114,6 +115,7 @@ async fn query(
     let prepared = make_folder(dnf.root).and_then(|()| write_private(dnf.config, &config));
     prepared.map_err(|error| error.to_string())?;
     let question = dnf.query_newest(names);
+    let _held = dnf_lock::hold(&plan.paths.cache, Phase::Fetch).await;
     dnf_lock::run(ctx, dnf.cache, || ctx.query(&question))
         .await
         .map_err(|error| error.to_string())

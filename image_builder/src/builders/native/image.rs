@@ -23,7 +23,7 @@ use crate::events::{Stage, Unit};
 
 /// What a packed root depends on.
 #[derive(Debug, Serialize)]
-struct ImageInputs<'a> {
+pub(super) struct ImageInputs<'a> {
     root: &'a Key,
     command: String,
     tool: Option<Tool>,
@@ -32,7 +32,7 @@ struct ImageInputs<'a> {
 
 /// What an ISO depends on.
 #[derive(Debug, Serialize)]
-struct IsoInputs<'a> {
+pub(super) struct IsoInputs<'a> {
     /// The kernel is of the root that it packs.
     image: &'a Key,
     initramfs: &'a Key,
@@ -80,13 +80,17 @@ impl Job<'_> {
 
     /// The key of the packed root, where the root has one.
     pub(super) fn packed_key(&self) -> Option<Key> {
+        self.packed_inputs().map(|inputs| Key::of(&inputs))
+    }
+
+    pub(super) fn packed_inputs(&self) -> Option<ImageInputs<'_>> {
         let command = self.pack();
-        Some(Key::of(&ImageInputs {
+        Some(ImageInputs {
             root: self.root_key.as_ref()?,
             command: self.anywhere(&command),
             tool: Tool::program(&command.program),
             source_date_epoch: self.source_date.seconds,
-        }))
+        })
     }
 
     /// Packs the root, unless the same root was packed alike before. Gives its key, if it is one that is
@@ -97,7 +101,7 @@ impl Job<'_> {
         let command = self.pack();
         let key = self.packed_key();
         if let Some(key) = &key
-            && self.take(Kind::Image, key, &image)?
+            && self.take(ctx, Kind::Image, key, &image)
         {
             ctx.events
                 .info(format!("Packed root:: hit {}, the same root", key.short()));
@@ -115,10 +119,11 @@ impl Job<'_> {
             .await;
         result.map_err(|error| failure(error, self.layout.job()))?;
         require(&image)?;
-        if let Some(key) = &key {
+        if let Some(key) = &key
+            && self.keep(ctx, "Packed root", (Kind::Image, key), &image, ())
+        {
             ctx.events
                 .info(format!("Packed root:: miss, kept as {}", key.short()));
-            self.keep(Kind::Image, key, &image, ())?;
         }
         Ok(key)
     }
@@ -163,7 +168,7 @@ impl Job<'_> {
         if let Some(to_keep) = to_keep
             && let Some(key) = self.iso_key()?
         {
-            self.keep_iso(ctx, &key, to_keep)?;
+            self.keep_iso(ctx, &key, &to_keep);
         }
         let sha256 = match self.wants_tree {
             true => Some(self.complete_tree().await?),
@@ -181,6 +186,10 @@ impl Job<'_> {
 
     /// The key of the ISO, where all of its parts have one. No ISO is kept of a part that is new.
     pub(super) fn iso_key(&self) -> Result<Option<Key>, ComposeError> {
+        Ok(self.iso_inputs()?.map(|inputs| Key::of(&inputs)))
+    }
+
+    pub(super) fn iso_inputs(&self) -> Result<Option<IsoInputs<'_>>, ComposeError> {
         let (Some(image), Initramfs::Kept(initramfs)) = (&self.image_key, &self.initramfs) else {
             return Ok(None);
         };
@@ -201,7 +210,7 @@ impl Job<'_> {
         let programs = commands
             .iter()
             .map(|command| Tool::program(&command.program));
-        Ok(Some(Key::of(&IsoInputs {
+        Ok(Some(IsoInputs {
             image,
             initramfs,
             menu: read(&iso.join("boot/grub2/grub.cfg"))?,
@@ -213,7 +222,7 @@ impl Job<'_> {
                 .collect(),
             tools: programs.chain(modules).collect(),
             source_date_epoch: self.source_date.seconds,
-        })))
+        }))
     }
 
     /// The files that the commands for the ISO leave, by their names where they are kept.
@@ -235,7 +244,7 @@ impl Job<'_> {
     /// who may change it.
     fn kept_iso(&self, ctx: &BuildContext, key: &Key) -> Result<bool, ComposeError> {
         let entry = self.store(Kind::Iso).get::<()>(key);
-        let Some(entry) = entry.map_err(self.cache_error())? else {
+        let Some(entry) = self.found(ctx, entry) else {
             return Ok(false);
         };
         make_folder(&self.layout.boot())?;
@@ -250,7 +259,7 @@ impl Job<'_> {
     }
 
     /// Keeps an ISO that was just written, with what else the commands left.
-    fn keep_iso(&self, ctx: &BuildContext, key: &Key, fresh: Fresh) -> Result<(), ComposeError> {
+    fn keep_iso(&self, ctx: &BuildContext, key: &Key, fresh: &Fresh) {
         let store = self.store(Kind::Iso);
         let keep = || {
             let made = self.made_by_commands().into_iter();
@@ -259,9 +268,12 @@ impl Job<'_> {
             }
             store.put(key, fresh, ())
         };
-        ctx.events
-            .info(format!("ISO:: miss, kept as {}", key.short()));
-        keep().map(drop).map_err(self.cache_error())
+        match keep() {
+            Ok(_) => ctx
+                .events
+                .info(format!("ISO:: miss, kept as {}", key.short())),
+            Err(error) => self.not_kept(ctx, "ISO", &error.to_string()),
+        }
     }
 
     /// Makes the ISO, and the boot loaders if they are not there yet. Where it may be kept, a second one is written in
@@ -272,7 +284,7 @@ impl Job<'_> {
         }
         // The loader for BIOS is on the ISO itself.
         self.place_loaders()?;
-        let to_keep = self.room_to_keep().map_err(self.cache_error())?;
+        let to_keep = self.room_to_keep(ctx);
         let second = to_keep
             .as_ref()
             .map(|fresh| fresh.data().join(BOOT_ISO_KEPT));
@@ -280,18 +292,31 @@ impl Job<'_> {
         let pipe = self.layout.iso_pipe();
         let xorriso = self.iso_command();
         let written = iso_stream::write(ctx, Stage::Iso, &xorriso, &pipe, &iso, second.as_deref());
-        written.await.map_err(|error| not_written(error, job))?;
-        Ok(to_keep)
+        let written = written.await.map_err(|error| not_written(error, job))?;
+        match written.without_second {
+            Some(why) => {
+                self.not_kept(ctx, "ISO", &why.to_string());
+                Ok(None)
+            }
+            None => Ok(to_keep),
+        }
     }
 
     /// Where a second ISO goes, unless it is known that it will not be kept.
-    fn room_to_keep(&self) -> std::io::Result<Option<Fresh>> {
+    fn room_to_keep(&self, ctx: &BuildContext) -> Option<Fresh> {
         if self.image_key.is_none() || matches!(self.initramfs, Initramfs::Unkept) {
-            return Ok(None);
+            return None;
         }
-        let fresh = self.store(Kind::Iso).fresh()?;
-        std::fs::create_dir(fresh.data())?;
-        Ok(Some(fresh))
+        let make = || {
+            // What the ISO is made of.
+            self.make_room(ctx, root::size(&self.layout.iso_tree())?);
+            let fresh = self.store(Kind::Iso).fresh()?;
+            std::fs::create_dir(fresh.data())?;
+            Ok(fresh)
+        };
+        make()
+            .map_err(|error: std::io::Error| self.not_kept(ctx, "ISO", &error.to_string()))
+            .ok()
     }
 
     fn place_loaders(&self) -> Result<(), ComposeError> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Job, lock, no_space};
 use crate::cache::{Key, Kind};
-use crate::compose::files::{make_folder, make_readable, write_program};
+use crate::compose::files::{make_folder, make_readable, write, write_program};
 use crate::compose::root::Kernel;
 use crate::compose::{ComposeError, initramfs, initramfs_inputs};
 use crate::context::{BuildContext, Line};
@@ -80,7 +80,7 @@ impl Job<'_> {
         }
         let made_by = Key::of(&(&kernel.version, self.anywhere(&command), date));
         let kept = self
-            .kept_initramfs(kernel, &made_by, &command, date)
+            .kept_initramfs(ctx, kernel, &made_by, &command, date)
             .await?;
         if let Some(key) = kept {
             ctx.events.info(format!(
@@ -130,27 +130,32 @@ impl Job<'_> {
 
     async fn kept_initramfs(
         &self,
+        ctx: &BuildContext,
         kernel: &Kernel,
         made_by: &Key,
         command: &Invocation,
         date: u64,
     ) -> Result<Option<Key>, ComposeError> {
         let store = self.store(Kind::Inputs);
-        let notes = store.notes::<InputsNote>().map_err(self.cache_error())?;
+        let notes = self.found(ctx, store.notes::<InputsNote>().map(Some));
         let lists = notes
             .into_iter()
+            .flatten()
             .filter(|(_, note)| note.made_by == *made_by)
             .take(LISTS);
         for (list, _) in lists {
-            let Some(entry) = store.get::<InputsNote>(&list).map_err(self.cache_error())? else {
+            let Some(entry) = self.found(ctx, store.get::<InputsNote>(&list)) else {
                 continue;
             };
-            let text = std::fs::read_to_string(entry.data()).map_err(self.cache_error())?;
+            let text = std::fs::read_to_string(entry.data()).map(Some);
+            let Some(text) = self.found(ctx, text) else {
+                continue;
+            };
             let members = text.lines().map(str::to_owned).collect();
             let files = self.files_digest(kernel, members).await?;
             let key = Key::of(&self.initramfs_inputs(kernel, command, date, files));
             let to = self.layout.initramfs();
-            if self.take(Kind::Initramfs, &key, &to)? {
+            if self.take(ctx, Kind::Initramfs, &key, &to) {
                 return Ok(Some(key));
             }
         }
@@ -183,11 +188,15 @@ impl Job<'_> {
         let text = members.join("\n");
         let files = self.files_digest(kernel, members).await?;
         let key = Key::of(&self.initramfs_inputs(kernel, &command, date, files));
-        self.keep(Kind::Initramfs, &key, &self.layout.initramfs(), ())?;
+        let file = self.layout.initramfs();
+        if !self.keep(ctx, "Initramfs", (Kind::Initramfs, &key), &file, ()) {
+            return Ok(Initramfs::Kept(key));
+        }
         let list = Key::of(&(&made_by, &text));
         let path = self.layout.parts().join("members");
-        std::fs::write(&path, text).map_err(self.cache_error())?;
-        self.keep(Kind::Inputs, &list, &path, InputsNote { made_by })?;
+        write(&path, &text)?;
+        let note = InputsNote { made_by };
+        self.keep(ctx, "Initramfs", (Kind::Inputs, &list), &path, note);
         Ok(Initramfs::Kept(key))
     }
 

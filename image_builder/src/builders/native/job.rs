@@ -1,6 +1,7 @@
 //! The steps that every image of the native engine goes through.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use super::groups;
@@ -8,7 +9,7 @@ use super::initramfs::Initramfs;
 use super::packages::Places;
 use super::root::Root;
 use crate::builders::explain;
-use crate::cache::{Key, Kind, Store};
+use crate::cache::{EntryLock, Key, Kind, Store};
 use crate::compose::bootloader::{self, Menu, Platform};
 use crate::compose::dnf::{self, Dnf};
 use crate::compose::files::{place, write};
@@ -55,6 +56,8 @@ pub(super) struct Job<'a> {
     pub(super) downloaded: bool,
     /// Where it is, if it was found under the usual names.
     pub(super) located: Option<Vec<Located>>,
+    /// Keeps what dnf has of it from being pruned until it is installed.
+    pub(super) dnf_use: Option<EntryLock>,
     /// The root in its place, unless it is a plain folder.
     pub(super) root: Option<Root>,
     /// Where a part of it is, unless that is on the disk. Dropped behind the root.
@@ -66,6 +69,8 @@ pub(super) struct Job<'a> {
     pub(super) image_key: Option<Key>,
     /// Whether the boot loaders are made.
     pub(super) has_loaders: bool,
+    /// Whether it was told that the cache takes nothing.
+    pub(super) told_not_kept: AtomicBool,
     /// Whether the tree of the ISO is left to somebody.
     pub(super) wants_tree: bool,
     pub(super) layout: Layout,
@@ -96,12 +101,14 @@ impl<'a> Job<'a> {
             solution: None,
             downloaded: false,
             located: None,
+            dnf_use: None,
             root: None,
             memory: None,
             root_key: None,
             has_loaders: false,
             initramfs: Initramfs::Unkept,
             image_key: None,
+            told_not_kept: AtomicBool::new(false),
             wants_tree: plan.paths.tree.is_some(),
             source_date: (plan.source_date.clone())
                 .unwrap_or_else(|| SourceDate::of_clock(plan.created)),

@@ -4,14 +4,16 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::cache::{Key, Kind};
-use crate::compose::ComposeError;
+use crate::cache::{self, Key, Kind};
+use crate::context::BuildContext;
 use crate::process::Invocation;
+use crate::quantity::ByteSize;
 
 /// A program or file of the host that makes parts: as long as it is not replaced, it makes the same.
 #[derive(Debug, Serialize)]
@@ -45,43 +47,97 @@ impl Job<'_> {
         command.to_string().replace(&work, "{work}")
     }
 
-    /// Puts the file of the entry `key`, of which nothing is noted, to `to`; `false` if it is not kept.
-    pub(super) fn take(&self, kind: Kind, key: &Key, to: &Path) -> Result<bool, ComposeError> {
-        let entry = self
-            .store(kind)
-            .get::<()>(key)
-            .map_err(self.cache_error())?;
-        if let Some(entry) = &entry {
-            self.link(&entry.data(), to).map_err(self.cache_error())?;
-        }
-        Ok(entry.is_some())
+    /// What the cache gave; nothing where it could not be read, as on a disk with errors: the build makes it anew.
+    pub(super) fn found<T>(&self, ctx: &BuildContext, read: io::Result<Option<T>>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            let cache = self.plan.paths.cache.display();
+            ctx.events.warn(format!(
+                "the cache {cache} cannot be read, and what may be there is made anew: {error}"
+            ));
+            None
+        })
     }
 
-    /// Keeps `file` as the entry `key`.
+    /// Says that `what` is not kept: the build goes on without, and tells the way out once.
+    pub(super) fn not_kept(&self, ctx: &BuildContext, what: &str, why: &str) {
+        let cache = self.plan.paths.cache.display();
+        let words = format!("{what}:: not kept in {cache}: {why}");
+        match self.told_not_kept.swap(true, Ordering::Relaxed) {
+            true => ctx.events.info(words),
+            false => ctx.events.warn(format!(
+                "{words}; `fbs cache gc` makes room there, and `[cache] dir` or FBS_CACHE_DIR name a larger disk"
+            )),
+        }
+    }
+
+    /// Makes room for `bytes` in the cache, at the cost of what was not used since this build was planned.
+    pub(super) fn make_room(&self, ctx: &BuildContext, bytes: u64) {
+        let then = self.plan.created.into();
+        match cache::make_room(&self.plan.paths.cache, bytes + SPARE, then) {
+            Ok(pruned) if pruned.entries > 0 => ctx.events.info(format!(
+                "Cache:: its disk is full: {} entries that were not used for longest are removed, {}",
+                pruned.entries,
+                ByteSize(pruned.bytes)
+            )),
+            Ok(_) => {}
+            // What is to be kept will say so.
+            Err(error) => tracing::debug!("{}: {error}", self.plan.paths.cache.display()),
+        }
+    }
+
+    /// Puts the file of the entry `key`, of which nothing is noted, to `to`; `false` if it is not kept.
+    pub(super) fn take(&self, ctx: &BuildContext, kind: Kind, key: &Key, to: &Path) -> bool {
+        let entry = self.found(ctx, self.store(kind).get::<()>(key));
+        let linked = entry.map(|entry| self.link(&entry.data(), to)).transpose();
+        if linked.is_err() {
+            // Half of it, if anything.
+            let _ = std::fs::remove_file(to);
+        }
+        self.found(ctx, linked).is_some()
+    }
+
+    /// Keeps `file` as the entry `key`, if the cache takes it: `what` it is, for the log.
     pub(super) fn keep<N: Serialize + DeserializeOwned>(
         &self,
-        kind: Kind,
-        key: &Key,
+        ctx: &BuildContext,
+        what: &str,
+        entry: (Kind, &Key),
         file: &Path,
         note: N,
-    ) -> Result<(), ComposeError> {
+    ) -> bool {
+        let (kind, key) = entry;
         let store = self.store(kind);
         let keep = || {
             let fresh = store.fresh()?;
-            self.link(file, &fresh.data())?;
-            store.put(key, fresh, note)
+            if !self.is_linked(file, &fresh.data()) {
+                self.make_room(ctx, file.metadata()?.len());
+                std::fs::copy(file, fresh.data())?;
+            }
+            store.put(key, &fresh, note)
         };
-        keep().map(drop).map_err(self.cache_error())
+        let kept = keep();
+        if let Err(error) = &kept {
+            self.not_kept(ctx, what, &error.to_string());
+        }
+        kept.is_ok()
     }
 
     /// A second name for a file: where nobody else gets it, who might change it in its place.
+    fn is_linked(&self, from: &Path, to: &Path) -> bool {
+        !self.wants_tree && std::fs::hard_link(from, to).is_ok()
+    }
+
+    /// The same file at `to`.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        if !self.wants_tree && std::fs::hard_link(from, to).is_ok() {
-            return Ok(());
+        match self.is_linked(from, to) {
+            true => Ok(()),
+            false => std::fs::copy(from, to).map(drop),
         }
-        std::fs::copy(from, to).map(drop)
     }
 }
+
+/// More than what is to be kept, for notes and folders, and what other builds write meanwhile.
+const SPARE: u64 = 64 << 20;

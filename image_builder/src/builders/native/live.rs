@@ -63,7 +63,7 @@ async fn live_image(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, Build
 
 /// What a root depends on to which a kickstart was done.
 #[derive(Debug, Serialize)]
-struct KickstartInputs<'a> {
+pub(super) struct KickstartInputs<'a> {
     root: &'a Key,
     /// Its text, with all that it includes.
     kickstart: String,
@@ -73,8 +73,8 @@ struct KickstartInputs<'a> {
 }
 
 /// One live image.
-struct Image<'a> {
-    job: Job<'a>,
+pub(super) struct Image<'a> {
+    pub(super) job: Job<'a>,
     live: LivePlan,
     settings: &'a Settings,
     tasks: Vec<Task>,
@@ -82,7 +82,7 @@ struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    fn new(plan: &'a BuildPlan) -> Self {
+    pub(super) fn new(plan: &'a BuildPlan) -> Self {
         let job = Job::new(plan, &plan.packages);
         // No plan chooses this builder for another kind of image.
         let live = plan.image.live().cloned().unwrap_or_default();
@@ -167,7 +167,7 @@ impl<'a> Image<'a> {
     ) -> Result<(), ComposeError> {
         let key = self.kickstart_key();
         if let Some(key) = &key
-            && let Some(layers) = self.job.kept_root(key)?
+            && let Some(layers) = self.job.kept_root(ctx, key)
         {
             if let Some(kept) = layers.first().and_then(Layer::kickstart) {
                 *record = kept.clone();
@@ -196,16 +196,20 @@ impl<'a> Image<'a> {
 
     /// The key of the root when the kickstart is carried out; none where a script sees more than the
     /// root.
-    fn kickstart_key(&self) -> Option<Key> {
+    pub(super) fn kickstart_key(&self) -> Option<Key> {
+        self.kickstart_inputs().map(|inputs| Key::of(&inputs))
+    }
+
+    pub(super) fn kickstart_inputs(&self) -> Option<KickstartInputs<'_>> {
         if self.posts().any(|(_, post)| !post.in_root) {
             return None;
         }
-        Some(Key::of(&KickstartInputs {
+        Some(KickstartInputs {
             root: self.job.root_key.as_ref()?,
             kickstart: self.job.plan.kickstart.text.to_string(),
             tasks: format!("{:?}", self.tasks),
             source_date_epoch: self.job.source_date.seconds,
-        }))
+        })
     }
 
     /// Sets the root up, runs the scripts, and looks at what they left.

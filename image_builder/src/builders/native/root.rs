@@ -38,7 +38,7 @@ struct Family<'a> {
 
 /// What a root depends on.
 #[derive(Debug, Clone, Serialize)]
-struct RootInputs<'a> {
+pub(super) struct RootInputs<'a> {
     family: Family<'a>,
     packages: &'a [Package],
 }
@@ -120,14 +120,19 @@ const NEAR: usize = 4;
 impl Job<'_> {
     /// Fills the root. Where it may be kept, [`Job::root_key`] is its key afterwards.
     pub(super) async fn install_root(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        self.fill_root(ctx).await?;
+        self.dnf_use = None;
+        Ok(())
+    }
+
+    async fn fill_root(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
         let Some(packages) = self.solution.clone() else {
             ctx.events
                 .info("Install root:: fresh and not kept: what dnf chose was not understood");
             return self.install_plainly(ctx).await;
         };
         let (key, family) = self.root_keys(&packages);
-        let store = self.store(Kind::Root);
-        if let Some(layers) = kept(&store, &key).map_err(self.cache_error())? {
+        if let Some(layers) = self.kept_root(ctx, &key) {
             ctx.events.info(format!(
                 "Install root:: hit {}, all {} packages the same",
                 key.short(),
@@ -155,7 +160,7 @@ impl Job<'_> {
         packages: Vec<Package>,
     ) -> Result<(), ComposeError> {
         let store = self.store(Kind::Root);
-        if let Some((base, difference)) = self.nearest(ctx, &store, &family, &packages)? {
+        if let Some((base, difference)) = self.nearest(ctx, &store, &family, &packages) {
             match self
                 .install_difference(ctx, key, base, &difference, &packages)
                 .await
@@ -193,6 +198,11 @@ impl Job<'_> {
 
     /// The keys of the root and of its family.
     pub(super) fn root_keys(&self, packages: &[Package]) -> (Key, Key) {
+        let inputs = self.root_inputs(packages);
+        (Key::of(&inputs), Key::of(&inputs.family))
+    }
+
+    pub(super) fn root_inputs<'p>(&'p self, packages: &'p [Package]) -> RootInputs<'p> {
         let install = &self.plan.install;
         let family = Family {
             arch: self.plan.arch.to_string(),
@@ -205,8 +215,7 @@ impl Job<'_> {
                 .collect(),
             source_date_epoch: self.plan.source_date.as_ref().map(|date| date.seconds),
         };
-        let family_key = Key::of(&family);
-        (Key::of(&RootInputs { family, packages }), family_key)
+        RootInputs { family, packages }
     }
 
     /// The root that differs least from `packages`, and how.
@@ -216,15 +225,15 @@ impl Job<'_> {
         store: &Store,
         family: &Key,
         packages: &[Package],
-    ) -> Result<Option<(Entry<RootNote>, Difference)>, ComposeError> {
+    ) -> Option<(Entry<RootNote>, Difference)> {
         let checks_signatures = self.plan.repositories.iter().any(|one| one.gpg_check);
         if checks_signatures && self.plan.dnf == DnfVersion::Dnf5 {
             ctx.events.info(
                 "Install root:: fresh: dnf5 checks signatures only in a transaction of its own",
             );
-            return Ok(None);
+            return None;
         }
-        let notes = store.notes::<RootNote>().map_err(self.cache_error())?;
+        let notes = self.found(ctx, store.notes::<RootNote>().map(Some))?;
         let nearest = notes
             .into_iter()
             .filter(|(_, note)| note.base.is_none() && note.family == *family)
@@ -236,10 +245,10 @@ impl Job<'_> {
         let Some((key, difference)) = nearest else {
             ctx.events
                 .info("Install root:: miss, no root that is kept is near");
-            return Ok(None);
+            return None;
         };
-        let entry = store.get(&key).map_err(self.cache_error())?;
-        Ok(entry.map(|entry| (entry, difference)))
+        let entry = self.found(ctx, store.get(&key))?;
+        Some((entry, difference))
     }
 
     /// Puts the difference on top of `base`; `false` where that would not be as a fresh installation is.
@@ -316,8 +325,9 @@ impl Job<'_> {
             base: Some(base.key.clone()),
             kickstart: None,
         };
-        let layer = self.keep_layer(ctx, key, changes, note).await?;
-        self.open(vec![layer, base.into()], key)?;
+        let base = vec![base.into()];
+        let layers = self.keep_layer(ctx, key, changes, note, base).await?;
+        self.open(layers, key)?;
         Ok(true)
     }
 
@@ -420,17 +430,20 @@ impl Job<'_> {
             base: None,
             kickstart: None,
         };
-        let layer = match self.memory {
-            Some(_) => Layer {
+        let layers = match self.memory {
+            Some(_) => vec![Layer {
                 path: changes,
                 key: key.clone(),
                 note,
                 keeping: Keeping::Later,
                 _held: None,
-            },
-            None => self.keep_layer(ctx, &key, changes, note).await?,
+            }],
+            None => {
+                self.keep_layer(ctx, &key, changes, note, Vec::new())
+                    .await?
+            }
         };
-        self.open(vec![layer], &key)
+        self.open(layers, &key)
     }
 
     /// Installs everything into a folder of this build.
@@ -594,44 +607,93 @@ impl Job<'_> {
         Ok((overlay.map_err(at(root))?, changes))
     }
 
-    /// Keeps what is in `changes` as the root `key`. Where it cannot be kept, the build goes on with it all
-    /// the same.
+    /// Keeps what is in `changes` as the root `key`, on the layers `below`. Gives the layers that the build goes on
+    /// with: the same as those of somebody who was faster, whatever base he took; its own where they cannot be kept.
     async fn keep_layer(
         &self,
         ctx: &BuildContext,
         key: &Key,
         changes: PathBuf,
         note: RootNote,
-    ) -> Result<Layer, ComposeError> {
+        below: Vec<Layer>,
+    ) -> Result<Vec<Layer>, ComposeError> {
         let store = self.store(Kind::Root);
-        let fresh = store.fresh().map_err(self.cache_error())?;
-        match std::fs::rename(&changes, fresh.data()) {
+        let why = match self.put_layer(ctx, &store, key, &changes, &note).await? {
+            Ok(entry) if entry.note.base == note.base => {
+                return Ok(on(entry.into(), below));
+            }
+            Ok(entry) => {
+                drop(entry);
+                match kept(&store, key) {
+                    Ok(Some(layers)) => return Ok(layers),
+                    Ok(None) => "another build just kept it on a root that is gone".to_owned(),
+                    Err(error) => error.to_string(),
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        self.not_kept(ctx, "Install root", &why);
+        let own = Layer {
+            path: changes,
+            key: key.clone(),
+            note,
+            keeping: Keeping::Never,
+            _held: None,
+        };
+        Ok(on(own, below))
+    }
+
+    /// Makes what is in `changes` the entry `key`, if there is none. What is not taken is in `changes` still, whatever
+    /// went wrong in the cache.
+    async fn put_layer(
+        &self,
+        ctx: &BuildContext,
+        store: &Store,
+        key: &Key,
+        changes: &Path,
+        note: &RootNote,
+    ) -> Result<Result<Entry<RootNote>, PutError>, ComposeError> {
+        let fresh = match store.fresh() {
+            Ok(fresh) => fresh,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        match std::fs::rename(changes, fresh.data()) {
             Ok(()) => {}
             // The cache is on another disk.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                match ctx.run(&copy(&changes, &fresh.data())).await {
-                    Ok(_) => {}
-                    Err(error @ CommandError::Cancelled { .. }) => return Err(error.into()),
-                    Err(error) => {
-                        ctx.events.warn(format!("Install root:: not kept: {error}"));
-                        return Ok(Layer {
-                            path: changes,
-                            key: key.clone(),
-                            note,
-                            keeping: Keeping::Never,
-                            _held: None,
-                        });
-                    }
-                }
+                return self.put_copy(ctx, store, key, changes, note).await;
             }
-            Err(error) => return Err(self.cache_error()(error)),
+            Err(error) => return Ok(Err(error.into())),
         }
-        let base = note.base.clone();
-        let entry = store.put(key, fresh, note).map_err(self.cache_error())?;
-        // Somebody was faster, on another base than ours.
-        match entry.note.base == base {
-            true => Ok(entry.into()),
-            false => Err(self.cache_error()(io::ErrorKind::ResourceBusy.into())),
+        let put = store.put(key, &fresh, note.clone());
+        if fresh.data().exists() {
+            std::fs::rename(fresh.data(), changes).map_err(self.cache_error())?;
+        }
+        Ok(put.map_err(PutError::from))
+    }
+
+    /// Makes a copy of what is in `changes` the entry `key`, if there is none.
+    async fn put_copy(
+        &self,
+        ctx: &BuildContext,
+        store: &Store,
+        key: &Key,
+        changes: &Path,
+        note: &RootNote,
+    ) -> Result<Result<Entry<RootNote>, PutError>, ComposeError> {
+        let size = root::size(changes);
+        let fresh = size.and_then(|size| {
+            self.make_room(ctx, size);
+            store.fresh()
+        });
+        let fresh = match fresh {
+            Ok(fresh) => fresh,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        match ctx.run(&copy(changes, &fresh.data())).await {
+            Ok(_) => Ok(store.put(key, &fresh, note.clone()).map_err(PutError::from)),
+            Err(error @ CommandError::Cancelled { .. }) => Err(error.into()),
+            Err(error) => Ok(Err(error.into())),
         }
     }
 
@@ -661,45 +723,41 @@ impl Job<'_> {
             base: Some(base.key.clone()),
             kickstart: Some(kickstart),
         };
-        let layer = match base.keeping {
-            Keeping::Kept => self.keep_layer(ctx, key, changes, note).await?,
+        layers = match base.keeping {
+            Keeping::Kept => self.keep_layer(ctx, key, changes, note, layers).await?,
             // As the one below it.
-            keeping @ (Keeping::Later | Keeping::Never) => Layer {
-                path: changes,
-                key: key.clone(),
-                note,
-                keeping,
-                _held: None,
-            },
+            keeping @ (Keeping::Later | Keeping::Never) => {
+                let own = Layer {
+                    path: changes,
+                    key: key.clone(),
+                    note,
+                    keeping,
+                    _held: None,
+                };
+                on(own, layers)
+            }
         };
-        layers.insert(0, layer);
         self.open(layers, key)
     }
 
     /// Keeps the layers that are still this build's own, each after the one below it. The build goes on with
     /// its own, so one that cannot be kept is no more than a warning.
     pub(super) async fn keep_layers(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let store = self.store(Kind::Root);
         let layers = self.root.iter().flat_map(|root| root.layers.iter().rev());
         for layer in layers.filter(|layer| layer.keeping == Keeping::Later) {
-            let store = self.store(Kind::Root);
-            let fresh = store.fresh().map_err(self.cache_error())?;
-            match ctx.run(&copy(&layer.path, &fresh.data())).await {
-                Ok(_) => {}
-                Err(error @ CommandError::Cancelled { .. }) => return Err(error.into()),
-                Err(error) => {
-                    ctx.events.warn(format!("Install root:: not kept: {error}"));
-                    return Ok(());
-                }
+            let put = self.put_copy(ctx, &store, &layer.key, &layer.path, &layer.note);
+            if let Err(error) = put.await? {
+                self.not_kept(ctx, "Install root", &error.to_string());
+                return Ok(());
             }
-            let kept = store.put(&layer.key, fresh, layer.note.clone());
-            kept.map_err(self.cache_error())?;
         }
         Ok(())
     }
 
     /// The layers of the root `key`, if it is kept.
-    pub(super) fn kept_root(&self, key: &Key) -> Result<Option<Vec<Layer>>, ComposeError> {
-        kept(&self.store(Kind::Root), key).map_err(self.cache_error())
+    pub(super) fn kept_root(&self, ctx: &BuildContext, key: &Key) -> Option<Vec<Layer>> {
+        self.found(ctx, kept(&self.store(Kind::Root), key))
     }
 
     /// Takes the root away. What this gives removes it, and blocks.
@@ -717,6 +775,20 @@ impl Job<'_> {
             Ok(())
         }
     }
+}
+
+/// Why the cache did not take a root.
+#[derive(Debug, thiserror::Error)]
+enum PutError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// `layer` on the layers `below`.
+fn on(layer: Layer, below: Vec<Layer>) -> Vec<Layer> {
+    [layer].into_iter().chain(below).collect()
 }
 
 /// Copies a folder as it is, to where nothing is yet.
@@ -746,3 +818,6 @@ fn kept(store: &Store, key: &Key) -> io::Result<Option<Vec<Layer>>> {
     }
     Ok(Some(layers))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! Which packages an image has: dnf's choice, or what it chose of the same repositories before.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::job::Job;
 use crate::builders::native::packages::Fetched;
-use crate::cache::{Key, Kind};
-use crate::compose::ComposeError;
-use crate::compose::dnf_cache::CachedRepository;
+use crate::cache::{Key, Kind, Phase};
+use crate::compose::dnf_cache::{CachedRepository, rpms};
 use crate::compose::repository_state::State;
 use crate::compose::solution::{self, Located, Package};
+use crate::compose::{ComposeError, dnf_lock};
 use crate::context::BuildContext;
 use crate::events::Stage;
 use crate::host::DnfVersion;
@@ -18,7 +20,7 @@ use crate::source_date::VARIABLE;
 
 /// What dnf's choice depends on.
 #[derive(Debug, Serialize)]
-struct SolutionInputs<'a> {
+pub(super) struct SolutionInputs<'a> {
     dnf: DnfVersion,
     arch: String,
     release: String,
@@ -53,6 +55,16 @@ impl<'a> RepositoryInputs<'a> {
     }
 }
 
+/// Which of its packages dnf chose is not known.
+fn mark_all(repository: &CachedRepository<'_>) -> Result<(), ComposeError> {
+    let mut packages = Vec::new();
+    for folder in repository.package_folders() {
+        packages.extend(rpms(&folder)?);
+    }
+    repository.mark_used(packages.iter().map(PathBuf::as_path));
+    Ok(())
+}
+
 /// The image is not what the next build would make.
 fn say_undated(ctx: &BuildContext) {
     ctx.events.info(format!(
@@ -66,6 +78,7 @@ impl Job<'_> {
     /// have them.
     pub(super) async fn fetch_packages(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
         let repositories = self.with_local_keys().await?;
+        self.dnf_use = dnf_lock::hold(&self.plan.paths.cache, Phase::Use).await;
         self.places.prepare(self.plan, &repositories)?;
         self.states = tokio::select! {
             states = self.places.states(self.plan) => states,
@@ -77,11 +90,8 @@ impl Job<'_> {
                 .info("Packages:: solved anew: a repository does not say which state it is in");
             return self.download(ctx, true).await;
         };
-        let store = self.store(Kind::Solution);
-        let kept = store
-            .get::<Vec<Package>>(&key)
-            .map_err(self.cache_error())?;
-        let Some(kept) = kept else {
+        let kept = self.store(Kind::Solution).get::<Vec<Package>>(&key);
+        let Some(kept) = self.found(ctx, kept) else {
             ctx.events.info(format!("Packages:: miss {}", key.short()));
             return self.download(ctx, true).await;
         };
@@ -101,6 +111,7 @@ impl Job<'_> {
         dates: bool,
     ) -> Result<(), ComposeError> {
         let (plan, states) = (self.plan, self.states.clone());
+        let _held = dnf_lock::hold(&plan.paths.cache, Phase::Fetch).await;
         let Fetched { packages, chosen } = self
             .places
             .download(
@@ -113,16 +124,28 @@ impl Job<'_> {
             .await?;
         self.packages = packages;
         self.downloaded = true;
+        let (repositories, cache) = (plan.repositories.clone(), self.places.cache.clone());
         let Some(chosen) = chosen else {
+            for repository in &repositories {
+                mark_all(&CachedRepository::new(&cache, repository))?;
+            }
             say_undated(ctx);
             return Ok(());
         };
-        let (repositories, cache) = (plan.repositories.clone(), self.places.cache.clone());
         let located = tokio::task::spawn_blocking(move || {
             let cached: Vec<_> = (repositories.iter())
                 .map(|repository| CachedRepository::new(&cache, repository))
                 .collect();
-            solution::locate(&cached, &chosen)
+            let located = solution::locate(&cached, &chosen)?;
+            for repository in &cached {
+                match &located {
+                    Some(located) => {
+                        repository.mark_used(located.iter().map(|one| one.path.as_path()));
+                    }
+                    None => mark_all(repository)?,
+                }
+            }
+            Ok::<_, ComposeError>(located)
         })
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
@@ -130,7 +153,7 @@ impl Job<'_> {
             return Ok(());
         };
         let packages: Vec<Package> = located.iter().map(|one| one.package.clone()).collect();
-        self.keep_solution(&packages)?;
+        self.keep_solution(ctx, &packages);
         if dates {
             self.settle(ctx, packages);
         }
@@ -149,29 +172,35 @@ impl Job<'_> {
         self.solution = Some(packages);
     }
 
-    fn keep_solution(&self, packages: &[Package]) -> Result<(), ComposeError> {
+    fn keep_solution(&self, ctx: &BuildContext, packages: &[Package]) {
         let (Some(states), Some(key)) = (&self.states, self.solution_key()) else {
-            return Ok(());
+            return;
         };
         // A repository that changed while dnf read it.
         if !self.places.is_current(self.plan, states, false) {
-            return Ok(());
+            return;
         }
         let store = self.store(Kind::Solution);
         let keep = || {
             let fresh = store.fresh()?;
             let names: Vec<&str> = packages.iter().map(|one| one.nevra.as_str()).collect();
             std::fs::write(fresh.data(), names.join("\n"))?;
-            store.put(&key, fresh, packages.to_vec())
+            store.put(&key, &fresh, packages.to_vec())
         };
-        keep().map(drop).map_err(self.cache_error())
+        if let Err(error) = keep() {
+            self.not_kept(ctx, "Packages", &error.to_string());
+        }
     }
 
     pub(super) fn solution_key(&self) -> Option<Key> {
+        self.solution_inputs().map(|inputs| Key::of(&inputs))
+    }
+
+    pub(super) fn solution_inputs(&self) -> Option<SolutionInputs<'_>> {
         let states = self.states.as_ref()?;
         let plan = self.plan;
         let each = plan.repositories.iter().zip(states);
-        Some(Key::of(&SolutionInputs {
+        Some(SolutionInputs {
             dnf: plan.dnf,
             arch: plan.arch.to_string(),
             release: plan.release.to_string(),
@@ -180,7 +209,7 @@ impl Job<'_> {
             repositories: each
                 .map(|(repository, state)| RepositoryInputs::new(repository, state))
                 .collect(),
-        }))
+        })
     }
 
     /// What is downloaded, which a solution that was kept does not say.

@@ -12,6 +12,7 @@ use super::replace::{Fresh, at};
 use crate::builders::explain;
 use crate::builders::native::groups;
 use crate::builders::native::packages::Places;
+use crate::cache::Phase;
 use crate::compose::dnf;
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
 use crate::compose::files::{make_folder, place, write};
@@ -92,6 +93,8 @@ impl Job<'_> {
     /// The packages, their groups and their sources, in their places.
     pub(super) async fn gather(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
         let places = self.places("gather");
+        // To the end, when what is needed of it lies in the tree.
+        let _held = dnf_lock::hold(&self.plan.paths.cache, Phase::Fetch).await;
         places.prepare(self.plan, &self.plan.repositories)?;
         let gathered = self.solve(ctx, &places).await?;
         if self.dvd.sources {
@@ -111,6 +114,9 @@ impl Job<'_> {
                 .map(|repository| CachedRepository::new(&cache, repository))
                 .collect();
             let files = dnf_cache::find(&cached, &wanted)?;
+            for repository in &cached {
+                repository.mark_used(files.iter().map(PathBuf::as_path));
+            }
             lay_out(&files, &target, &cancel)
         })
         .await?;
