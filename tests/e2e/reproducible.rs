@@ -145,7 +145,7 @@ fn live_images_are_the_same_with_a_cache_that_is_warm() {
 }
 
 #[test]
-fn dvds_are_the_same_in_two_folders() {
+fn dvds_are_the_same_in_two_folders_and_with_a_cache_that_is_warm() {
     if !need::met(&[need::BUILD]) {
         return;
     }
@@ -156,9 +156,9 @@ fn dvds_are_the_same_in_two_folders() {
     let spec = "[DEFAULT]\ntype = dvd\nrelease = 99\nboot_test = none\nrootfs = erofs\n[dvd]\n\
                 config = dvd.ks\n";
     let spec = folders.file("dvd.conf", spec);
-    for name in ["a", "b"] {
+    for (name, cache) in [("a", "cache-a"), ("b", "cache-b"), ("c", "cache-a")] {
         let destdir = folders.top().join(format!("{name}-dvd"));
-        let dvd = build(&folders, &spec, name, &format!("cache-{name}")).set("destdir", destdir);
+        let dvd = build(&folders, &spec, name, cache).set("destdir", destdir);
         match name {
             "a" => dvd.run(),
             _ => elsewhere(dvd).run(),
@@ -166,6 +166,16 @@ fn dvds_are_the_same_in_two_folders() {
         .assert_exit(0);
     }
     assert_alike(&folders, 2);
+    // The installer of the last one was in the cache.
+    let (warm, isos) = images(&folders, "c");
+    for words in ["Install root:: hit", "Initramfs:: hit", "ISO:: hit"] {
+        assert!(warm.log.contains(words), "{words}:\n{}", warm.log);
+    }
+    let (_, cold) = images(&folders, "a");
+    assert_eq!(isos.len(), cold.len());
+    for ((name, cold), (_, warm)) in cold.iter().zip(&isos) {
+        assert_same_image(name, cold, warm);
+    }
 }
 
 #[test]
