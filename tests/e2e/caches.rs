@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use fbs_suite::command::{Program, eventually};
 use fbs_suite::delivery::assert_same_image;
+use fbs_suite::need::Need;
+use fbs_suite::tools::Stubs;
 use fbs_suite::{Delivery, Folders, need, release, turn};
 use nix::sys::signal::Signal;
+use rpm::{BuildConfig, Dependency, PackageBuilder, Scriptlet};
 use serde_json::Value;
 
 /// `fbs build` with a cache and a staging folder of its own.
@@ -203,6 +206,7 @@ fn the_cache_stays_within_its_bounds(folders: &Folders) {
     let bytes = |kinds: &Value| -> u64 {
         [
             "rpms",
+            "dnf",
             "solution",
             "root",
             "inputs",
@@ -222,6 +226,93 @@ fn the_cache_stays_within_its_bounds(folders: &Folders) {
     made.says("were too much and are removed");
     let kept = kinds(folders);
     assert!(bytes(&kept) <= 30 << 20, "{kept}");
+}
+
+/// A repository of two packages whose scriptlets each make an account with the highest number that is free.
+fn repository_with_accounts(folders: &Folders) -> String {
+    let repository = folders.top().join("accounts");
+    fs::create_dir(&repository).unwrap();
+    for name in ["fbs-account-a", "fbs-account-b"] {
+        let script = format!(
+            "n=999\nwhile IFS=: read -r _ _ number _; do\n\
+             [ \"$number\" != \"$n\" ] || n=$((n - 1))\ndone </etc/passwd\n\
+             echo \"{name}:x:$n:$n::/:/bin/false\" >>/etc/passwd\necho \"{name}:x:$n:\" >>/etc/group\n"
+        );
+        let mut package = PackageBuilder::new(name, "1", "MIT", "noarch", "has an account");
+        package
+            .release("1")
+            .using_config(BuildConfig::v4().source_date(1_767_225_600))
+            .requires(Dependency::any("bash"))
+            .requires(Dependency::any("setup"))
+            .post_install_script(Scriptlet::new(script));
+        package.build().unwrap().write_to(&repository).unwrap();
+    }
+    folders
+        .fbs("createrepo")
+        .arg(&repository)
+        .run()
+        .assert_exit(0);
+    format!("file://{}", repository.display())
+}
+
+#[test]
+fn a_difference_that_makes_accounts_is_installed_afresh() {
+    if !need::met(&[need::BUILD]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let url = repository_with_accounts(&folders);
+    let make = |name: &str, cache: &str, packages: &str| {
+        let build = build(&folders, name, cache, packages);
+        let build = build.set("updates", "yes").set("99-updates_url", &url);
+        Made::by(&folders, name, build)
+    };
+    let both = "@core;fbs-account-a;fbs-account-b";
+    let cold = make("cold", "empty", both);
+    for one in ["a", "b"] {
+        make(
+            &format!("only-{one}"),
+            one,
+            &format!("@core;fbs-account-{one}"),
+        );
+        let warm = make(&format!("both-{one}"), one, both);
+        warm.says("0 updated, 1 added, 0 removed");
+        warm.says("fresh: the difference changes etc/group");
+        assert_same_image("cold and warm", &cold.iso(), &warm.iso());
+    }
+}
+
+#[test]
+fn a_cache_that_is_full_fails_no_build() {
+    if !need::met(&[
+        need::BUILD,
+        &[Need::Tool("unshare"), Need::Tool("fallocate")],
+    ]) {
+        return;
+    }
+    let _turn = turn::take();
+    let folders = Folders::new();
+    let cache = folders.top().join("a");
+    fs::create_dir(&cache).unwrap();
+    // Large enough at the check, and for the ISO until that is written; then something else takes the space.
+    let take = format!(
+        "free=$(df --output=avail -B1 {cache} | tail -n 1)\n\
+         [ \"$free\" = 0 ] || fallocate -l \"$free\" {cache}/ballast\nexec {{real}} \"$@\"",
+        cache = cache.display()
+    );
+    let stubs = Stubs::new(folders.top()).script("xorriso", &take);
+    let small = build(&folders, "small", "a", "@core")
+        .env("PATH", stubs.path())
+        .on_a_disk(&cache, "400m");
+    let made = Made::by(&folders, "small", small);
+    made.says(&format!("ISO:: not kept in {}: ", cache.display()));
+    made.says("No space left on device");
+    // Not even the root fits.
+    let full = build(&folders, "full", "a", "@core").on_a_disk(&cache, "260m");
+    let full = Made::by(&folders, "full", full);
+    full.says(&format!("not kept in {}: ", cache.display()));
+    assert_same_image("small and full", &made.iso(), &full.iso());
 }
 
 #[test]
