@@ -36,6 +36,13 @@ fn letters(value: &str, others: &str, longest: usize, what: &str) -> Result<Stri
             format!("expected at most {longest}"),
         ));
     }
+    // As a part of a path they lead out of the folder that it is to name.
+    if matches!(value, "." | "..") {
+        return Err(ValueError::new(
+            format!("{} is not {what}", quoted(value)),
+            "expected letters or digits in it",
+        ));
+    }
     match value
         .chars()
         .find(|c| !c.is_ascii_alphanumeric() && !others.contains(*c))
