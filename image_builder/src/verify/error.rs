@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, StageError};
 use crate::process::CommandError;
+use crate::spec::value::on_one_line;
 
 /// Why an image could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,17 @@ pub enum InspectError {
         expected: u64,
         /// Bytes of the file.
         found: u64,
+    },
+    /// What the image holds cannot be told for sure.
+    #[error(
+        "{}: what is in it cannot be told for sure: a name in it holds a line break, or the list of its files is damaged, at `{}`",
+        .path.display(), on_one_line(.line)
+    )]
+    Unclear {
+        /// The image.
+        path: PathBuf,
+        /// What was found in the list.
+        line: String,
     },
     /// This host lacks a program.
     #[error("`{program}` is needed to read the image and is not installed; it is in {package}")]

@@ -75,10 +75,15 @@ impl IsoImage {
             .query(&listing(&path))
             .await
             .map_err(|error| InspectError::command(&path, error))?;
+        let unclear = |line: &str| InspectError::Unclear {
+            path: path.clone(),
+            line: line.to_owned(),
+        };
+        let (files, boot) = divide(&report);
         Ok(Self {
             volume,
-            entries: parse_entries(&report),
-            boot_entries: parse_el_torito(&report),
+            entries: parse_entries(files).map_err(unclear)?,
+            boot_entries: parse_el_torito(boot),
             path,
         })
     }
@@ -151,25 +156,44 @@ impl IsoImage {
     }
 }
 
+/// A name may hold whatever looks like a line of the report. xorriso writes its control characters as
+/// codes here, but not those of the boot images: these come last, when all names are known.
 fn listing(path: &Path) -> Invocation {
     // -no_rc: the host's start-up files must not change what is read.
     Invocation::new("xorriso")
-        .args(["-no_rc", "-indev"])
+        .args(["-no_rc", "-backslash_codes", "encode_results", "-indev"])
         .arg(format!("stdio:{}", path.to_string_lossy()))
-        .args(["-report_el_torito", "plain"])
+        .args(["-find", "/", "--"])
         .args(["-find", "/", "-type", "f", "-exec", "report_lba", "--"])
+        .args(["-report_el_torito", "plain"])
 }
 
+/// The lines of the files, and those of the boot images.
+fn divide(report: &[String]) -> (&[String], &[String]) {
+    let boot = report
+        .iter()
+        .position(|line| line.starts_with("El Torito "))
+        .unwrap_or(report.len());
+    report.split_at(boot)
+}
+
+/// `'/LiveOS'` for whatever has a name, then for each piece of a file
 /// `File data lba:  0 ,       37 ,        2 ,     4096 , '/LiveOS/squashfs.img'`: number of the
-/// piece, first block, blocks, bytes, path.
-fn parse_entries(report: &[String]) -> Vec<Entry> {
+/// piece, first block, blocks, bytes, path. Any other line, and a name with a line break, is an error:
+/// what is read from this report is to be what is on the disc.
+fn parse_entries(report: &[String]) -> Result<Vec<Entry>, &str> {
     let mut entries: Vec<Entry> = Vec::new();
     for line in report {
-        let Some((extent, path)) = parse_extent(line) else {
+        if line.starts_with("Report layout:") {
             continue;
-        };
+        }
+        if line.starts_with('\'') {
+            decoded(line).ok_or(line.as_str())?;
+            continue;
+        }
+        let (piece, extent, path) = parse_extent(line).ok_or(line.as_str())?;
         match entries.last_mut() {
-            Some(last) if last.path == path => last.extents.push(extent),
+            Some(last) if piece > 0 && last.path == path => last.extents.push(extent),
             _ => entries.push(Entry {
                 path,
                 extents: vec![extent],
@@ -177,15 +201,54 @@ fn parse_entries(report: &[String]) -> Vec<Entry> {
         }
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    entries
+    Ok(entries)
 }
 
-fn parse_extent(line: &str) -> Option<((u64, u64), String)> {
+fn parse_extent(line: &str) -> Option<(u64, (u64, u64), String)> {
     let mut fields = line.strip_prefix("File data lba:")?.splitn(5, ',');
     let mut number = || fields.next()?.trim().parse::<u64>().ok();
-    let (_piece, start, _blocks, bytes) = (number()?, number()?, number()?, number()?);
-    let path = unquote(fields.next()?)?;
-    Some(((start * SECTOR, bytes), path))
+    let (piece, start, _blocks, bytes) = (number()?, number()?, number()?, number()?);
+    let path = decoded(fields.next()?.trim_start())?;
+    let path = path.trim_start_matches('/').to_owned();
+    Some((piece, (start.checked_mul(SECTOR)?, bytes), path))
+}
+
+/// A name that xorriso has quoted for a shell, its control characters written as codes: `'/a\tb'`.
+/// None if it is anything else, or has a line break in it.
+fn decoded(word: &str) -> Option<String> {
+    const QUOTE: &str = "'\"'\"'";
+    let inner = word.strip_prefix('\'')?.strip_suffix('\'')?;
+    let parts: Vec<&str> = inner.split(QUOTE).collect();
+    if parts.iter().any(|part| part.contains('\'')) {
+        return None;
+    }
+    let quoted = parts.join("'");
+    let mut bytes = Vec::new();
+    let mut rest = quoted.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'\\' => b'\\',
+            b'a' => 0x07,
+            b'b' => 0x08,
+            b'e' => 0x1b,
+            b'f' => 0x0c,
+            b't' => b'\t',
+            b'v' => 0x0b,
+            first @ b'0'..=b'7' => {
+                let digits = [first, rest.next()?, rest.next()?];
+                let digits = std::str::from_utf8(&digits).ok()?;
+                u8::from_str_radix(digits, 8).ok()?
+            }
+            // Line breaks are `n` and `r`.
+            _ => return None,
+        });
+    }
+    let name = String::from_utf8_lossy(&bytes).into_owned();
+    (!name.contains(['\n', '\r'])).then_some(name)
 }
 
 /// xorriso quotes for a shell.
@@ -228,24 +291,28 @@ mod tests {
 
     fn report() -> Vec<String> {
         let text = "\
+'/'
+'/empty'
+Report layout: xt , Startlba ,   Blocks , Filesize , ISO image path
+File data lba:  0 ,       36 ,        1 ,        2 , '/it'\"'\"'s, a.txt'
+File data lba:  0 ,       37 ,        2 ,     4096 , '/LiveOS/squashfs.img'
+File data lba:  1 ,       39 ,        1 ,     2000 , '/LiveOS/squashfs.img'
+File data lba:  0 ,       33 ,        0 ,        0 , '/empty'
+File data lba:  0 ,       33 ,        0 ,        0 , '/\\303\\244\\t\\\\n'
 El Torito catalog  : 34  1
 El Torito cat path : /boot.catalog
 El Torito images   :   N  Pltf  B   Emul  Ld_seg  Hdpt  Ldsiz         LBA
 El Torito boot img :   1  BIOS  y   none  0x0000  0x00      4          35
 El Torito boot img :   2  UEFI  y   none  0x0000  0x00  16384         117
 El Torito img path :   1  /images/eltorito.img
-El Torito img opts :   1  boot-info-table grub2-boot-info
-Report layout: xt , Startlba ,   Blocks , Filesize , ISO image path
-File data lba:  0 ,       36 ,        1 ,        2 , '/it'\"'\"'s, a.txt'
-File data lba:  0 ,       37 ,        2 ,     4096 , '/LiveOS/squashfs.img'
-File data lba:  1 ,       39 ,        1 ,     2000 , '/LiveOS/squashfs.img'
-File data lba:  0 ,       33 ,        0 ,        0 , '/empty'";
+El Torito img opts :   1  boot-info-table grub2-boot-info";
         text.lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn reads_the_boot_catalog() {
-        let entries = parse_el_torito(&report());
+        let report = report();
+        let entries = parse_el_torito(divide(&report).1);
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].platform, "BIOS");
         assert_eq!(entries[0].path.as_deref(), Some("images/eltorito.img"));
@@ -263,9 +330,13 @@ File data lba:  0 ,       33 ,        0 ,        0 , '/empty'";
 
     #[test]
     fn reads_where_the_files_lie() {
-        let entries = parse_entries(&report());
+        let report = report();
+        let entries = parse_entries(divide(&report).0).unwrap();
         let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(paths, ["LiveOS/squashfs.img", "empty", "it's, a.txt"]);
+        assert_eq!(
+            paths,
+            ["LiveOS/squashfs.img", "empty", "it's, a.txt", "\u{e4}\t\\n"]
+        );
         assert_eq!(entries[0].size(), 6096);
         assert_eq!(entries[0].contiguous(), Some(37 * 2048));
         assert_eq!(entries[1].size(), 0);
@@ -274,5 +345,23 @@ File data lba:  0 ,       33 ,        0 ,        0 , '/empty'";
             extents: vec![(0, 2048), (8192, 1)],
         };
         assert_eq!(scattered.contiguous(), None);
+    }
+
+    #[test]
+    fn what_is_no_line_of_a_whole_report_is_refused() {
+        for line in [
+            "'/a",
+            "'/a\\nb'",
+            "'/a\\012b'",
+            "'/a\\rb'",
+            "'/a'b'",
+            "File data lba:  0 , 36 , 1 , 2 , '/cut of",
+            "File data lba:  0 , 36 , 1 , 2 , /bare",
+            "File data lba:  0 , 99999999999999999999 , 1 , 2 , '/far'",
+            "File data lba:  0 , 18446744073709551615 , 1 , 2 , '/far'",
+            "something else",
+        ] {
+            assert_eq!(parse_entries(&[line.to_owned()]), Err(line));
+        }
     }
 }

@@ -44,6 +44,13 @@ impl Volume {
             .map_err(unreadable)?;
         file.read_exact(&mut sector).await.map_err(unreadable)?;
         let (volume, expected) = parse(&sector, metadata.len()).ok_or_else(not_iso)?;
+        // Programs print it among lines that others read.
+        if volume.id.contains(['\n', '\r']) {
+            return Err(InspectError::Unclear {
+                path: path.into(),
+                line: volume.id,
+            });
+        }
         if volume.size < expected {
             return Err(InspectError::Truncated {
                 path: path.into(),

@@ -436,3 +436,59 @@ async fn a_cancelled_job_is_not_a_failed_one() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
 }
+
+#[tokio::test]
+async fn a_name_cannot_pass_for_a_line_of_the_list() {
+    if !available(&["xorriso"]) {
+        return;
+    }
+    let forged = "x\nFile data lba:  0 ,       36 ,        1 ,        2 , 'forged.rpm'";
+    for (name, boots) in [
+        (forged, false),
+        ("a\nb", false),
+        ("a\rb", false),
+        ("b\n-x", true),
+    ] {
+        let workshop = Workshop::new();
+        workshop.write(&format!("tree/{name}"), &"\0".repeat(2048));
+        let iso = match boots {
+            false => workshop.iso().await,
+            true => {
+                let args = [
+                    "-as",
+                    "mkisofs",
+                    "-R",
+                    "-o",
+                    "test.iso",
+                    "-no-emul-boot",
+                    "-b",
+                ];
+                let args: Vec<&str> = args.into_iter().chain([name, "tree"]).collect();
+                workshop.run("xorriso", &args).await;
+                workshop.path("test.iso")
+            }
+        };
+        let error = workshop.inspect(&iso).await.unwrap_err();
+        assert!(
+            matches!(error, InspectError::Unclear { .. }),
+            "{name}: {error}"
+        );
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Failed);
+    }
+    // Everything else that a name may hold is shown as it is.
+    let workshop = Workshop::new();
+    workshop.write("tree/tab\t \u{e4} \\n \"' it's\u{1b}", "x");
+    let contents = {
+        let iso = workshop.iso().await;
+        workshop.inspect(&iso).await.unwrap()
+    };
+    assert!(contents.file("tab\t \u{e4} \\n \"' it's\u{1b}").is_some());
+    // Nor can the label.
+    let iso = workshop.path("test.iso");
+    let mut bytes = std::fs::read(&iso).unwrap();
+    bytes[16 * 2048 + 42] = b'\n';
+    std::fs::write(&iso, bytes).unwrap();
+    let error = workshop.inspect(&iso).await.unwrap_err();
+    assert!(matches!(error, InspectError::Unclear { .. }), "{error}");
+}
