@@ -1,5 +1,7 @@
 //! What an error means for whoever has to act on it.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 /// Whose fault an error is. `fbs` turns it into its exit code.
@@ -19,6 +21,21 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whose fault it is that a file or folder that somebody named cannot be made, read or written: a path that
+    /// leads nowhere was named wrongly; a missing right, a full or a broken disk is the host's.
+    #[must_use]
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidFilename => Self::Usage,
+            _ => Self::Host,
+        }
+    }
+
     /// The code that `fbs` ends with.
     #[must_use]
     pub fn exit_code(self) -> u8 {

@@ -3,10 +3,11 @@
 use image_builder::context::BuildContext;
 use image_builder::events::Stage;
 use image_builder::spec::Arch;
-use image_builder::verify::{self, BootVerdict, Firmware, GuestArch};
+use image_builder::verify::{self, BootTestError, BootVerdict, Firmware, GuestArch};
 use serde_json::json;
 
 use super::cancelled_by_signals;
+use super::verify::unread;
 use crate::args::{BootTest, FirmwareArg};
 use crate::display;
 use crate::exit::{self, Exit};
@@ -39,11 +40,18 @@ pub(crate) async fn run(args: &BootTest) -> Exit {
         .await;
     let verdicts = match tested {
         Ok(verdicts) => verdicts,
+        Err(BootTestError::Image(error)) => return unread(&error),
         Err(error) => return exit::error(&error),
     };
     verdicts.iter().for_each(describe);
     if args.json {
-        output::json_line(&json!({ "verdicts": verdicts }));
+        match serde_json::to_value(&verdicts) {
+            Ok(verdicts) => output::json_line(&json!({ "verdicts": verdicts })),
+            Err(error) => {
+                exit::say(error);
+                return Exit::Failed;
+            }
+        }
     }
     if verdicts.iter().all(|verdict| verdict.passed) {
         Exit::Done

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: &Verify) -> Exit {
     }
     let contents = match verify::inspect(&ctx, &args.iso, &InspectOptions::default()).await {
         Ok(contents) => contents,
-        Err(error) => return exit::error(&error),
+        Err(error) => return unread(&error),
     };
     match args.json {
         true => json(serde_json::to_value(&contents), Exit::Done),
@@ -28,6 +28,15 @@ pub(crate) async fn run(args: &Verify) -> Exit {
             output::text(&verify::render(&contents));
             Exit::Done
         }
+    }
+}
+
+/// To name what is no ISO was the mistake; one that is cut off or damaged has failed its test.
+pub(super) fn unread(error: &InspectError) -> Exit {
+    let exit = exit::error(error);
+    match error {
+        InspectError::NotIso { .. } => Exit::Usage,
+        _ => exit,
     }
 }
 

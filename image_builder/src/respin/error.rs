@@ -191,15 +191,13 @@ impl StageError for RespinError {
             Self::Image(InspectError::NotIso { .. } | InspectError::Truncated { .. }) => {
                 ErrorKind::Usage
             }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Usage,
+            Self::Io { source, .. } => ErrorKind::of_io(source),
             Self::Image(error) => error.kind(),
             Self::Kickstart(error) => error.kind(),
             Self::Side(error) => error.kind(),
             Self::Command(error) => error.kind(),
             Self::NoSpace { .. } | Self::NoModules { .. } => ErrorKind::Host,
-            Self::Loader { .. } | Self::Esp { .. } | Self::Result { .. } | Self::Io { .. } => {
-                ErrorKind::Failed
-            }
+            Self::Loader { .. } | Self::Esp { .. } | Self::Result { .. } => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -261,6 +259,19 @@ mod tests {
             needed_mib: Some(300),
         };
         assert!(early.to_string().ends_with("/a; 300 MiB are needed"));
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_written_is_the_hosts_fault_and_one_that_is_not_there_the_callers() {
+        for (kind, fault) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::Host),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::Host),
+            (io::ErrorKind::NotFound, ErrorKind::Usage),
+            (io::ErrorKind::NotADirectory, ErrorKind::Usage),
+        ] {
+            let error = RespinError::io(Path::new("/a/b.iso"))(kind.into());
+            assert_eq!(error.kind(), fault, "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The order of the steps of a respin.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -161,7 +162,10 @@ impl<'a> Run<'a> {
             medium,
             additions,
             kickstart,
-            work: work.map_err(RespinError::io(&folder))?,
+            // Without the name of the work folder, which is in the error's own words.
+            work: work
+                .map_err(|error| io::Error::from(error.kind()))
+                .map_err(RespinError::io(&folder))?,
             changes: Vec::new(),
         })
     }

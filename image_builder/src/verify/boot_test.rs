@@ -189,9 +189,9 @@ impl StageError for BootTestError {
         match self {
             BootTestError::MissingQemu { .. }
             | BootTestError::MissingFirmware { .. }
-            | BootTestError::Output { .. }
             | BootTestError::NotStarted { .. } => ErrorKind::Host,
             BootTestError::Pattern { .. } | BootTestError::NoBios { .. } => ErrorKind::Usage,
+            BootTestError::Output { source, .. } => ErrorKind::of_io(source),
             BootTestError::Image(error) => error.kind(),
             // Nothing that this host lacks: the same test may well work.
             BootTestError::Killed { .. } => ErrorKind::Failed,
