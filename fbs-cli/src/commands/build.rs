@@ -25,10 +25,11 @@ pub(crate) async fn run(args: &Build) -> Exit {
         Ok(service) => service,
         Err(exit) => return exit,
     };
+    let cancel = cancelled_by_signals();
     let mut builder = ImageBuilder::new(built)
         .with_options(PlanOptions::of(&service))
         .with_staging(service.staging.clone())
-        .with_cancel(cancelled_by_signals());
+        .with_cancel(cancel.clone());
     if args.notify {
         builder = match service::notifier(&service) {
             Ok(notifier) => builder.with_notifier(notifier),
@@ -36,7 +37,15 @@ pub(crate) async fn run(args: &Build) -> Exit {
         };
     }
     // Nothing is shown before the plan stands: its errors speak for themselves.
-    let plan = match builder.plan().await {
+    let planned = tokio::select! {
+        planned = builder.plan() => planned,
+        // The server of a kickstart may take its time.
+        () = cancel.cancelled() => {
+            exit::say("the build was cancelled");
+            return Exit::Cancelled;
+        }
+    };
+    let plan = match planned {
         Ok(plan) => plan,
         Err(error) => return exit::error(&error),
     };
