@@ -127,6 +127,7 @@ impl RespinRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{ErrorKind, StageError};
 
     #[test]
     fn what_is_wrong_without_an_image_is_said_first() {
@@ -149,6 +150,12 @@ mod tests {
                 .to_string()
                 .contains("longer than 32")
         );
+        for label in ["", ".", "-qa", "a\nb", "a\u{7f}"] {
+            request.label = Some(label.into());
+            let error = request.check().unwrap_err();
+            assert!(matches!(error, RespinError::Label(_)), "{label:?}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
         request.label = Some("QA".into());
         request.remove_arguments = vec!["quiet".into(), "a=b".into()];
         assert!(request.check().unwrap_err().to_string().contains("\"a=b\""));

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::password::hidden;
+use super::text::is_of_the_system;
 use super::value::{ValueError, closest, quoted};
 use super::word::deserialize_from_text;
 
@@ -102,11 +103,18 @@ impl FromStr for Address {
             AddressKind::Local => {
                 let path = address.path().ok_or_else(|| {
                     ValueError::new(
-                        format!("{} names another host", quoted(text)),
+                        format!("{} names another host", quoted(&hidden(text))),
                         "write file:///folder with three slashes",
                     )
                 })?;
                 no_parent_folders(text, &path)?;
+                let whole: PathBuf = path.components().collect();
+                if is_of_the_system(&whole) {
+                    return Err(ValueError::new(
+                        format!("{} belongs to the system", quoted(text)),
+                        "deliver to a folder such as /srv/images",
+                    ));
+                }
             }
             _ => host_of(&address)?,
         }
@@ -119,7 +127,7 @@ fn kind_of(text: &str) -> Result<AddressKind, ValueError> {
     let Some((scheme, _)) = text.split_once("://") else {
         if text.starts_with("file:") {
             return Err(ValueError::new(
-                format!("{} is not a file address", quoted(text)),
+                format!("{} is not a file address", quoted(&hidden(text))),
                 "write file:///folder with three slashes",
             ));
         }
@@ -246,6 +254,10 @@ mod tests {
             ("/srv/../etc", "the path goes up with \"..\""),
             ("file:///srv/../etc", "the path goes up with \"..\""),
             ("../images", "the path goes up with \"..\""),
+            ("/", "\"/\" belongs to the system"),
+            ("//etc/", "\"//etc/\" belongs to the system"),
+            ("/proc/self", "\"/proc/self\" belongs to the system"),
+            ("file:///etc", "\"file:///etc\" belongs to the system"),
             ("~/images", "\"~\" is not expanded"),
         ] {
             assert_eq!(

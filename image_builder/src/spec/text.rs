@@ -36,11 +36,18 @@ fn letters(value: &str, others: &str, longest: usize, what: &str) -> Result<Stri
             format!("expected at most {longest}"),
         ));
     }
-    // As a part of a path they lead out of the folder that it is to name.
-    if matches!(value, "." | "..") {
+    // As a part of a path the dots lead out of the folder that it is to name, and nothing can be found by a
+    // label that is empty.
+    if matches!(value, "" | "." | "..") {
         return Err(ValueError::new(
             format!("{} is not {what}", quoted(value)),
             "expected letters or digits in it",
+        ));
+    }
+    if value.starts_with('-') {
+        return Err(ValueError::new(
+            format!("{} begins with \"-\"", quoted(value)),
+            "begin it with a letter or a digit",
         ));
     }
     match value
@@ -146,9 +153,15 @@ const SYSTEM_TREES: &[&str] = &[
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr",
 ];
 
+/// Whether a path is a folder that belongs to the system, or lies in one that belongs to it whole.
+pub(crate) fn is_of_the_system(path: &Path) -> bool {
+    let in_tree = SYSTEM_TREES.iter().any(|tree| path.starts_with(tree));
+    path == Path::new("/") || (in_tree && !path.starts_with("/usr/local"))
+}
+
 /// A folder the build may fill, absolute or relative to the spec's folder.
 pub(crate) fn folder(value: &str) -> Result<PathBuf, ValueError> {
-    let path = file(value)?;
+    let path = path(value)?;
     let whole: PathBuf = path
         .components()
         .filter(|part| *part != Component::CurDir)
@@ -171,6 +184,18 @@ pub(crate) fn folder(value: &str) -> Result<PathBuf, ValueError> {
 
 /// A file the build may write, absolute or relative to the spec's folder.
 pub(crate) fn file(value: &str) -> Result<PathBuf, ValueError> {
+    let path = path(value)?;
+    let whole: PathBuf = path.components().collect();
+    if SYSTEM.iter().any(|system| whole == Path::new(system)) {
+        return Err(ValueError::new(
+            format!("{} is a folder", quoted(value)),
+            "name a file in a folder of its own",
+        ));
+    }
+    Ok(path)
+}
+
+fn path(value: &str) -> Result<PathBuf, ValueError> {
     if value.contains("://") || value.starts_with("file:") {
         return Err(ValueError::new(
             format!("{} is not a path", quoted(&hidden(value))),
@@ -249,6 +274,16 @@ mod tests {
             "/srv/a..b",
         ] {
             assert_eq!(folder(path), Ok(PathBuf::from(path)));
+        }
+    }
+
+    #[test]
+    fn a_folder_of_the_system_is_no_file() {
+        for path in ["/", "/etc", "/etc/", "/./tmp", "/etc/fbs.log", "../x"] {
+            assert!(file(path).is_err(), "{path}");
+        }
+        for path in ["/var/log/fbs.log", "/tmp/x", "fbs.log"] {
+            assert_eq!(file(path), Ok(PathBuf::from(path)));
         }
     }
 
