@@ -16,8 +16,20 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use image_builder::redact;
+
+use output::tell;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    output::complete(commands::run(args::Args::parse()).await).into()
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            // It repeats what was given, and that may be an address with a password.
+            tell!("{}", redact::arguments(error.to_string().trim_end()));
+            return exit::Exit::Usage.into();
+        }
+        Err(help) => help.exit(),
+    };
+    output::complete(commands::run(args).await).into()
 }

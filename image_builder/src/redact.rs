@@ -12,6 +12,10 @@ use serde_json::Value;
 static PASSWORD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(://[^\s/:@'"]*:)[^\s/'"]+@"#).ok());
 
+/// `user:password@` behind whatever there is of a scheme, or a user or password alone.
+static ARGUMENT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(:/*(?:[^\s/:@'"]*:)?)[^\s/:'"][^\s'"]*@"#).ok());
+
 /// `text` with every password in an address replaced by `***`.
 #[must_use]
 pub fn passwords(text: &str) -> Cow<'_, str> {
@@ -19,6 +23,16 @@ pub fn passwords(text: &str) -> Cow<'_, str> {
         // Most lines have no address at all.
         Some(password) if text.contains("://") => password.replace_all(text, "$1***@"),
         _ => Cow::Borrowed(text),
+    }
+}
+
+/// Words of a command line as a message repeats them, with everything hidden that may be a password: what
+/// stands between a colon and an `@`, also where it is no address.
+#[must_use]
+pub fn arguments(text: &str) -> Cow<'_, str> {
+    match &*ARGUMENT {
+        Some(argument) => argument.replace_all(text, "$1***@"),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -65,6 +79,17 @@ mod tests {
             ("12:30 mail me@here", "12:30 mail me@here"),
         ] {
             assert_eq!(passwords(text), shown);
+        }
+        for (text, shown) in [
+            (
+                "invalid value 'ftp://u:SECRET@h' for '--proxy <URL>': wrong",
+                "invalid value 'ftp://u:***@h' for '--proxy <URL>': wrong",
+            ),
+            ("'ftp:/u:SE:C/RET@h'", "'ftp:/u:***@h'"),
+            ("'u:SECRET@h'", "'u:***@h'"),
+            ("'--expect' <REGEX>: a b", "'--expect' <REGEX>: a b"),
+        ] {
+            assert_eq!(arguments(text), shown);
         }
         let mut value = serde_json::json!({"a": ["http://u:pw@h/", 1], "b": null});
         json(&mut value);

@@ -82,7 +82,7 @@ impl FromStr for Override {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let wrong = || {
             ValueError::new(
-                format!("{} sets no value", quoted(text)),
+                format!("{} sets no value", quoted(&hidden(text))),
                 "expected SECTION.KEY=VALUE or KEY=VALUE",
             )
         };
