@@ -131,14 +131,14 @@ struct Kept {
 
 impl Kept {
     fn read(path: &Path) -> Result<Self, DeliverError> {
-        let wrong = |problem: String| DeliverError::Report {
-            path: path.to_owned(),
-            problem,
-        };
         // A folder is taken for the report in it.
         let path = &match path.is_dir() {
             true => path.join(REPORT),
             false => path.to_owned(),
+        };
+        let wrong = |problem: String| DeliverError::Report {
+            path: path.to_owned(),
+            problem,
         };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let report: BuildReport = serde_json::from_str(&text)

@@ -240,8 +240,12 @@ fn plain(text: &str, list: bool, kind: Kind) -> Result<(), ValueError> {
         ));
     }
     if !kind.takes_dash() && text.starts_with('-') {
+        let first = match kind.is_list() {
+            true => text.split(['\n', ';']).next().unwrap_or(text).trim(),
+            false => text,
+        };
         return Err(ValueError::new(
-            format!("{} begins with \"-\"", quoted(&hidden(text))),
+            format!("{} begins with \"-\"", quoted(&hidden(first))),
             "options may not be given here",
         ));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::entry::{Document, Entry, Head};
+use super::keys::Section;
 use super::mistake::Mistake;
 use super::value::ValueError;
 
@@ -33,10 +34,17 @@ pub(crate) fn document(
     for (section, table) in tables.0 {
         let line = lines.next();
         let Value::Table(pairs) = table else {
-            let error = ValueError::new(
-                "the key stands above the first section",
-                "write it into the table DEFAULT",
-            );
+            let error = match (Section::find(&section), &table) {
+                (Some(_), Value::Nothing) => ValueError::new("the section is null", "leave it out"),
+                (Some(_), _) => ValueError::new(
+                    "the section is no table",
+                    "expected one table of keys and values",
+                ),
+                (None, _) => ValueError::new(
+                    "the key stands above the first section",
+                    "write it into the table DEFAULT",
+                ),
+            };
             document
                 .mistakes
                 .push(Mistake::new(origin, error).at(line).of_key(&section));
