@@ -5,8 +5,11 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::build_spec::BuildSpec;
+use super::entry::Entry;
 use super::error::{LARGEST_SPEC, SpecError};
 use super::format::Format;
+use super::keys::Section;
+use super::mistake::{Mistake, Origin};
 use super::overrides::Override;
 use super::validate::validate;
 
@@ -34,6 +37,40 @@ impl BuildSpec {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         spec.base_dir = whole.parent().map(Path::to_owned);
         Ok(spec)
+    }
+
+    /// The place, in a file and what was put over it, of a mistake whose section and key are known but which
+    /// was found in the spec as a whole. One that neither says names the file alone.
+    #[must_use]
+    pub fn locate(path: impl AsRef<Path>, overrides: &[Override], mistake: Mistake) -> Mistake {
+        let path = path.as_ref();
+        let origin = path.display().to_string();
+        let (Some(section), Some(key)) = (mistake.section.clone(), mistake.key.clone()) else {
+            return mistake;
+        };
+        let sections = [section.as_str(), Section::Default.name()];
+        let is_it = |entry: &Entry| {
+            sections.contains(&&*entry.section) && entry.key.eq_ignore_ascii_case(&key)
+        };
+        let set = overrides.iter().map(Override::entry).rev().find(is_it);
+        let mut entries = match read(path) {
+            Ok(text) => Format::of_path(path).read(&text, &origin).entries,
+            Err(_) => Vec::new(),
+        };
+        entries.retain(is_it);
+        let own = entries.iter().position(|entry| entry.section == section);
+        let written = entries.into_iter().nth(own.unwrap_or(0));
+        let mut placed = Mistake {
+            origin: Origin::Text(origin),
+            ..mistake
+        };
+        if let Some(entry) = set.or(written) {
+            placed = placed.at(entry.line).in_section(Some(&entry.section));
+            if let Some(text) = entry.set_by {
+                placed.origin = Origin::Set(text);
+            }
+        }
+        placed
     }
 
     /// Reads a text; `origin` names it in mistakes. `base_dir` stays empty.

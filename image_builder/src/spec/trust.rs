@@ -125,7 +125,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Format;
+    use crate::spec::{Format, Override};
 
     #[test]
     fn every_kind_of_path_is_found() {
@@ -170,6 +170,33 @@ mod tests {
             Some(
                 "spec: [boot] outdir: a spec from elsewhere may not name a path of this machine; leave it out"
             )
+        );
+    }
+
+    #[test]
+    fn what_is_found_has_its_place_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.conf");
+        let text = "[DEFAULT]\ntype=boot\nrelease=17\nGpgkey=/k\n[boot]\noutdir=/srv/o\n";
+        std::fs::write(&path, text).unwrap();
+        let set: Override = "boot.workdir=/srv/w".parse().unwrap();
+        let sets = [set];
+        let spec = BuildSpec::load_with(&path, &sets).unwrap();
+        let error = spec.check_trust(Trust::Remote).unwrap_err();
+        let found: Vec<String> = error
+            .mistakes()
+            .iter()
+            .map(|mistake| BuildSpec::locate(&path, &sets, mistake.clone()).to_string())
+            .map(|line| line.replace(&format!("{}/", folder.path().display()), ""))
+            .map(|line| line.split_once(": a spec").unwrap().0.to_owned())
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "a.conf:4: [DEFAULT] gpgkey",
+                "a.conf:6: [boot] outdir",
+                "--set boot.workdir=/srv/w"
+            ]
         );
     }
 
