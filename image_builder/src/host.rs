@@ -333,6 +333,21 @@ pub struct Host {
 }
 
 impl Host {
+    /// One of this architecture that has nothing.
+    pub(crate) fn of(arch: Arch) -> Self {
+        Self {
+            name: String::new(),
+            arch: Some(arch),
+            system: String::new(),
+            id: String::new(),
+            version: String::new(),
+            is_root: false,
+            processors: 1,
+            found: BTreeMap::new(),
+            dnf: None,
+        }
+    }
+
     /// Looks around. Starts no program.
     #[must_use]
     pub fn probe() -> Self {

@@ -5,6 +5,7 @@
 //! `fbs plan` prints it, the report contains what it decided.
 
 mod backend;
+mod contradictions;
 mod error;
 mod image;
 mod initramfs;
@@ -18,6 +19,7 @@ mod side;
 mod sources;
 mod staging;
 
+pub use contradictions::contradictions;
 pub use error::PlanError;
 pub use image::{DvdPlan, ImagePlan, KickstartPlan, LivePlan, description};
 pub use install::InstallOptions;

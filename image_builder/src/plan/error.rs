@@ -4,7 +4,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::kickstart::KickstartError;
 use crate::source_date::SourceDateError;
 use crate::spec::value::one_of;
-use crate::spec::{Arch, Backend, Compression, RepositoryId, RootFs};
+use crate::spec::{Arch, Backend, Compression, RepositoryId, RepositoryKind, RootFs};
 
 /// Why no plan can be made of a spec that is right in itself.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,28 @@ pub enum PlanError {
     /// The release has no known address.
     #[error("no address is known for the repository {0}")]
     Repository(RepositoryId),
+}
+
+impl PlanError {
+    /// The key of the spec that it is most likely about.
+    pub(super) fn key(&self) -> &'static str {
+        match self {
+            Self::Kickstart(_) | Self::NoAddress { .. } => "config",
+            Self::Backend { .. } => "backend",
+            Self::Koji(_) => "koji_hub",
+            Self::Arch { .. } => "arch",
+            Self::Compression { .. } => "compression",
+            Self::SourceDate(_) => "type",
+            Self::ExcludedGroup(_) => "packages",
+            Self::NoKey(_) => "gpgcheck",
+            Self::NoSources => "sourceisos",
+            Self::Repository(id) => match id.kind {
+                RepositoryKind::Release => "release",
+                RepositoryKind::Updates => "updates",
+                RepositoryKind::UpdatesTesting => "updates-testing",
+            },
+        }
+    }
 }
 
 impl StageError for PlanError {
