@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &Check) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
-    let checked = spec::load(conf, &args.overrides);
+    let checked = spec::load_whole(conf, &args.overrides);
     let planned = match &checked {
         Ok(built) => {
             let builder = ImageBuilder::new(built.clone()).with_options(options);
@@ -27,9 +27,12 @@ pub(crate) async fn run(args: &Check) -> Exit {
         Err(_) => None,
     };
     // What is wrong with the kickstart is wrong with what is to be built. Everything else is right
-    // in itself: another host or a later version may well build it.
-    let kickstart = match &planned {
-        Some(Err(PlanError::Kickstart(error))) if error.kind() == ErrorKind::Usage => Some(error),
+    // in itself: another host, other variables of the environment or a later version may well build it.
+    let unfit = match &planned {
+        Some(Err(PlanError::Koji(_) | PlanError::SourceDate(_) | PlanError::Backend { .. })) => {
+            None
+        }
+        Some(Err(error)) if error.kind() == ErrorKind::Usage => Some(error),
         _ => None,
     };
     if args.json {
@@ -42,9 +45,9 @@ pub(crate) async fn run(args: &Check) -> Exit {
             .map(ToString::to_string)
             .collect();
         let wrong = checked.as_ref().err().map(ToString::to_string);
-        let error = wrong.or_else(|| kickstart.map(ToString::to_string));
+        let error = wrong.or_else(|| unfit.map(ToString::to_string));
         output::json_pretty(&json!({
-            "spec": conf,
+            "spec": conf.to_string_lossy(),
             "valid": error.is_none(),
             "error": error,
             "mistakes": mistakes,
@@ -59,7 +62,7 @@ pub(crate) async fn run(args: &Check) -> Exit {
             _ => Exit::Failed,
         };
     }
-    if let Some(error) = kickstart {
+    if let Some(error) = unfit {
         exit::error(error);
         return Exit::Failed;
     }

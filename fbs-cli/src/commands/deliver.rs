@@ -17,7 +17,14 @@ pub(crate) async fn run(args: &Deliver) -> Exit {
     };
     let mut places = Vec::new();
     for place in &args.staging {
-        match spec::address(place).parse::<Address>() {
+        let address = match spec::address(place) {
+            Ok(address) => address,
+            Err(error) => {
+                exit::say(&error);
+                return Exit::Usage;
+            }
+        };
+        match address.parse::<Address>() {
             Ok(address) => places.push(Staging::of(&address, std::path::Path::to_owned)),
             Err(error) => {
                 exit::say(format!("--staging: {}", error.problem));
