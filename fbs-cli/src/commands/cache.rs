@@ -45,7 +45,7 @@ fn days(usage: &Usage) -> Option<u64> {
 fn list(folder: &Path, as_json: bool) -> io::Result<()> {
     let kinds = cache::usage(folder)?;
     if as_json {
-        let mut value = json!({ "folder": folder });
+        let mut value = json!({ "folder": folder.to_string_lossy() });
         for usage in &kinds {
             value[usage.kind.name()] = json!({
                 "entries": usage.entries, "bytes": usage.bytes, "oldest_days": days(usage),

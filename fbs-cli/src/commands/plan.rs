@@ -11,7 +11,7 @@ use image_builder::spec::Backend;
 use super::{service, spec};
 use crate::args::Plan;
 use crate::exit::{self, Exit};
-use crate::output;
+use crate::output::{self, tell};
 
 pub(crate) async fn run(args: &Plan) -> Exit {
     let built = match spec::load(&args.spec.conf, &args.spec.overrides) {
@@ -29,10 +29,7 @@ pub(crate) async fn run(args: &Plan) -> Exit {
     if args.json {
         match serde_json::to_value(&plan) {
             Ok(value) => output::json_pretty(&value),
-            Err(error) => {
-                exit::say(error);
-                return Exit::Failed;
-            }
+            Err(error) => return unspeakable(&plan, &error),
         }
     } else {
         // Writing to a String cannot fail.
@@ -41,6 +38,26 @@ pub(crate) async fn run(args: &Plan) -> Exit {
         output::text(&redact::passwords(&text));
     }
     Exit::Done
+}
+
+/// A plan that is no JSON: a folder in it has a name that is not UTF-8.
+fn unspeakable(plan: &BuildPlan, error: &dyn std::error::Error) -> Exit {
+    let paths = &plan.paths;
+    let folders = [Some(&paths.work), Some(&paths.cache), paths.tree.as_ref()];
+    match folders
+        .into_iter()
+        .flatten()
+        .find(|path| path.to_str().is_none())
+    {
+        Some(path) => {
+            exit::say(format_args!(
+                "{path:?} cannot stand in JSON: the name is not UTF-8"
+            ));
+            tell!("hint: rename the folder, or leave --json out");
+        }
+        None => exit::say(error),
+    }
+    Exit::Usage
 }
 
 fn render_dvd(plan: &BuildPlan, dvd: &DvdPlan, out: &mut String) -> std::fmt::Result {
