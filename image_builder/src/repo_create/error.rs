@@ -103,6 +103,9 @@ pub enum RepoError {
     /// There is nothing to describe.
     #[error("there is no folder {}", .0.display())]
     NoFolder(PathBuf),
+    /// Something else is where a folder belongs.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
     /// A folder holds something else.
     #[error("{} is not empty and was not made as a side repository; it is left as it is", .0.display())]
     InUse(PathBuf),
@@ -147,6 +150,7 @@ impl StageError for RepoError {
             | Self::Comps { .. }
             | Self::Unnameable { .. }
             | Self::NoFolder(_)
+            | Self::NotAFolder(_)
             | Self::InUse(_) => ErrorKind::Usage,
             Self::Damaged(_) | Self::Busy(_) => ErrorKind::Failed,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -173,6 +177,11 @@ impl StageError for RepoError {
             Self::Corrupt { .. } => "a proxy on the way may be changing or cutting files",
             Self::Damaged(_) => "remove or replace these files",
             Self::NoFolder(_) => "name a folder that holds RPMs",
+            Self::NotAFolder(path) if path.ends_with("repodata") => {
+                "move it away: it is left as it is"
+            }
+            Self::NotAFolder(_) => "name the folder that holds the RPMs",
+            Self::Comps { .. } => "name a comps.xml with --comps, or leave it out",
             Self::InUse(_) => "name a new or an empty folder",
             _ => return None,
         };

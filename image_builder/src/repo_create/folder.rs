@@ -9,6 +9,9 @@ use super::error::RepoError;
 /// What the folders begin with that are to become repodata.
 const FRESH: &str = ".repodata-";
 
+/// The folder of the repodata in that of the repository.
+const REPODATA: &str = "repodata";
+
 /// Held by whoever writes the repodata of a folder: a lock on the folder itself.
 #[derive(Debug)]
 pub(super) struct FolderLock(File);
@@ -46,7 +49,7 @@ pub(super) fn rpms(dir: &Path) -> Result<Vec<String>, RepoError> {
             }
             let kind = entry.file_type().map_err(RepoError::io(&entry.path()))?;
             if kind.is_dir() {
-                if path != Path::new("repodata") {
+                if path != Path::new(REPODATA) {
                     folders.push(path);
                 }
             } else if name.as_encoded_bytes().ends_with(b".rpm") && entry.path().is_file() {
@@ -71,6 +74,36 @@ fn nameable(dir: &Path, path: &Path) -> Result<String, RepoError> {
     })
 }
 
+/// The folder of the repodata, if it may be one: what is not a folder is somebody else's.
+pub(super) fn check_repodata(dir: &Path) -> Result<(), RepoError> {
+    let repodata = dir.join(REPODATA);
+    match fs::symlink_metadata(&repodata) {
+        Ok(found) if !found.is_dir() => Err(RepoError::NotAFolder(repodata)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(RepoError::io(&repodata)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file of a repodata folder is what this program or `createrepo_c` writes anew: `repomd.xml`, and the
+/// lists and groups, with or without the checksum in front of their names.
+fn is_renewed(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else {
+        return false;
+    };
+    let is_sum = |text: &str| text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (with_sum, plain) = match name.split_once('-') {
+        Some((sum, plain)) if is_sum(sum) => (true, plain),
+        _ => (false, name),
+    };
+    let lists = ["primary", "filelists", "other"];
+    let list = plain.split_once('.').is_some_and(|(list, ending)| {
+        lists.contains(&list) && (ending.starts_with("xml") || ending.starts_with("sqlite"))
+    });
+    name == "repomd.xml" || list || (with_sum && plain.starts_with("comps.xml"))
+}
+
 /// A new repodata folder beside the old one; gone if it is not installed.
 #[derive(Debug)]
 pub(super) struct Fresh {
@@ -85,7 +118,8 @@ impl Fresh {
             for entry in dir.read_dir()? {
                 let entry = entry?;
                 let name = entry.file_name();
-                if name.as_encoded_bytes().starts_with(FRESH.as_bytes()) {
+                let is_fresh = name.as_encoded_bytes().starts_with(FRESH.as_bytes());
+                if is_fresh && entry.file_type()?.is_dir() {
                     fs::remove_dir_all(entry.path())?;
                 }
             }
@@ -93,6 +127,8 @@ impl Fresh {
                 .prefix(FRESH)
                 .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
                 .tempdir_in(dir)
+                // Without its own name, which is in the error's words.
+                .map_err(|error| io::Error::from(error.kind()))
         };
         Ok(Self {
             dir: dir.to_owned(),
@@ -105,13 +141,20 @@ impl Fresh {
         self.folder.path()
     }
 
-    /// Makes it the repodata of its folder; the old repodata goes.
+    /// Makes it the repodata of its folder; the old repodata goes, but for what others have put there.
     pub(super) fn install(self) -> Result<(), RepoError> {
-        let repodata = self.dir.join("repodata");
+        let repodata = self.dir.join(REPODATA);
         let fail = RepoError::io(&repodata);
         match exchange(self.path(), &repodata) {
             // What is in our temporary folder now is the old one.
-            Ok(Exchange::Swapped) => self.folder.close().map_err(fail),
+            Ok(Exchange::Swapped) => match keep_foreign(self.path(), &repodata) {
+                Ok(()) => self.folder.close().map_err(fail),
+                Err(error) => {
+                    // Nothing was removed yet.
+                    swap(self.path(), &repodata).map_err(RepoError::io(&repodata))?;
+                    Err(fail(error))
+                }
+            },
             Ok(Exchange::Moved) => {
                 // Nothing is left to remove.
                 let _ = self.folder.keep();
@@ -120,6 +163,31 @@ impl Fresh {
             Err(error) => Err(fail(error)),
         }
     }
+}
+
+/// Moves what is not ours from the old repodata to the new; all of it or nothing.
+fn keep_foreign(old: &Path, new: &Path) -> io::Result<()> {
+    let mut moved = Vec::new();
+    let mut keep = || -> io::Result<()> {
+        for entry in old.read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let target = new.join(&name);
+            let is_file = entry.file_type()?.is_file();
+            if (is_file && is_renewed(name.as_encoded_bytes())) || target.symlink_metadata().is_ok()
+            {
+                continue;
+            }
+            fs::rename(entry.path(), &target)?;
+            moved.push((entry.path(), target));
+        }
+        Ok(())
+    };
+    keep().inspect_err(|_| {
+        for (from, to) in &moved {
+            let _ = fs::rename(to, from);
+        }
+    })
 }
 
 enum Exchange {
@@ -152,6 +220,11 @@ fn exchange(fresh: &Path, place: &Path) -> io::Result<Exchange> {
         fs::rename(&old, place)?;
         return Err(error);
     }
+    if let Err(error) = keep_foreign(&old, place) {
+        fs::rename(place, fresh)?;
+        fs::rename(&old, place)?;
+        return Err(error);
+    }
     fs::remove_dir_all(&old)?;
     Ok(Exchange::Moved)
 }
@@ -181,5 +254,29 @@ mod tests {
         drop(first);
         lock(dir.path()).unwrap();
         drop(inherited);
+    }
+
+    #[test]
+    fn what_others_call_their_files_is_not_renewed() {
+        let sum = "0".repeat(64);
+        for ours in [
+            "repomd.xml".to_owned(),
+            "primary.xml.gz".to_owned(),
+            format!("{sum}-filelists.xml.zst"),
+            format!("{sum}-other.sqlite.bz2"),
+            format!("{sum}-comps.xml"),
+        ] {
+            assert!(is_renewed(ours.as_bytes()), "{ours}");
+        }
+        for theirs in [
+            "mine.txt".to_owned(),
+            "other.txt".to_owned(),
+            "comps.xml".to_owned(),
+            "repomd.xml.asc".to_owned(),
+            format!("{sum}-updateinfo.xml.gz"),
+            format!("{sum}-modules.yaml.gz"),
+        ] {
+            assert!(!is_renewed(theirs.as_bytes()), "{theirs}");
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::package_xml::{Listed, PackageReader, PackageXml};
 use super::previous::Previous;
 use super::repomd::{self, Record};
 use crate::context::BuildContext;
+use crate::error::ErrorKind;
 use crate::events::seconds;
 
 /// The root element of one of the three files: all but the number of packages.
@@ -56,6 +57,9 @@ pub(super) const ROOTS: [Root; 3] = [
     },
 ];
 
+/// More threads than this read no faster, and each takes memory.
+const MOST_WORKERS: usize = 256;
+
 /// Makes a folder of RPMs a repository: writes its `repodata/`, or brings it up to date.
 #[derive(Debug, Clone)]
 pub struct CreateRepo {
@@ -65,7 +69,7 @@ pub struct CreateRepo {
     pub comps: Option<PathBuf>,
     /// How the repodata is compressed.
     pub compression: Compression,
-    /// Threads that read RPMs.
+    /// Threads that read RPMs; of more than 256 none has anything to do.
     pub workers: usize,
     /// The SHA-256 in hex of RPMs that were verified already, by their path below `dir`: only
     /// their headers are read.
@@ -127,9 +131,13 @@ impl CreateRepo {
     pub fn run_blocking(&self, cancel: &CancellationToken) -> Result<RepoSummary, RepoError> {
         let started = Instant::now();
         if !self.dir.is_dir() {
-            return Err(RepoError::NoFolder(self.dir.clone()));
+            return Err(match self.dir.exists() {
+                true => RepoError::NotAFolder(self.dir.clone()),
+                false => RepoError::NoFolder(self.dir.clone()),
+            });
         }
         let lock = folder::lock(&self.dir)?;
+        folder::check_repodata(&self.dir)?;
         let files = folder::rpms(&self.dir)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| since.as_secs());
@@ -173,6 +181,10 @@ impl CreateRepo {
         Ok(previous.len() == files.len())
     }
 
+    fn workers(&self) -> usize {
+        self.workers.clamp(1, MOST_WORKERS)
+    }
+
     /// Writes the three files into `target`.
     fn write(
         &self,
@@ -189,7 +201,7 @@ impl CreateRepo {
                 senders.push(sender);
                 scope.spawn(move || self.write_file(root, files.len(), &receiver, target))
             });
-            let readers: Vec<_> = (0..self.workers.max(1))
+            let readers: Vec<_> = (0..self.workers())
                 .map(|_| {
                     let senders = senders.clone();
                     scope
@@ -271,7 +283,7 @@ impl CreateRepo {
     fn claim(&self, count: usize, next: &AtomicUsize) -> Option<Range<usize>> {
         let end = |start: usize| {
             let left = count.checked_sub(start).filter(|left| *left > 0)?;
-            Some(start + (left / (8 * self.workers.max(1))).clamp(1, 16))
+            Some(start + (left / (8 * self.workers())).clamp(1, 16))
         };
         let start = next.fetch_update(Relaxed, Relaxed, end).ok()?;
         Some(start..end(start)?)
@@ -309,7 +321,13 @@ impl CreateRepo {
     }
 
     fn add_comps(&self, comps: &Path, target: &Path) -> Result<Record, RepoError> {
-        let xml = fs::read(comps).map_err(RepoError::io(comps))?;
+        let xml = fs::read(comps).map_err(|error| match ErrorKind::of_io(&error) {
+            ErrorKind::Usage => RepoError::Comps {
+                path: comps.to_owned(),
+                problem: error.to_string(),
+            },
+            _ => RepoError::io(comps)(error),
+        })?;
         let problem = match std::str::from_utf8(&xml) {
             Err(_) => Some("it is not UTF-8".to_owned()),
             Ok(text) if !text.contains("<comps") => Some("it has no <comps> element".to_owned()),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{mini_release, rpm, skip};
 use crate::context::BuildContext;
-use crate::error::StageError;
+use crate::error::{ErrorKind, StageError};
 use crate::process::Invocation;
 use crate::repo_create::{Compression, CreateRepo, RepoError, RepoSummary};
 
@@ -287,7 +287,7 @@ fn the_folder_holds_the_new_repodata_and_nothing_else() {
     let dir = folder(2);
     fs::create_dir_all(dir.path().join(".repodata-killed")).unwrap();
     create(dir.path());
-    fs::write(dir.path().join("repodata/stale.xml.gz"), "old").unwrap();
+    fs::write(dir.path().join("repodata/primary.xml.gz"), "old").unwrap();
     let sub = dir.path().join("Packages/a");
     fs::create_dir_all(&sub).unwrap();
     add(&sub, "abc");
@@ -312,6 +312,63 @@ fn the_folder_holds_the_new_repodata_and_nothing_else() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(create(empty.path()).packages, 0);
     assert!(text(empty.path(), "other").contains(" packages=\"0\">\n</otherdata>"));
+}
+
+#[test]
+fn what_others_have_put_into_the_repodata_stays() {
+    let dir = folder(1);
+    create(dir.path());
+    let repodata = dir.path().join("repodata");
+    fs::write(repodata.join("mine.txt"), "mine").unwrap();
+    fs::create_dir(repodata.join("notes")).unwrap();
+    fs::write(repodata.join("notes/a"), "a").unwrap();
+    std::os::unix::fs::symlink("nowhere", repodata.join("link")).unwrap();
+    add(dir.path(), "more");
+    assert_eq!(create(dir.path()).packages, 2);
+    let found = names(&repodata);
+    assert_eq!(found.len(), 4 + 3, "{found:?}");
+    assert_eq!(
+        fs::read_to_string(repodata.join("mine.txt")).unwrap(),
+        "mine"
+    );
+    assert_eq!(names(&repodata.join("notes")), ["a"]);
+    assert!(repodata.join("link").is_symlink());
+}
+
+#[test]
+fn what_is_no_folder_is_said_and_left_as_it_is() {
+    let dir = folder(1);
+    let repodata = dir.path().join("repodata");
+    fs::write(&repodata, "mine").unwrap();
+    fs::write(dir.path().join(".repodata-mine"), "mine").unwrap();
+    let before = names(dir.path());
+    let error = run(&CreateRepo::new(dir.path())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} is not a folder", repodata.display())
+    );
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(names(dir.path()), before);
+    assert_eq!(fs::read_to_string(&repodata).unwrap(), "mine");
+    let error = run(&CreateRepo::new(&repodata)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} is not a folder", repodata.display())
+    );
+
+    fs::remove_file(&repodata).unwrap();
+    for comps in ["nosuch.xml", "."] {
+        let mut create = CreateRepo::new(dir.path());
+        create.comps = Some(dir.path().join(comps));
+        let error = run(&create).unwrap_err();
+        assert!(matches!(error, RepoError::Comps { .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.hint().unwrap().contains("--comps"), "{error}");
+    }
+    // No more threads than can be started.
+    let mut create = CreateRepo::new(dir.path());
+    create.workers = 99_999_999;
+    assert_eq!(run(&create).unwrap().packages, 1);
 }
 
 #[test]
