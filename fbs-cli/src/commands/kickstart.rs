@@ -1,8 +1,5 @@
 //! `fbs kickstart`.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use image_builder::kickstart::{
@@ -11,6 +8,7 @@ use image_builder::kickstart::{
 use image_builder::spec::{Location, Trust, ValueError};
 use serde_json::json;
 
+use super::new_file;
 use crate::args::{AddRepo, CheckKickstart, Flatten, KickstartCommand, PickPackages};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -175,17 +173,5 @@ fn write(kickstart: &Kickstart, output: Option<&Path>) -> Exit {
         output::text(&text);
         return Exit::Done;
     };
-    let failed = |error: &dyn Display| {
-        exit::say(format_args!("{}: {error}", path.display()));
-        Exit::Usage
-    };
-    match File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())) {
-        Ok(()) => Exit::Done,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let exit = failed(&"it exists and is left as it is");
-            tell!("hint: name another file with --output");
-            exit
-        }
-        Err(error) => failed(&error),
-    }
+    new_file::write(path, &text)
 }

@@ -10,6 +10,7 @@ mod doctor;
 mod kickstart;
 mod logs;
 mod new;
+mod new_file;
 mod plan;
 mod queue;
 mod respin;
