@@ -1,6 +1,5 @@
 //! Commands that ask a service over HTTP (`--server`), instead of a queue.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -10,7 +9,9 @@ use image_builder::secret::{Secret, SecretPlace};
 use tokio::time::Instant;
 
 use super::cancelled_by_signals;
-use super::queue::{LOG, Listed, ListedWorker, end_of, exit_of, summary};
+use super::queue::{
+    LOG, Listed, ListedWorker, WaitLog, end_of, exit_of, goes_on, same_place, summary,
+};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -54,7 +55,12 @@ fn token() -> Result<Option<Secret>, Exit> {
     })
 }
 
-pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequest>) -> Exit {
+pub(super) async fn submit(
+    client: &Client,
+    args: &Submit,
+    requests: Vec<JobRequest>,
+    log: Option<WaitLog>,
+) -> Exit {
     if args.spool {
         exit::say("--spool keeps jobs for a broker, and none for a service");
         return Exit::Usage;
@@ -86,30 +92,21 @@ pub(super) async fn submit(client: &Client, args: &Submit, requests: Vec<JobRequ
             Err(error) => return exit::error(&error),
         }
     }
-    match args.wait {
-        true => to_the_end(client, &jobs).await,
-        false => Exit::Done,
+    match log {
+        Some(log) => to_the_end(client, &jobs, log, &same_place(args)).await,
+        None => Exit::Done,
     }
 }
 
 /// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
-async fn to_the_end(client: &Client, jobs: &[JobId]) -> Exit {
-    let mut file = match File::create(LOG) {
-        Ok(file) => file,
-        Err(error) => {
-            exit::say(format_args!("{LOG}: {error}"));
-            return Exit::Host;
-        }
-    };
+async fn to_the_end(client: &Client, jobs: &[JobId], mut log: WaitLog, place: &str) -> Exit {
+    let file = log.begin();
     let mut worst = Exit::Done;
     let cancel = cancelled_by_signals();
     for job in jobs {
         let followed = tokio::select! {
-            () = cancel.cancelled() => {
-                tell!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
-                return Exit::Cancelled;
-            }
-            followed = follow(client, job.as_str(), &mut file, true) => followed,
+            () = cancel.cancelled() => return goes_on(job, place),
+            followed = follow(client, job.as_str(), file, true) => followed,
         };
         match followed {
             Ok(job) => {

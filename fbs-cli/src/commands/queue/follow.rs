@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_builder::build_monitor::{FOLLOWED, RemoteLog};
+use image_builder::error::ErrorKind;
 use image_builder::jobs::{Claim, Job, JobId, JobState};
 use image_builder::queue::{JobQueue, Overview, QueueError};
+use image_builder::redact;
 use tokio::sync::watch;
 
 use super::listed::{exit_of, summary};
+use crate::args::Submit;
 use crate::commands::cancelled_by_signals;
 use crate::exit::{self, Exit};
 use crate::output::tell;
@@ -21,24 +24,89 @@ pub(in crate::commands) const LOG: &str = "imagebuilder.log";
 /// A worker that has not answered so often will not tell how the log ends.
 const SILENT: u32 = 3;
 
-/// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
-pub(super) async fn to_the_end(jobs: &[(Arc<dyn JobQueue>, JobId)]) -> Exit {
-    let mut file = match File::create(LOG) {
-        Ok(file) => file,
-        Err(error) => {
+/// [`LOG`] of jobs that are to be waited for. It can be written before there are any, and an earlier one is as it
+/// was until they are submitted.
+#[derive(Debug)]
+pub(in crate::commands) struct WaitLog {
+    file: File,
+    /// Whether it goes when nothing is submitted.
+    is_new: bool,
+}
+
+impl WaitLog {
+    /// Opens it.
+    pub(super) fn open() -> Result<Self, Exit> {
+        let open = |is_new| {
+            let file = File::options().write(true).create_new(is_new).open(LOG)?;
+            Ok::<_, io::Error>(Self { file, is_new })
+        };
+        let opened = match open(true) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(false),
+            opened => opened,
+        };
+        opened.map_err(|error| {
             exit::say(format_args!("{LOG}: {error}"));
-            return Exit::Host;
+            tell!(
+                "hint: --wait leaves the log in the current folder; go to one that can be written"
+            );
+            ErrorKind::of_io(&error).into()
+        })
+    }
+
+    /// The empty file.
+    pub(in crate::commands) fn begin(&mut self) -> &mut File {
+        self.is_new = false;
+        if let Err(error) = self.file.set_len(0) {
+            // A pipe or a terminal has no length.
+            tracing::debug!("{LOG}: {error}");
         }
+        &mut self.file
+    }
+}
+
+impl Drop for WaitLog {
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(LOG);
+        }
+    }
+}
+
+/// The options that lead other commands to where a job was submitted, each with a blank in front.
+pub(in crate::commands) fn same_place(args: &Submit) -> String {
+    let with_value = |option: &str, value: &Option<String>| {
+        let value = value.as_deref()?;
+        Some(format!(" {option} {}", redact::passwords(value)))
     };
+    match args.place.local {
+        true => " --local".to_owned(),
+        false => with_value("--broker", &args.place.broker)
+            .or_else(|| with_value("--server", &args.service.server))
+            .unwrap_or_default(),
+    }
+}
+
+/// Says what becomes of a job that is not waited for any longer.
+pub(in crate::commands) fn goes_on(job: &JobId, place: &str) -> Exit {
+    tell!(
+        "the job goes on: `fbs logs -f {job}{place}` follows it, `fbs cancel {job}{place}` stops it"
+    );
+    Exit::Cancelled
+}
+
+/// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
+pub(super) async fn to_the_end(
+    jobs: &[(Arc<dyn JobQueue>, JobId)],
+    mut log: WaitLog,
+    place: &str,
+) -> Exit {
+    let file = log.begin();
     let mut worst = Exit::Done;
     let cancel = cancelled_by_signals();
     for (queue, job) in jobs {
         let followed = tokio::select! {
-            () = cancel.cancelled() => {
-                tell!("the job goes on: `fbs logs -f {job}` follows it, `fbs cancel {job}` stops it");
-                return Exit::Cancelled;
-            }
-            followed = follow(queue.clone(), job.clone(), &mut file, true) => followed,
+            () = cancel.cancelled() => return goes_on(job, place),
+            followed = follow(queue.clone(), job.clone(), file, true) => followed,
         };
         let job = match followed {
             Ok(job) => job,

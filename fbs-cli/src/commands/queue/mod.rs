@@ -33,7 +33,7 @@ use crate::args::{PlaceArgs, QueueArgs};
 use crate::exit::{self, Exit};
 use crate::output::tell;
 
-pub(super) use follow::LOG;
+pub(super) use follow::{LOG, WaitLog, goes_on, same_place};
 pub(super) use listed::{Listed, ListedWorker, end_of, exit_of, summary};
 
 /// The service that a command asks instead of a queue, if it does.

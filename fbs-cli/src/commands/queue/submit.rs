@@ -10,7 +10,8 @@ use image_builder::queue::{JobQueue, NewEntry, QueueError};
 use image_builder::spec::{Arch, Trust};
 use jiff::Timestamp;
 
-use super::{event, follow, open, requester, spool};
+use super::follow::{self, WaitLog};
+use super::{event, open, requester, spool};
 use crate::args::Submit;
 use crate::commands::{server, service, spec};
 use crate::exit::{self, Exit};
@@ -26,14 +27,22 @@ pub(crate) async fn run(args: &Submit) -> Exit {
     }
     // All mistakes of all specs come first: half of a night's jobs is no night's work.
     let mut requests = Vec::new();
+    let mut wrong = None;
     for conf in &args.confs {
         match request(args, conf).await {
             Ok(request) => requests.push(request),
-            Err(exit) => return exit,
+            Err(exit) => wrong = wrong.or(Some(exit)),
         }
     }
+    if let Some(exit) = wrong {
+        return exit;
+    }
+    let log = match args.wait.then(WaitLog::open).transpose() {
+        Ok(log) => log,
+        Err(exit) => return exit,
+    };
     match server::named(&args.service, args.place.is_named()) {
-        Ok(Some(client)) => return server::submit(&client, args, requests).await,
+        Ok(Some(client)) => return server::submit(&client, args, requests, log).await,
         Ok(None) => {}
         Err(exit) => return exit,
     }
@@ -79,12 +88,12 @@ pub(crate) async fn run(args: &Submit) -> Exit {
         }
         jobs.extend(events.into_iter().map(|event| (queue.clone(), event.job)));
     }
-    if !args.wait {
+    let Some(log) = log else {
         return Exit::Done;
-    }
+    };
     let end = match jobs.is_empty() {
         true => Exit::Done,
-        false => follow::to_the_end(&jobs).await,
+        false => follow::to_the_end(&jobs, log, &follow::same_place(args)).await,
     };
     // They cannot have ended well.
     if kept > 0 {
