@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, StageError};
 use crate::host::{Host, Missing, free_bytes};
 use crate::http;
 use crate::outdir::{self, OutdirError};
-use crate::plan::BuildPlan;
+use crate::plan::{BuildPlan, Paths, Staging};
 use crate::process::{CommandError, Invocation};
 use crate::quantity::ByteSize;
 use crate::redact;
@@ -150,8 +150,43 @@ const CACHE_MIB: u64 = 256;
 ///
 /// # Errors
 ///
-/// The first of [`PreflightError`].
+/// The first of [`PreflightError`]; no folder is there then that was not there before.
 pub async fn check(
+    plan: &BuildPlan,
+    host: &Host,
+    staging: &Courier,
+    ctx: &BuildContext,
+) -> Result<(), PreflightError> {
+    let new = new_folders(&plan.paths);
+    let checked = check_each(plan, host, staging, ctx).await;
+    if checked.is_err() {
+        for folder in new {
+            // One that is in use by now is not empty, and stays.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+    checked
+}
+
+/// The folders that a check makes and that are not there yet, the deepest first.
+fn new_folders(paths: &Paths) -> Vec<PathBuf> {
+    let staging = paths.staging.iter().filter_map(|place| match place {
+        Staging::Folder(folder) => Some(folder),
+        Staging::Server(_) => None,
+    });
+    let mut new: Vec<PathBuf> = [&paths.work_parent, &paths.cache]
+        .into_iter()
+        .chain(staging)
+        .flat_map(|folder| folder.ancestors())
+        .filter(|folder| folder.symlink_metadata().is_err())
+        .map(Path::to_owned)
+        .collect();
+    new.sort_unstable();
+    new.reverse();
+    new
+}
+
+async fn check_each(
     plan: &BuildPlan,
     host: &Host,
     staging: &Courier,
@@ -346,6 +381,9 @@ mod tests {
     use super::*;
     use crate::cache::{Key, Kind, Store};
     use crate::compose::mounts::{Memory, apart};
+    use crate::host::tests::complete;
+    use crate::plan::{KickstartPlan, PlanOptions};
+    use crate::spec::{BuildSpec, Format};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -461,6 +499,38 @@ mod tests {
             make_room(&cache.join("new"), 2, &BuildContext::default()).await;
         });
         done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_leaves_no_folder_that_it_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        std::fs::create_dir(top.join("a")).unwrap();
+        let text = format!(
+            "[DEFAULT]\ntype=boot\nrelease=43\narch=x86_64\nbackend=native\n43_url=/no/repository\n\
+             staging={0}/a/b/c;{0}/a/b/d\n[boot]\nworkdir={0}/w/x\n",
+            top.display()
+        );
+        let spec = BuildSpec::parse(&text, Format::Ini, "a.conf").unwrap();
+        let now = "2026-11-21T09:42:24Z".parse().unwrap();
+        let options = PlanOptions::new(now, top, top.join("cache/of/it"));
+        let host = complete();
+        let plan = BuildPlan::new(&spec, &KickstartPlan::default(), &host, &options).unwrap();
+        let staging = Courier::new(&plan.paths.staging, &[]).unwrap();
+        let error = check(&plan, &host, &staging, &BuildContext::default())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, PreflightError::Repository { .. }),
+            "{error}"
+        );
+        let left: Vec<_> = top
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["a"]);
+        assert_eq!(top.join("a").read_dir().unwrap().count(), 0);
     }
 
     #[test]
