@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use image_builder::koji::{BuildId, Nvr, SigKey, Tag, UpdateId};
 use image_builder::quantity::{Age, ByteSize};
@@ -210,7 +211,7 @@ pub(crate) struct CreateRepo {
     /// How the repodata is compressed
     #[arg(long, value_enum, default_value_t = CompressionArg::Zstd)]
     pub(crate) compression: CompressionArg,
-    /// Threads that read RPMs [default: one for each processor]
+    /// Threads that read RPMs, at most 256 [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
 }
@@ -303,7 +304,7 @@ pub(crate) struct Submit {
           value_parser = clap::value_parser!(i8).range(-100..=100), value_name = "N")]
     pub(crate) priority: i8,
     /// Give it up when it is not done in this time: 90m, 12h, 2d
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) deadline: Option<Age>,
     /// Where there are accounts, only who submits it and administrators see it
     #[arg(long)]
@@ -331,7 +332,7 @@ pub(crate) struct Jobs {
     #[arg(long)]
     pub(crate) open: bool,
     /// At most so many, the newest first
-    #[arg(long, short = 'n', default_value_t = 50, value_name = "N")]
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "N", value_parser = one_or_more)]
     pub(crate) limit: usize,
     /// Print one JSON object per job on standard output
     #[arg(long)]
@@ -646,7 +647,7 @@ pub(crate) struct BootTest {
     /// The line on the serial console that says the image is up, as a regular
     /// expression [default: a login prompt, systemd's multi-user or graphical
     /// target, or the installer's start]
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) expect: Option<String>,
     /// How long each boot may take: 90s, 10m
     #[arg(long, default_value = "10m", value_name = "TIME")]
@@ -654,8 +655,9 @@ pub(crate) struct BootTest {
     /// Keep the serial log and the screenshot in DIR
     #[arg(long, short, default_value = ".", value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// The guest's memory
-    #[arg(long, default_value_t = 2048, value_name = "MIB")]
+    /// The guest's memory, from 256
+    #[arg(long, default_value_t = 2048, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(256..))]
     pub(crate) memory: u32,
     /// The guest's architecture [default: this host's]
     #[arg(long)]
@@ -672,6 +674,22 @@ pub(crate) struct Doctor {
     pub(crate) json: bool,
 }
 
+/// A time that is not over at once.
+fn some_time(text: &str) -> Result<Age, String> {
+    match text.parse::<Age>()? {
+        age if age.0.is_zero() => Err("it is over at once".to_owned()),
+        age => Ok(age),
+    }
+}
+
+/// A number of things that are to be shown.
+fn one_or_more(text: &str) -> Result<usize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(number) => Ok(number.get()),
+        Err(_) => Err("expected a number from 1 on".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -680,6 +698,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for line in [
+            "boot-test a.iso --expect=",
+            "boot-test a.iso --memory 0",
+            "boot-test a.iso --memory 255",
+            "submit a.conf --deadline 0",
+            "submit a.conf --deadline 0d",
+            "jobs -n 0",
+        ] {
+            let words = std::iter::once("fbs").chain(line.split(' '));
+            let error = Args::try_parse_from(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
     }
 
     #[test]
