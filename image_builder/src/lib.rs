@@ -49,44 +49,50 @@
 //!
 //! # Modules
 //!
-//! Data flows one way, from the spec to the report. In this order a module uses those above it
-//! and none below.
+//! Data flows one way, from the spec to the report. In this order a module uses those above it, with four
+//! exceptions: [`spec`] takes the types of names from [`koji`], which reports wrong ones as a spec does;
+//! [`service_config`] is made of the settings of [`transfer`], [`accounts`] and [`retention`], plain data;
+//! [`plan`] and [`destdir`] know each other, as the files of a DVD are named after its plan; and
+//! [`retention`] tells people through [`notification`], which shows them when an image will go.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`error`] | whose fault an error is, whether to try again, the way out |
-//! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
-//! | [`kickstart`] | kickstarts: read, flattened, understood, edited |
+//! | [`error`], [`redact`] | whose fault an error is, whether to try again, the way out; passwords in texts |
+//! | [`digest`], [`job_id`], [`quantity`], [`network`], [`secret`] | checksums; names of jobs; sizes, ages and networks as people write them; passwords and keys, which are never printed |
+//! | [`http`] | the client of all who speak HTTP |
 //! | [`process`] | a command line as data, and the one place that starts programs |
 //! | [`source_date`] | the time that an image carries, so that the same packages give the same bytes |
 //! | [`events`] | what happens in a build, as data |
 //! | [`context`] | what a stage works with: runner, events, the word to stop |
 //! | [`job_log`] | the log file |
+//! | [`spec`] | the spec as the user wrote it: INI, TOML, JSON, and every mistake in it |
+//! | [`kickstart`] | kickstarts: read, flattened, understood, edited |
 //! | [`host`] | what this machine has, and what to install |
 //! | [`repository`] | where packages come from |
-//! | [`secret`] | passwords and keys, which are never printed |
-//! | [`service_config`] | the configuration of the service on a host |
+//! | [`koji`] | builds of Koji and updates of Bodhi: found, and which of their packages are taken |
 //! | [`cache`] | what the builds of a host keep for each other |
-//! | [`plan`] | everything that a build will do, decided before it begins |
+//! | [`repo_create`] | from builds to verified packages, and from packages to repodata |
 //! | [`catalogue`] | the packages and groups that some repositories have |
-//! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
-//! | [`outdir`], [`workdir`], [`digest`] | the folders of a build; checksums |
-//! | [`quantity`], [`network`] | sizes, ages and networks as people write them |
-//! | [`preflight`] | what can go wrong, found out before work starts |
-//! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
-//! | [`builders`] | who can make an image: the native engine, lorax |
+//! | [`outdir`], [`workdir`] | the folders of a build |
 //! | [`verify`] | what is in a finished image, and whether it boots |
-//! | [`respin`] | an existing image with other files, arguments and packages |
+//! | [`service_config`] | the configuration of the service on a host |
+//! | [`plan`], [`destdir`] | everything that a build will do, decided before it begins; the folder of a DVD |
+//! | [`transfer`] | places to put an image: a folder, FTP, SFTP, an object store |
+//! | [`preflight`] | what can go wrong, found out before work starts |
 //! | [`report`] | `build-report.json` |
+//! | [`compose`] | the native engine: dnf, dracut, squashfs or erofs, GRUB, xorriso |
+//! | [`respin`] | an existing image with other files, arguments and packages |
+//! | [`builders`] | who can make an image: the native engine, lorax, ... |
 //! | [`delivery`] | what a build hands over |
+//! | [`jobs`] | builds that are made elsewhere, and what becomes of them |
+//! | [`accounts`] | who somebody is, what they may do, and what they did |
+//! | [`retention`] | how long images stay, and who is told before they go |
 //! | [`notification`] | telling people and programs: mail, fedora-messaging, webhooks |
 //! | [`imagebuilder`] | the order of the stages |
+//! | [`queue`] | where jobs wait |
 //! | [`build_monitor`] | the builds of this host, and their logs while they grow |
-//! | [`jobs`], [`queue`] | builds that are made elsewhere: what becomes of them, where they wait |
 //! | [`worker`] | takes jobs from a queue and has them made |
 //! | [`master`] | keeps records of all jobs of a queue, and tells of them |
-//! | [`retention`] | how long images stay, and who is told before they go |
-//! | [`accounts`] | who somebody is, what they may do, and what they did |
 //! | [`client`] | asks a service over HTTP |
 //!
 //! # Features
