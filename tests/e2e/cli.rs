@@ -57,7 +57,7 @@ fn a_new_spec_is_right_and_no_file_is_overwritten() {
         .run()
         .assert_exit(2)
         .assert_one_error()
-        .assert_says(&["mine.conf exists", "--output"]);
+        .assert_says(&["mine.conf: it exists", "--output"]);
     assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
     folders.fbs("new").arg("floppy").run().assert_exit(2);
 }
@@ -166,8 +166,8 @@ fn verify_says_what_is_wrong_with_a_file() {
     for (path, exit, words) in [
         (folders.top().join("none.iso"), 2, "No such file"),
         (folders.work(), 2, "is a folder"),
-        (text, 1, "is not an ISO image"),
-        (zeros.clone(), 1, "is not an ISO image"),
+        (text, 2, "is not an ISO image"),
+        (zeros.clone(), 2, "is not an ISO image"),
         (cut, 1, "is cut off"),
     ] {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -403,4 +403,217 @@ fn a_result_that_cannot_be_written_is_none() {
         )
         .assert_exit(0);
     }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_leaves_everything_as_it_was() {
+    let folders = Folders::new();
+    folders.file("a.conf", "[DEFAULT]\ntype = boot\nrelease = 43\n");
+    folders.file("bad.conf", "[DEFAULT]\ntype = boot\nrelease = soon\n");
+    folders.file("bad2.conf", "[DEFAULT]\ntype = floppy\nrelease = 43\n");
+    folders.file(
+        "paths.conf",
+        "[DEFAULT]\ntype = boot\nrelease = 43\n[boot]\noutdir = /srv/x\n",
+    );
+    folders.file("ks.cfg", "lang en_US.UTF-8\n");
+    folders.file("text.iso", "no image at all");
+    for folder in ["not-a-repository", "wait/imagebuilder.log"] {
+        fs::create_dir_all(folders.top().join(folder)).unwrap();
+    }
+    folders.file("not-a-repository/repodata", "mine");
+    let full = "mkdir -p full && unshare --mount bash -c 'mount -t tmpfs -o size=4k full full; \
+                head -c 4096 /dev/zero > full/fill; $0";
+    let local = "FBS_STATE_DIR=$PWD/state $0";
+    for (line, code, words) in [
+        // Names that are not UTF-8, and folders that are gone.
+        (
+            "$0 check --json $'n\\xff.conf'".to_owned(),
+            2,
+            &["there is no spec"][..],
+        ),
+        (
+            "FBS_CACHE_DIR=$'/tmp/c\\xff' $0 cache ls --json".to_owned(),
+            0,
+            &[],
+        ),
+        (
+            "FBS_CACHE_DIR=$'/tmp/c\\xff' $0 plan a.conf --json".to_owned(),
+            2,
+            &[r#""/tmp/c\xFF" cannot stand in JSON"#, "--json"],
+        ),
+        (
+            "$0 plan a.conf --staging $'nu\\xff'".to_owned(),
+            2,
+            &[r#"--staging "nu\xFF": the name is not UTF-8"#],
+        ),
+        (
+            "$0 deliver . --staging $'nu\\xff'".to_owned(),
+            2,
+            &[r#"--staging "nu\xFF": the name is not UTF-8"#],
+        ),
+        (
+            "conf=$PWD/a.conf; mkdir gone; cd gone; rmdir ../gone; $0 plan $conf --outdir x"
+                .to_owned(),
+            2,
+            &["--outdir \"x\"", "current folder", "the whole path"],
+        ),
+        // Files that cannot be written.
+        (
+            format!("{full} new boot -o full/x; code=$?; ls full; exit $code' $0"),
+            3,
+            &["full/x: No space"],
+        ),
+        (
+            format!("{full} kickstart flatten ks.cfg -o full/x; code=$?; ls full; exit $code' $0"),
+            3,
+            &["full/x: No space"],
+        ),
+        (
+            "$0 new boot -o no/such/x".to_owned(),
+            2,
+            &["no folder no/such", "--output"],
+        ),
+        (
+            "$0 new boot -o a.conf/x".to_owned(),
+            2,
+            &["a.conf/x: Not a directory"],
+        ),
+        (
+            "$0 respin text.iso --add a.conf --out new.iso".to_owned(),
+            2,
+            &["is not an ISO image"],
+        ),
+        (
+            "$0 boot-test text.iso --output out".to_owned(),
+            2,
+            &["is not an ISO image"],
+        ),
+        (
+            "$0 verify --compare text.iso text.iso".to_owned(),
+            2,
+            &["is not an ISO image"],
+        ),
+        (
+            "$0 respin text.iso --volid '' --out new.iso".to_owned(),
+            2,
+            &["the new label: \"\" is not a label"],
+        ),
+        (
+            "$0 createrepo a.conf".to_owned(),
+            2,
+            &["a.conf is not a folder"],
+        ),
+        (
+            "$0 createrepo not-a-repository".to_owned(),
+            2,
+            &["repodata is not a folder"],
+        ),
+        (
+            "$0 deliver .".to_owned(),
+            2,
+            &["./build-report.json: No such file"],
+        ),
+        // Passwords.
+        (
+            "$0 siderepo --nvr a-1-1 --out x --proxy ftp://u:SECRET@h".to_owned(),
+            2,
+            &["invalid value 'ftp://u:***@h' for '--proxy"],
+        ),
+        (
+            "$0 plan a.conf --set 43_url=ftp:/u:SECRET@h".to_owned(),
+            2,
+            &["--set 43_url=ftp:/u:***@h"],
+        ),
+        // Jobs.
+        (
+            "$0 submit --local bad.conf bad2.conf".to_owned(),
+            2,
+            &["bad.conf:3:", "bad2.conf:2:"],
+        ),
+        (
+            "$0 submit --local paths.conf".to_owned(),
+            2,
+            &["paths.conf:5: [boot] outdir"],
+        ),
+        (
+            format!("cd wait && {local} submit --local --wait ../a.conf"),
+            2,
+            &["imagebuilder.log: Is a directory", "--wait"],
+        ),
+        (
+            format!("cd wait && {local} jobs --local"),
+            0,
+            &["no jobs at"],
+        ),
+    ] {
+        let done = bash(&folders, &line);
+        done.assert_exit(code).assert_says(words);
+        let said = &done.stderr;
+        assert!(
+            !said.contains("panicked") && !said.contains("SECRET"),
+            "{done}"
+        );
+        assert_ne!(done.stdout, ["fill", "x"], "{done}");
+    }
+    assert_eq!(
+        fs::read_to_string(folders.top().join("not-a-repository/repodata")).unwrap(),
+        "mine"
+    );
+    assert!(!folders.top().join("new.iso").exists());
+}
+
+#[test]
+fn check_finds_what_is_right_alone_and_not_together() {
+    let folders = Folders::new();
+    for (kind, keys, place) in [
+        (
+            "dvd",
+            "nosource = yes\nsourceisos = yes",
+            ":5: [DEFAULT] sourceisos: ",
+        ),
+        (
+            "boot",
+            "rootfs = erofs\ncompression = xz",
+            ":5: [DEFAULT] compression: ",
+        ),
+        ("boot", "updates = yes", ":4: [DEFAULT] updates: "),
+        (
+            "boot",
+            "backend = livecd-creator",
+            ":4: [DEFAULT] backend: ",
+        ),
+        (
+            "boot",
+            "packages = vim\nbackend = image-builder",
+            ":5: [DEFAULT] backend: ",
+        ),
+    ] {
+        let text = format!("[DEFAULT]\ntype = {kind}\nrelease = rawhide\n{keys}\n");
+        let spec = folders.file("a.conf", text);
+        let done = folders.fbs("check").arg(&spec).run();
+        done.assert_exit(1).assert_one_error().assert_says(&[place]);
+        let done = folders.fbs("check").arg(&spec).arg("--json").run();
+        let json = done.assert_exit(1).json();
+        assert_eq!(json["valid"], false);
+        assert_eq!(json["mistakes"].as_array().unwrap().len(), 1, "{json}");
+        folders.fbs("plan").arg(&spec).run().assert_exit(2);
+    }
+}
+
+#[test]
+fn a_build_is_cancelled_while_it_waits_for_its_kickstart() {
+    let folders = Folders::new();
+    // The kernel accepts connections for it, and nobody answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/a.ks", listener.local_addr().unwrap());
+    let text = format!("[DEFAULT]\ntype = live\nrelease = 43\n[live]\nconfig = {url}\n");
+    folders.file("a.conf", text);
+    let done = bash(
+        &folders,
+        "timeout --preserve-status --signal=INT 2 $0 build a.conf",
+    );
+    done.assert_exit(130)
+        .assert_one_error()
+        .assert_says(&["the build was cancelled"]);
+    done.assert_within(10.0);
 }
