@@ -5,6 +5,8 @@
 
 mod probe;
 mod reserve;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::fmt;
@@ -14,7 +16,7 @@ use async_trait::async_trait;
 use sha2::Sha256;
 use tokio::sync::Mutex;
 
-use super::retry::{Attempts, CHECK_PATIENCE, Fault, PATIENCE};
+use super::retry::{Attempts, CHECK_PATIENCE, Far, Fault, PATIENCE};
 use super::source::Source;
 use super::{Delivered, Delivery, Progress, StagingSettings, Transfer, TransferError};
 use crate::context::CancellationToken;
@@ -99,9 +101,9 @@ trait Task: Send {
 
     async fn attempt(&mut self, session: &mut dyn Session) -> Result<Self::Output, Fault>;
 
-    /// Bytes that are there.
-    fn progress(&self) -> u64 {
-        0
+    /// How far it has come, in all attempts.
+    fn far(&self) -> Far {
+        Far::default()
     }
 }
 
@@ -157,7 +159,7 @@ impl<S: Server> Remote<S> {
                     Err(fault) => fault,
                 },
             };
-            attempts.after(fault, task.progress()).await?;
+            attempts.after(fault, task.far()).await?;
         }
     }
 

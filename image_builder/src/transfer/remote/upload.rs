@@ -1,11 +1,13 @@
 //! One file on its way.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::super::retry::Fault;
+use super::super::retry::{Far, Fault};
 use super::super::source::Source;
 use super::super::{Checked, Delivery};
 use super::{Progress, Session, Task, TransferError, join};
@@ -23,11 +25,15 @@ pub(super) struct Upload<'a> {
     address: &'a str,
     read_back: bool,
     hint: String,
-    progress: &'a Progress,
+    progress: Progress,
     /// Bytes that are there.
     there: u64,
+    /// Up to where bytes were written, whether they are there or not.
+    written: Arc<AtomicU64>,
     /// What was read back.
     back: Option<(u64, Sha256)>,
+    /// How much that was, also when it is done.
+    read: u64,
     checked: Checked,
     /// The last thing that was asked for: its answer may have been lost.
     renaming: bool,
@@ -40,7 +46,7 @@ impl<'a> Upload<'a> {
         address: &'a str,
         read_back: bool,
         hint: String,
-        progress: &'a Progress,
+        progress: &Progress,
     ) -> Result<Self, TransferError> {
         let file = delivery.file.metadata();
         let file = file.map_err(|source| TransferError::Put {
@@ -49,6 +55,14 @@ impl<'a> Upload<'a> {
             source,
         })?;
         let to = join(folder, &delivery.name);
+        let written = Arc::new(AtomicU64::new(0));
+        let progress = Progress::new({
+            let (written, heard) = (Arc::clone(&written), progress.clone());
+            move |bytes| {
+                written.fetch_max(bytes, Ordering::Relaxed);
+                heard.at(bytes);
+            }
+        });
         Ok(Self {
             file: delivery.file.clone(),
             size: file.len(),
@@ -61,7 +75,9 @@ impl<'a> Upload<'a> {
             hint,
             progress,
             there: 0,
+            written,
             back: None,
+            read: 0,
             checked: Checked::Size,
             renaming: false,
         })
@@ -102,14 +118,16 @@ impl<'a> Upload<'a> {
         let mut source =
             Source::open(&self.file, self.address, self.there, hashed).map_err(Fault::Final)?;
         let written = session
-            .write(&self.part, self.there, &mut source, self.progress)
+            .write(&self.part, self.there, &mut source, &self.progress)
             .await;
         match written {
             Ok(()) => {}
             // A server that takes no rest of a file may take the whole.
             Err(Fault::Final(TransferError::Refused { .. })) if self.there > 0 => {
-                session.remove_file(&self.part).await?;
-                return Err(Fault::Broken("the rest of the file was refused".to_owned()));
+                self.forget(session).await?;
+                return Err(Fault::Corrupt(
+                    "the rest of the file was refused".to_owned(),
+                ));
             }
             Err(fault) => return Err(fault),
         }
@@ -139,6 +157,7 @@ impl<'a> Upload<'a> {
         };
         let (mut at, mut hash) = self.back.take().unwrap_or_else(|| (0, Sha256::new()));
         let read = session.read(&self.part, &mut at, &mut hash).await;
+        self.read = self.read.max(at);
         match read {
             Ok(true) => {}
             Ok(false) => return Ok(()),
@@ -152,11 +171,17 @@ impl<'a> Upload<'a> {
             self.checked = Checked::Sha256;
             return Ok(());
         }
+        let problem = format!("its SHA-256 is {found}, and not {sha256}");
+        self.forget(session).await?;
+        Err(Fault::Corrupt(problem))
+    }
+
+    /// Removes what is there, to begin anew.
+    async fn forget(&mut self, session: &mut dyn Session) -> Result<(), Fault> {
         session.remove_file(&self.part).await?;
-        self.there = 0;
-        Err(Fault::Corrupt(format!(
-            "its SHA-256 is {found}, and not {sha256}"
-        )))
+        (self.there, self.read) = (0, 0);
+        self.written.store(0, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -186,7 +211,11 @@ impl Task for Upload<'_> {
         }
     }
 
-    fn progress(&self) -> u64 {
-        self.there + self.back.as_ref().map_or(0, |(at, _)| *at)
+    fn far(&self) -> Far {
+        let written = self.written.load(Ordering::Relaxed);
+        Far {
+            there: self.there + self.read,
+            moved: self.there.max(written) + self.read,
+        }
     }
 }
