@@ -1,7 +1,7 @@
 //! Delivering what a build left, once more or to another place.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Outbox, REPORT, log_and_report};
 use crate::context::CancellationToken;
@@ -122,6 +122,38 @@ pub async fn deliver(
     Ok(report)
 }
 
+/// A report may come from anywhere: what it names lies in its folder, and goes into one folder of
+/// each place.
+fn check_names(report: &BuildReport) -> Result<(), String> {
+    let own = [("name", &report.name), ("log", &report.log)];
+    let own = own.map(|(key, name)| (key.to_owned(), name.as_str()));
+    let files = report.files.iter().enumerate();
+    let files = files.map(|(index, file)| (format!("files[{index}].name"), file.name.as_str()));
+    let folders = report.deliveries.iter().enumerate();
+    let folders = folders.filter_map(|(index, one)| {
+        let key = format!("the end of deliveries[{index}].folder");
+        Some((key, one.folder_name()?))
+    });
+    match own
+        .into_iter()
+        .chain(files)
+        .chain(folders)
+        .find(|(_, name)| !is_plain(name))
+    {
+        Some((key, name)) => Err(format!("{key} is {name:?}, and no plain name of a file")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a name stays in its folder, and is one that a protocol of lines can say.
+fn is_plain(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let first = parts.next();
+    first == Some(Component::Normal(name.as_ref()))
+        && parts.next().is_none()
+        && !name.contains(char::is_control)
+}
+
 /// A report with its files beside it.
 struct Kept {
     path: PathBuf,
@@ -149,11 +181,18 @@ impl Kept {
                 report.version
             )));
         }
+        check_names(&report).map_err(wrong)?;
         let folder = path
             .canonicalize()
             .map_err(|error| wrong(error.to_string()))?;
+        let folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
+        // A log has no checksum here that would show that a link leads to another file.
+        let log = folder.join(&report.log);
+        if log.is_symlink() {
+            return Err(wrong(format!("its log {} is a link", log.display())));
+        }
         Ok(Self {
-            folder: folder.parent().unwrap_or(Path::new("/")).to_owned(),
+            folder,
             path: path.clone(),
             report,
         })
@@ -188,10 +227,6 @@ impl Kept {
                 path: file.clone(),
                 problem,
             };
-            // The report may come from anywhere: its names stay in its folder.
-            if name.contains('/') || matches!(name.as_str(), "" | "." | "..") {
-                return Err(wrong("it is no name of a file".to_owned()));
-            }
             let found = file.metadata().map_err(|error| wrong(error.to_string()))?;
             if found.len() != *size {
                 return Err(wrong(format!(
@@ -252,5 +287,89 @@ impl Kept {
         }
         // There may be more in it.
         let _ = std::fs::remove_dir(work);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A staging folder, and the report of a build whose only file is its log, in a folder of its own.
+    fn kept(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf, Staging) {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, staging) = (dir.path().join("kept"), dir.path().join("staging"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::create_dir(&staging).unwrap();
+        std::fs::write(dir.path().join("secretfile"), "secret").unwrap();
+        std::fs::write(folder.join("build.log"), "log").unwrap();
+        let mut report = serde_json::to_value(crate::notification::test_report()).unwrap();
+        report["log"] = json!("build.log");
+        report["files"] = json!([]);
+        report["deliveries"] = json!([]);
+        change(&mut report);
+        let path = folder.join(REPORT);
+        std::fs::write(&path, report.to_string()).unwrap();
+        (dir, path, Staging::Folder(staging))
+    }
+
+    async fn delivered(report: &Path, staging: &Staging) -> Result<BuildReport, DeliverError> {
+        let (events, cancel) = (Events::new(), CancellationToken::new());
+        let places = std::slice::from_ref(staging);
+        deliver(report, places, &[], &events, &cancel).await
+    }
+
+    #[tokio::test]
+    async fn names_that_leave_their_folder_are_refused() {
+        let staging = |report: &Path| report.ancestors().nth(2).unwrap().join("staging");
+        for (key, value) in [
+            ("/name", "../escaped-dir"),
+            ("/name", "/etc"),
+            ("/name", ".."),
+            ("/name", ""),
+            ("/name", "x/"),
+            ("/name", "x\r\nDELE y"),
+            ("/log", "../secretfile"),
+            ("/files/0/name", "../secretfile"),
+            ("/deliveries/0/folder", "/srv/.."),
+            ("/deliveries/0/folder", "ftp://h/pub/../"),
+        ] {
+            let (_dir, report, place) = kept(|report| {
+                report["files"] = json!([{"name": "a.iso", "size": 6, "sha256": "00"}]);
+                report["deliveries"] =
+                    json!([{"staging": "/srv", "folder": "/srv/x", "files": []}]);
+                *report.pointer_mut(key).unwrap() = json!(value);
+            });
+            let error = delivered(&report, &place).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+            let words = error.to_string();
+            let last = value.trim_end_matches('/').rsplit('/').next();
+            let shown = match key {
+                "/deliveries/0/folder" => format!("{:?}", last.unwrap()),
+                _ => format!("{value:?}"),
+            };
+            let named = key.trim_start_matches('/').replace("/0/", "[0].");
+            for part in [&report.display().to_string(), &named, &shown] {
+                assert!(words.contains(part.as_str()), "{part}: {words}");
+            }
+            assert_eq!(staging(&report).read_dir().unwrap().count(), 0, "{words}");
+            let around = report.ancestors().nth(2).unwrap();
+            assert_eq!(around.read_dir().unwrap().count(), 3, "{words}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_a_link_is_not_delivered() {
+        let (_dir, report, place) = kept(|_| ());
+        let log = report.with_file_name("build.log");
+        std::fs::remove_file(&log).unwrap();
+        std::os::unix::fs::symlink("../secretfile", &log).unwrap();
+        let error = delivered(&report, &place).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        assert!(error.to_string().contains("build.log is a link"), "{error}");
+
+        let (_dir, report, place) = kept(|_| ());
+        delivered(&report, &place).await.unwrap();
     }
 }

@@ -35,6 +35,12 @@ pub struct DeliveryRecord {
 }
 
 impl DeliveryRecord {
+    /// The name of the folder that is this build's own.
+    pub(crate) fn folder_name(&self) -> Option<&str> {
+        let folder = self.folder.as_deref()?.trim_end_matches('/');
+        folder.rsplit_once('/').map(|(_, name)| name)
+    }
+
     /// After a delivery that was stopped: a place that lacks any of `names` is one to deliver to
     /// again.
     pub(crate) fn mark_stopped(&mut self, names: &[&str]) {
@@ -95,11 +101,7 @@ impl Courier {
         let Some(place) = self.places.iter_mut().find(same) else {
             return;
         };
-        let name = record.folder.as_deref().and_then(|folder| {
-            let (_, name) = folder.trim_end_matches('/').rsplit_once('/')?;
-            Some(name.to_owned())
-        });
-        place.folder = name;
+        place.folder = record.folder_name().map(str::to_owned);
         place.record = DeliveryRecord {
             error: None,
             ..record.clone()
