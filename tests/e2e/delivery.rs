@@ -392,6 +392,11 @@ async fn an_object_store_takes_what_a_broken_connection_left() {
     cutting.await.unwrap();
     assert_eq!(done.checked, Checked::Sha256);
 
+    // What was stopped before it was compared is sent again.
+    let again = put(&*staging, &folder, &image).await.unwrap();
+    assert_eq!(again.checked, Checked::Sha256);
+    assert!(!store.uploads().contains("<Upload>"), "{}", store.uploads());
+
     let missing = open("s3://nobody/x", &settings(store.port));
     let error = missing.check().await.unwrap_err();
     assert!(matches!(error, TransferError::Refused { .. }), "{error}");
@@ -401,6 +406,56 @@ async fn an_object_store_takes_what_a_broken_connection_left() {
         matches!(error, TransferError::Unreachable { .. }),
         "{error}"
     );
+}
+
+/// Parts are seen by nobody and cost room: none stay of what was stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_parts_of_a_stopped_upload_stay_in_an_object_store() {
+    if !need::met(&[PYTHON]) {
+        return;
+    }
+    let folders = Folders::new();
+    let store = ObjectStore::start(folders.top());
+    let settings = StagingSettings {
+        endpoint: Some(format!("http://127.0.0.1:{}", store.port).parse().unwrap()),
+        region: Some("us-east-1".to_owned()),
+        user: Some("key".to_owned()),
+        password_file: Some(folders.file("secret", "secret\n")),
+        ..StagingSettings::default()
+    };
+    let staging: Arc<dyn Transfer> = open("s3://images", &settings).into();
+    let folder = staging.reserve("x").await.unwrap();
+    let image = file(folders.top(), "image.iso", 40 * MIB);
+    let half = |then: Arc<dyn Fn() + Send + Sync>| {
+        Progress::new(move |bytes| {
+            if bytes > 20 * MIB as u64 {
+                then();
+            }
+        })
+    };
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let progress = half(Arc::new(move || stop.cancel()));
+    let error = staging.put(&folder, &image, &progress, &cancel).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, TransferError::Cancelled), "{error}");
+    assert!(!store.uploads().contains("<Upload>"), "{}", store.uploads());
+
+    // Nor when nobody waits for it any more.
+    let reached = Arc::new(tokio::sync::Notify::new());
+    let notify = Arc::clone(&reached);
+    let progress = half(Arc::new(move || notify.notify_one()));
+    let cancel = CancellationToken::new();
+    tokio::select! {
+        done = staging.put(&folder, &image, &progress, &cancel) => panic!("{done:?}"),
+        () = reached.notified() => {}
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.uploads().contains("<Upload>") {
+        assert!(Instant::now() < deadline, "{}", store.uploads());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    put(&*staging, &folder, &image).await.unwrap();
 }
 
 #[tokio::test]

@@ -38,4 +38,18 @@ impl ObjectStore {
             _daemon: daemon,
         }
     }
+
+    /// The store's list of uploads in parts that have begun and not ended, as XML.
+    pub fn uploads(&self) -> String {
+        let list = Program::new(python::interpreter())
+            .args([
+                "-c",
+                "import sys, urllib.request as r; \
+                 print(r.urlopen(sys.argv[1]).read().decode())",
+            ])
+            .arg(format!("http://127.0.0.1:{}/images?uploads", self.port));
+        let list = list.run();
+        list.assert_exit(0);
+        list.stdout.join("\n")
+    }
 }

@@ -16,7 +16,7 @@ pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How often a server may say the same no, or a file may arrive otherwise.
-pub(super) const REFUSALS: u32 = 3;
+const REFUSALS: u32 = 3;
 
 /// What went wrong.
 #[derive(Debug)]

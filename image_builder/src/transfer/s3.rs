@@ -1,7 +1,13 @@
 //! Staging in an object store that speaks S3.
 //!
 //! There are no folders in it, and an object is seen only when it is whole: large ones are sent in
-//! parts, each of which is sent again when the connection breaks.
+//! parts, each of which is sent again when the connection breaks. Its name is seen before it was
+//! compared: one that is there already counts where its bytes are the same.
+
+mod leftovers;
+mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -10,26 +16,22 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{
     Certificate, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    RetryConfig, WriteMultipart,
+    PutPayload, RetryConfig,
 };
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::retry::{CHECK_PATIENCE, PATIENCE};
+use super::retry::{Attempts, CHECK_PATIENCE, Far, Fault, PATIENCE};
 use super::source::Source;
 use super::{
     Checked, Delivered, Delivery, Progress, StagingSettings, Transfer, TransferError, folder_names,
 };
 use crate::context::CancellationToken;
-use crate::digest::hex;
+use crate::digest::{self, hex};
 use crate::error::chain;
 use crate::percent;
-
-/// The size of a part; S3 takes no smaller ones than 5 MiB, and 10,000 of them.
-const PART: usize = 8 * 1024 * 1024;
-
-/// Parts on their way at once.
-const PARTS: usize = 3;
+use leftovers::Leftovers;
+use parts::{PART, Parts};
 
 /// How long a request for one part may take.
 const REQUEST: Duration = Duration::from_secs(300);
@@ -121,18 +123,56 @@ impl ObjectStaging {
         }
     }
 
+    /// Makes a small object, and never another of a name that is taken; tells whether it is there.
+    async fn create(
+        &self,
+        object: &Path,
+        content: Vec<u8>,
+        what: &str,
+    ) -> Result<bool, TransferError> {
+        let sha256 = hex(&Sha256::digest(&content));
+        let size = content.len() as u64;
+        let content = PutPayload::from(content);
+        let mut attempts = Attempts::new(&self.url, PATIENCE);
+        loop {
+            let put = self.store.put_opts(object, content.clone(), create());
+            match put.await.map_err(|error| self.fault(&error, what)) {
+                Ok(_) => return Ok(true),
+                // The answer to an earlier attempt may have been lost, here or in the library.
+                Err(TransferError::Exists(_)) => {
+                    return self.is_same(object, size, &sha256).await;
+                }
+                Err(TransferError::Unreachable { problem, .. }) => {
+                    let fault = Fault::Broken(problem);
+                    attempts.after(fault, Far::default()).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether an object has these bytes; not where nobody may read it.
+    async fn is_same(&self, object: &Path, size: u64, sha256: &str) -> Result<bool, TransferError> {
+        match self.store.head(object).await {
+            Ok(found) if found.size == size => {}
+            Ok(_) | Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(self.fault(&error, object.as_ref())),
+        }
+        let found = self.read_back(object).await?;
+        Ok(found.is_some_and(|found| found == sha256))
+    }
+
     /// Sends a file and gives its SHA-256.
     async fn send(
         &self,
         to: &Path,
         delivery: &Delivery,
         progress: &Progress,
+        left: &Leftovers,
     ) -> Result<String, TransferError> {
-        let unreadable = |source| TransferError::Put {
-            file: delivery.file.clone(),
-            to: self.place(to).into(),
-            source,
-        };
+        let unreadable = |source| unreadable(delivery, &self.place(to), source);
         let name = &delivery.name;
         let size = delivery.file.metadata().map_err(unreadable)?.len();
         let mut source = Source::open(&delivery.file, &self.place(to), 0, true)?;
@@ -141,46 +181,36 @@ impl ObjectStaging {
             while let Some(chunk) = source.next().await? {
                 bytes.extend_from_slice(chunk);
             }
-            let put = self.store.put_opts(to, bytes.into(), create()).await;
-            put.map_err(|error| self.fault(&error, name))?;
-        } else {
-            let upload = self.store.put_multipart(to).await;
-            let upload = upload.map_err(|error| self.fault(&error, name))?;
-            let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
-            let sent = self.send_parts(&mut parts, &mut source, name, progress);
-            if let Err(error) = sent.await {
-                // What was sent of it costs room until then.
-                let _ = parts.abort().await;
-                return Err(error);
+            left.object_begun();
+            if !self.create(to, bytes, name).await? {
+                return Err(TransferError::Exists(self.place(to)));
             }
-            let finished = parts.finish().await;
-            finished.map_err(|error| self.fault(&error, name))?;
+        } else {
+            let parts = Parts::begin(&self.store, to).await;
+            let mut parts = parts.map_err(|error| self.fault(&error, name))?;
+            left.parts_begun(parts.id());
+            let mut done = 0;
+            while let Some(chunk) = source.next().await? {
+                let written = parts.write(chunk).await;
+                written.map_err(|error| self.fault(&error, name))?;
+                done += chunk.len() as u64;
+                progress.at(done);
+            }
+            left.object_begun();
+            if let Err(error) = parts.end().await {
+                // The last answer may have been lost.
+                let found = self.store.head(to).await;
+                if !found.is_ok_and(|found| found.size == size) {
+                    return Err(self.fault(&error, name));
+                }
+            }
+            left.parts_ended();
         }
         progress.at(size);
         source
             .sha256()
             .await
             .ok_or_else(|| unreadable(std::io::Error::other("it could not be read to its end")))
-    }
-
-    async fn send_parts(
-        &self,
-        parts: &mut WriteMultipart,
-        source: &mut Source,
-        name: &str,
-        progress: &Progress,
-    ) -> Result<(), TransferError> {
-        let mut done = 0;
-        loop {
-            let room = parts.wait_for_capacity(PARTS).await;
-            room.map_err(|error| self.fault(&error, name))?;
-            let Some(chunk) = source.next().await? else {
-                return Ok(());
-            };
-            done += chunk.len() as u64;
-            parts.write(chunk);
-            progress.at(done);
-        }
     }
 
     /// The SHA-256 of an object; none when nobody may read it.
@@ -209,30 +239,80 @@ impl ObjectStaging {
         to: &Path,
         delivery: &Delivery,
         progress: &Progress,
+        left: &Leftovers,
     ) -> Result<Checked, TransferError> {
         match self.store.head(to).await {
-            Ok(_) => return Err(TransferError::Exists(self.place(to))),
+            Ok(found) => return self.compare(to, found.size, delivery, progress).await,
+            Err(Error::NotFound { .. }) => left.object_is_new(),
             // Who may write may not always ask.
-            Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => {}
+            Err(Error::PermissionDenied { .. }) => {}
             Err(error) => return Err(self.fault(&error, &delivery.name)),
         }
-        let sent = self.send(to, delivery, progress).await?;
-        let sha256 = delivery.sha256.as_ref().unwrap_or(&sent);
-        if !self.read_back {
-            return Ok(Checked::Size);
-        }
-        match self.read_back(to).await? {
-            None => Ok(Checked::Size),
-            Some(found) if found == *sha256 => Ok(Checked::Sha256),
-            Some(found) => {
-                let _ = self.store.delete(to).await;
-                Err(TransferError::Corrupt {
-                    place: self.place(to),
-                    problem: format!("its SHA-256 is {found}, and not {sha256}"),
-                })
+        let place = self.place(to);
+        let mut attempts = Attempts::new(&place, PATIENCE);
+        loop {
+            let sent = self.send(to, delivery, progress, left).await?;
+            let sha256 = delivery.sha256.as_ref().unwrap_or(&sent);
+            if !self.read_back {
+                return Ok(Checked::Size);
             }
+            let problem = match self.read_back(to).await? {
+                None => return Ok(Checked::Size),
+                Some(found) if found == *sha256 => return Ok(Checked::Sha256),
+                Some(found) => format!("its SHA-256 is {found}, and not {sha256}"),
+            };
+            if let Err(error) = self.store.delete(to).await {
+                let problem = format!("{problem}; it was not removed: {}", words(&error));
+                let place = self.place(to);
+                return Err(TransferError::Corrupt { place, problem });
+            }
+            left.object_stays();
+            let fault = Fault::Corrupt(problem);
+            attempts.after(fault, Far::default()).await?;
         }
     }
+
+    /// Counts an object that is there already, if it is the same: what was sent by a delivery that
+    /// was stopped before it had compared it.
+    async fn compare(
+        &self,
+        object: &Path,
+        found: u64,
+        delivery: &Delivery,
+        progress: &Progress,
+    ) -> Result<Checked, TransferError> {
+        let place = self.place(object);
+        let unreadable = |source| unreadable(delivery, &place, source);
+        let size = delivery.file.metadata().map_err(unreadable)?.len();
+        if found == size {
+            let sha256 = match &delivery.sha256 {
+                Some(sha256) => sha256.clone(),
+                None => digest::sha256_file(&delivery.file)
+                    .await
+                    .map_err(unreadable)?,
+            };
+            if self.read_back(object).await? == Some(sha256) {
+                progress.at(size);
+                return Ok(Checked::Sha256);
+            }
+        }
+        Err(TransferError::Exists(place))
+    }
+}
+
+/// That a file of this host cannot be read.
+fn unreadable(delivery: &Delivery, to: &str, source: std::io::Error) -> TransferError {
+    TransferError::Put {
+        file: delivery.file.clone(),
+        to: to.into(),
+        source,
+    }
+}
+
+/// A word that nobody else has.
+fn unique() -> String {
+    let time = jiff::Timestamp::now().as_nanosecond();
+    format!("{:x}-{time:x}", std::process::id())
 }
 
 const KEYS: &str = "the keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from `user` \
@@ -302,22 +382,25 @@ fn words(error: &dyn std::error::Error) -> String {
 #[async_trait]
 impl Transfer for ObjectStaging {
     async fn check(&self) -> Result<(), TransferError> {
-        let unique = jiff::Timestamp::now().as_nanosecond();
-        let name = format!("fbs-check-{:x}-{unique:x}", std::process::id());
-        let object = self.object(&name);
+        let object = self.object(&format!("fbs-check-{}", unique()));
         let put = self.hasty.put_opts(&object, "fbs".into(), create()).await;
-        put.map_err(|error| self.fault(&error, "writing"))?;
+        match put.map_err(|error| self.fault(&error, "writing")) {
+            // Nobody else has that name: an answer was lost.
+            Ok(_) | Err(TransferError::Exists(_)) => {}
+            Err(error) => return Err(error),
+        }
         let removed = self.hasty.delete(&object).await;
         removed.map_err(|error| self.fault(&error, &format!("removing {object}")))
     }
 
     async fn reserve(&self, name: &str) -> Result<String, TransferError> {
+        // By its content a mark is known as ours when the answer was lost.
+        let ours = unique();
         for name in folder_names(name) {
             let mark = self.object(&format!("{name}/{MARK}"));
-            match self.store.put_opts(&mark, "".into(), create()).await {
-                Ok(_) => return Ok(name),
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-                Err(error) => return Err(self.fault(&error, "writing")),
+            let content = ours.clone().into_bytes();
+            if self.create(&mark, content, "writing").await? {
+                return Ok(name);
             }
         }
         Err(TransferError::Exists(self.address(name)))
@@ -335,41 +418,24 @@ impl Transfer for ObjectStaging {
         cancel: &CancellationToken,
     ) -> Result<Delivered, TransferError> {
         let to = self.object(&format!("{folder}/{}", delivery.name));
-        let checked = tokio::select! {
-            checked = self.deliver(&to, delivery, progress) => checked?,
-            () = cancel.cancelled() => return Err(TransferError::Cancelled),
+        let left = Leftovers::new(&self.hasty, &to);
+        let done = tokio::select! {
+            done = self.deliver(&to, delivery, progress, &left) => done,
+            () = cancel.cancelled() => Err(TransferError::Cancelled),
         };
+        let stays = match &done {
+            Ok(_) | Err(TransferError::Exists(_)) => true,
+            Err(TransferError::Cancelled) => false,
+            // Sent again, it is compared; but what has no checksum is another file by then.
+            Err(_) => delivery.sha256.is_some(),
+        };
+        if stays {
+            left.object_stays();
+        }
+        left.clear().await;
         Ok(Delivered {
             address: format!("{}/{}", self.address(folder), delivery.name),
-            checked,
+            checked: done?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_and_the_objects_below_it() {
-        let open = |url: &str| {
-            let settings = StagingSettings {
-                endpoint: Some("http://127.0.0.1:9/".parse().unwrap()),
-                region: Some("us-east-1".to_owned()),
-                ..StagingSettings::default()
-            };
-            ObjectStaging::open(&url.parse().unwrap(), &settings)
-        };
-        let staging = open("s3://images/nightly/43").unwrap();
-        assert_eq!(
-            staging.object("x/boot.iso").as_ref(),
-            "nightly/43/x/boot.iso"
-        );
-        assert_eq!(staging.address("x"), "s3://images/nightly/43/x");
-        let object = staging.object("x/boot.iso");
-        assert_eq!(staging.place(&object), "s3://images/nightly/43/x/boot.iso");
-        assert_eq!(open("s3://images").unwrap().object("x").as_ref(), "x");
-        let error = open("s3://key:secret@images/").unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
     }
 }
