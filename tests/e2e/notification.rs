@@ -540,7 +540,7 @@ async fn an_unknown_recipient_keeps_the_mail_from_nobody_else() {
 }
 
 /// Sends a notice with patience, and gives the warnings.
-async fn told(backend: impl Notification + 'static, notice: Notice) -> Vec<String> {
+async fn told(backend: Arc<dyn Notification>, notice: Notice) -> Vec<String> {
     let warnings = Arc::new(std::sync::Mutex::new(Vec::new()));
     let events = Events::new();
     let seen = warnings.clone();
@@ -557,7 +557,7 @@ async fn told(backend: impl Notification + 'static, notice: Notice) -> Vec<Strin
         pause: Duration::from_millis(250),
         ..Limits::default()
     };
-    let dispatch = Notifier::new(limits).with(Arc::new(backend)).open(&events);
+    let dispatch = Notifier::new(limits).with(backend).open(&events);
     dispatch.send(notice);
     dispatch
         .close(&CancellationToken::new(), Duration::MAX)
@@ -574,7 +574,10 @@ async fn a_mail_server_that_is_busy_or_gone_for_a_while_is_tried_again() {
     let queued = || notice(NoticeKind::Queued { watch: None });
     // Each recipient is told twice to come back later.
     let mut busy = MailServer::start(&["--busy", "4"]);
-    assert_eq!(told(mailer(busy.port()), queued()).await, [] as [&str; 0]);
+    assert_eq!(
+        told(Arc::new(mailer(busy.port())), queued()).await,
+        [] as [&str; 0]
+    );
     let first = busy.mail();
     first.assert_proper();
 
@@ -585,10 +588,61 @@ async fn a_mail_server_that_is_busy_or_gone_for_a_while_is_tried_again() {
         // It answers the last one yet, so it has to stay.
         ([server.mail(), server.mail()], server)
     });
-    assert_eq!(told(mailer(port.into()), queued()).await, [] as [&str; 0]);
+    assert_eq!(
+        told(Arc::new(mailer(port.into())), queued()).await,
+        [] as [&str; 0]
+    );
     // The same mail, however often it was tried.
     let ([mail, _], _server) = back.await.unwrap();
     assert_eq!(mail.header("Message-ID"), first.header("Message-ID"));
+}
+
+#[tokio::test]
+async fn who_was_put_off_is_tried_again_and_nobody_gets_a_mail_twice() {
+    if !need::met(&[PYTHON]) {
+        return;
+    }
+    let mut server = MailServer::start(&[
+        "--deferred",
+        "qa@example.test",
+        "--deferred",
+        "qa@example.test",
+        "--unknown",
+        "gone@example.test",
+    ]);
+    let mailer = Arc::new(mailer(server.port()));
+    let mut queued = notice(NoticeKind::Queued { watch: None });
+    queued.recipients.push("gone@example.test".into());
+    let warnings = told(mailer.clone(), queued).await;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let words = &warnings[0];
+    assert!(
+        words.contains("gone@example.test") && words.contains("550"),
+        "{words}"
+    );
+    assert!(!words.contains("qa@") && !words.contains("dev@"), "{words}");
+    let started = notice(NoticeKind::Started {
+        worker: "builder".into(),
+        backend: "native".into(),
+        watch: Some("http://builder:8070/jobs/a-1".into()),
+    });
+    assert_eq!(told(mailer, started).await, [] as [&str; 0]);
+    let got = [(); 4].map(|()| {
+        let mail = server.mail();
+        let to = mail.0["to"][0].as_str().unwrap().to_owned();
+        (to, mail.header("X-FBS-Event"))
+    });
+    let got = got.each_ref().map(|(to, event)| (&to[..], &event[..]));
+    let (qa, dev) = ("qa@example.test", "dev@example.test");
+    assert_eq!(
+        got,
+        [
+            (dev, "queued"),
+            (qa, "queued"),
+            (qa, "started"),
+            (dev, "started")
+        ]
+    );
 }
 
 /// Fedora's own client, listening.

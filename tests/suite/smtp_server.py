@@ -50,6 +50,7 @@ class Keeper:
     def __init__(self, args):
         self.args = args
         self.busy = args.busy
+        self.deferred = list(args.deferred)
 
     async def handle_MAIL(self, server, session, envelope, address, options):
         if self.busy > 0:
@@ -61,6 +62,9 @@ class Keeper:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.args.unknown:
             return "550 no such user here"
+        if address in self.deferred:
+            self.deferred.remove(address)
+            return "450 greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -95,6 +99,7 @@ def main():
     parser.add_argument("--key")
     parser.add_argument("--login", nargs=2)
     parser.add_argument("--unknown", action="append", default=[])
+    parser.add_argument("--deferred", action="append", default=[])
     parser.add_argument("--busy", type=int, default=0)
     args = parser.parse_args()
 

@@ -66,6 +66,14 @@ pub enum NotificationError {
         /// Its words.
         reason: String,
     },
+    /// Some have it by now, and others may get it later.
+    #[error("{server} has not taken it for all: {reason}")]
+    Partly {
+        /// Its address, without a password.
+        server: String,
+        /// Who lacks it, and its words.
+        reason: String,
+    },
     /// The server does not want this, now or later.
     #[error("{server} refuses it: {reason}")]
     Refused {
@@ -87,7 +95,9 @@ pub enum NotificationError {
 impl StageError for NotificationError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { .. } | Self::Busy { .. } => ErrorKind::Network,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Partly { .. } => {
+                ErrorKind::Network
+            }
             Self::Untrusted { .. }
             | Self::Login { .. }
             | Self::Refused { .. }
@@ -106,7 +116,7 @@ impl StageError for NotificationError {
                 "`fbs check --service` tries the same".to_owned()
             }
             Self::Login { .. } => "look at the user and the password's file".to_owned(),
-            Self::Refused { .. } | Self::Unusable { .. } => return None,
+            Self::Partly { .. } | Self::Refused { .. } | Self::Unusable { .. } => return None,
         })
     }
 }

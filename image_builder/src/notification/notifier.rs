@@ -119,7 +119,12 @@ impl Notifier {
         while let Some(sent) = sending.join_next().await {
             match sent {
                 Ok((_, Ok(()))) => answers.told += 1,
-                Ok((name, Err((error, _)))) => answers.failed.push((name, error)),
+                Ok((name, Err((error, _)))) => {
+                    if matches!(error, NotificationError::Partly { .. }) {
+                        answers.told += 1;
+                    }
+                    answers.failed.push((name, error));
+                }
                 Err(panic) => tracing::error!("a notification: {panic}"),
             }
         }
@@ -152,7 +157,7 @@ impl Notifier {
 /// What became of a notice.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// So many have told it.
+    /// So many have told it, if not to all.
     pub told: usize,
     /// By whom it could not be told, and why.
     pub failed: Vec<(String, NotificationError)>,

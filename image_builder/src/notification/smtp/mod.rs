@@ -5,6 +5,8 @@ mod letter;
 mod log;
 mod render;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +28,9 @@ use letter::Letter;
 
 /// How long the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// So many mails are remembered that not everybody has got yet: those that were given up are among them.
+const UNFINISHED: usize = 64;
 
 /// How a connection to a mail server is kept from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +77,11 @@ pub struct MailServer {
 pub struct Smtp {
     server: MailServer,
     from: Mailbox,
+    unfinished: Mutex<VecDeque<(String, Settled)>>,
 }
+
+/// The recipients of one mail who need no other attempt, with the reason of those who do not get it.
+type Settled = BTreeMap<String, Option<NotificationError>>;
 
 impl Smtp {
     /// One that sends by `server`.
@@ -96,7 +105,11 @@ impl Smtp {
             return Err(unusable("the login", reason.to_owned()));
         }
         http::install_tls_provider();
-        let smtp = Self { server, from };
+        let smtp = Self {
+            server,
+            from,
+            unfinished: Mutex::default(),
+        };
         smtp.tls()?;
         Ok(smtp)
     }
@@ -170,6 +183,31 @@ impl Smtp {
         }
     }
 
+    fn unfinished(&self) -> MutexGuard<'_, VecDeque<(String, Settled)>> {
+        self.unfinished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who of a mail's recipients is settled by earlier attempts.
+    fn settled(&self, id: &str) -> Settled {
+        let unfinished = self.unfinished();
+        let found = unfinished.iter().find(|(one, _)| one == id);
+        found
+            .map(|(_, settled)| settled.clone())
+            .unwrap_or_default()
+    }
+
+    /// Remembers it at once: an attempt that takes too long is dropped in its middle.
+    fn settle(&self, id: &str, settled: &Settled) {
+        let mut unfinished = self.unfinished();
+        unfinished.retain(|(one, _)| one != id);
+        unfinished.push_back((id.to_owned(), settled.clone()));
+        if unfinished.len() > UNFINISHED {
+            unfinished.pop_front();
+        }
+    }
+
     /// Sends a letter to one.
     async fn deliver(
         &self,
@@ -238,7 +276,8 @@ impl Notification for Smtp {
     }
 
     /// Each recipient gets the same mail in a transaction of its own: one that the server does not
-    /// know keeps it from nobody else. Once somebody has it, it is not sent again.
+    /// know keeps it from nobody else. Called again, it goes to those whom the server put off, or who
+    /// were not reached: nobody gets it twice.
     async fn send(&self, notice: &Notice) -> Result<(), NotificationError> {
         let letter = Letter::new(notice, &self.from).await;
         let letter = letter
@@ -247,30 +286,52 @@ impl Notification for Smtp {
                 what: "the mail".to_owned(),
                 reason,
             })?;
+        let id = notice.id();
+        let mut settled = self.settled(&id);
         let mut connection = None;
-        let mut refused = Vec::new();
-        let recipients = &notice.recipients;
-        for to in recipients {
-            match self.deliver(connection.take(), to, &letter).await {
-                Ok(open) => connection = Some(open),
-                Err(error) => refused.push((to, error)),
+        let mut put_off = Vec::new();
+        for to in &notice.recipients {
+            if settled.contains_key(to) {
+                continue;
             }
+            let refused = match self.deliver(connection.take(), to, &letter).await {
+                Ok(open) => {
+                    connection = Some(open);
+                    None
+                }
+                Err(error) if error.is_transient() => {
+                    put_off.push((to, error));
+                    continue;
+                }
+                Err(error) => Some(error),
+            };
+            settled.insert(to.clone(), refused);
+            self.settle(&id, &settled);
         }
         if let Some(mut connection) = connection {
             connection.abort().await;
         }
-        // Where nobody has it yet and one may still get it, it is worth another try.
-        let again = refused.iter().position(|(_, error)| error.is_transient());
-        match (again, refused.len()) {
-            (_, 0) => Ok(()),
-            (Some(index), all) if all == recipients.len() => Err(refused.swap_remove(index).1),
-            _ => {
-                let reasons = refused.iter().map(|(to, error)| format!("{to}: {error}"));
-                Err(NotificationError::Refused {
-                    server: self.address(),
-                    reason: reasons.collect::<Vec<_>>().join("; "),
-                })
-            }
+        let again = !put_off.is_empty();
+        if again && settled.is_empty() {
+            return Err(put_off.swap_remove(0).1);
+        }
+        if !again {
+            self.unfinished().retain(|(one, _)| *one != id);
+        }
+        let refused = settled
+            .iter()
+            .filter_map(|(to, error)| Some((to, error.as_ref()?)));
+        let lacking = refused.chain(put_off.iter().map(|(to, error)| (*to, error)));
+        let reasons: Vec<String> = lacking
+            .map(|(to, error)| format!("{to}: {error}"))
+            .collect();
+        let (server, reason) = (self.address(), reasons.join("; "));
+        let somebody = settled.values().any(Option::is_none);
+        match (again, reasons.is_empty()) {
+            (true, _) if somebody => Err(NotificationError::Partly { server, reason }),
+            (true, _) => Err(NotificationError::Busy { server, reason }),
+            (false, false) => Err(NotificationError::Refused { server, reason }),
+            (false, true) => Ok(()),
         }
     }
 }

@@ -171,3 +171,19 @@ async fn a_word_to_stop_ends_the_waiting() {
     dispatch.close(&stop, Duration::MAX).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_some_have_is_not_told_to_all_once_more_later() {
+    let partly = NotificationError::Partly {
+        server: "h".into(),
+        reason: "dev@example.test: later".into(),
+    };
+    let some = Flaky::new(u32::MAX, Some(partly.clone()));
+    let notifier = Notifier::default().with(some.clone());
+    let answers = notifier
+        .tell(notice(NoticeKind::Queued { watch: None }))
+        .await;
+    assert_eq!(some.attempts.load(Ordering::Relaxed), 9);
+    assert_eq!(answers.told, 1);
+    assert_eq!(answers.failed, [("flaky".to_owned(), partly)]);
+}
