@@ -19,10 +19,12 @@ use image_builder::context::CancellationToken;
 use image_builder::error::ErrorKind;
 use image_builder::events::{BuildEvent, EventKind, Events, Level, Outcome};
 use image_builder::notification::{
-    Ending, Limits, MailServer as Server, Notice, NoticeKind, Notification, Notifier, Screenshot,
-    Security, Smtp, Trust,
+    Broker, Ending, FedoraMessaging, Limits, MailServer as Server, Notice, NoticeKind,
+    Notification, Notifier, Screenshot, Security, Smtp, Trust,
 };
 use image_builder::report::{BuildReport, ErrorRecord};
+use image_builder::retention::Reason;
+use image_builder::secret::Secret;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -737,4 +739,78 @@ fn fedora_s_client_takes_our_messages() {
         .assert_exit(4)
         .assert_one_error()
         .assert_says(&["cannot be reached"]);
+}
+
+/// What a successful build does not send.
+#[tokio::test(flavor = "multi_thread")]
+async fn fedora_s_client_takes_what_failed_was_cancelled_or_goes() {
+    if !need::met(&[PYTHON, RABBITMQ]) {
+        return;
+    }
+    let folders = Folders::new();
+    let certificates = Certificates::make(folders.top());
+    let broker = RabbitMq::start(folders.top(), &certificates);
+    let mut consumer = consumer(&broker, "org.fedoraproject.stg.fbs.#");
+    let bus = FedoraMessaging::new(Broker {
+        url: broker.url(),
+        password: Some(Secret::new(rabbitmq::LOGIN.1.to_owned())),
+        exchange: "amq.topic".to_owned(),
+        topic_prefix: "org.fedoraproject.stg".to_owned(),
+        authorities: None,
+        identity: None,
+    });
+    let bus: Arc<dyn Notification> = Arc::new(bus.unwrap());
+    let ended = |outcome| {
+        NoticeKind::ended(Ending {
+            report: report(outcome),
+            log: None,
+            screenshots: Vec::new(),
+        })
+    };
+    let unbuilt = |outcome| NoticeKind::Unbuilt {
+        outcome,
+        error: Box::new(report(outcome).error.unwrap()),
+    };
+    let files = || vec!["Fedora-43-boot.iso".to_owned()];
+    let page = || Some("https://images.example.test/jobs/a-1".to_owned());
+    for (kind, class, severity) in [
+        (ended(Outcome::Failed), "FbsBuildFailedV1", 40),
+        (ended(Outcome::Cancelled), "FbsBuildCancelledV1", 30),
+        (unbuilt(Outcome::Failed), "FbsBuildFailedV1", 40),
+        (unbuilt(Outcome::Cancelled), "FbsBuildCancelledV1", 30),
+        (
+            NoticeKind::Expiring {
+                files: files(),
+                bytes: 900 << 20,
+                reason: Reason::Age,
+                ends: Some("2026-12-05T11:02:19Z".parse().unwrap()),
+                page: page(),
+            },
+            "FbsBuildExpiringV1",
+            20,
+        ),
+        (
+            NoticeKind::Expired {
+                files: files(),
+                bytes: 900 << 20,
+                reason: Reason::Space,
+                warned: None,
+                page: page(),
+            },
+            "FbsBuildExpiredV1",
+            20,
+        ),
+    ] {
+        let name = kind.name();
+        assert_eq!(told(bus.clone(), notice(kind)).await, [] as [&str; 0]);
+        // The client has validated it against the schema that the class has.
+        let message = consumer.wait_for(name, |event| event["event"] == "message");
+        assert_eq!(
+            message["topic"],
+            format!("org.fedoraproject.stg.fbs.build.{name}.v1")
+        );
+        assert_eq!(message["class"], class);
+        assert_eq!(message["severity"], severity);
+        assert_eq!(message["body"]["job"], "20261121T110219-fvkph6");
+    }
 }
