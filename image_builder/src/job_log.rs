@@ -184,6 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_remembered() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let log = JobLog {
+            path: PathBuf::from("/dev/full"),
+            zone: TimeZone::UTC,
+            state: Mutex::new(State {
+                file: full,
+                error: None,
+            }),
+        };
+        let log = Arc::new(log);
+        let events = Events::new();
+        events.add_sink(log.clone());
+        events.info("lost");
+        let error = log.error().unwrap();
+        assert!(error.contains("No space left on device"), "{error}");
+    }
+
+    #[test]
     fn never_writes_over_another_log() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("imagebuild.log");

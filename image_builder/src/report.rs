@@ -255,6 +255,9 @@ pub struct BuildReport {
     pub tree: Option<PathBuf>,
     /// The name of the job's log in the staging folder.
     pub log: String,
+    /// Why the log is not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_error: Option<String>,
     /// The delivered files, this report and the log excepted, which are written last.
     pub files: Vec<FileRecord>,
 }

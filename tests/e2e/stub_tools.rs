@@ -431,6 +431,32 @@ fn a_staging_disk_that_is_too_small_from_the_start() {
     folders.assert_nothing_left();
 }
 
+/// The image is whole, its log is not: that is said, there and in the report.
+#[test]
+fn a_work_disk_that_is_full_for_a_while_cuts_the_log_and_that_is_said() {
+    if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {
+        return;
+    }
+    let folders = Folders::new();
+    let full = folders.work().join("other");
+    let full = full.display();
+    let script = format!(
+        "cat /dev/zero >{full} 2>/dev/null\nseq -f 'line %g' 20000 >&2\nsleep 2\nrm {full}\n\
+         exec {{real}} \"$@\"\n",
+    );
+    let build = native(&folders, "mkfs.vfat", &script);
+    let done = build.on_a_disk(&folders.work(), "1100m").run();
+    done.assert_exit(0);
+    let said = "the log is not whole, lines of it could not be written: No space left on device";
+    done.assert_says(&[&format!("warning: {said}")]);
+    let delivery = folders.delivery();
+    delivery.assert_outcome("succeeded").assert_files();
+    let error = delivery.report["log_error"].as_str().unwrap();
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(delivery.log.contains(said), "{}", delivery.log);
+    assert!(!delivery.log.contains("line 19999"));
+}
+
 #[test]
 fn a_disk_that_is_too_full_for_the_tree() {
     if !need::met(&[need::BUILD, &[Need::Tool("unshare")]]) {

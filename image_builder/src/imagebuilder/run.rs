@@ -303,12 +303,15 @@ impl<'a> Run<'a> {
             self.ctx.events.error(error.to_string());
             report.error = Some(error.record());
         }
+        // There may be room again to say it there as well.
+        self.tell_of_gaps(log, &mut report);
         self.copy_log(log);
         report.outcome = outcome(&result);
         self.ctx.events.emit(EventKind::JobFinished {
             outcome: report.outcome,
             seconds: seconds(self.clock.elapsed()),
         });
+        self.tell_of_gaps(log, &mut report);
         self.complete(&mut report);
         let last = self
             .deliver_last(&mut report, &mut courier, &outbox, log)
@@ -520,6 +523,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Says that lines of the log were lost, once.
+    fn tell_of_gaps(&self, log: &JobLog, report: &mut BuildReport) {
+        if report.log_error.is_none()
+            && let Some(error) = log.error()
+        {
+            let warning =
+                format!("the log is not whole, lines of it could not be written: {error}");
+            self.ctx.events.warn(warning);
+            report.log_error = Some(error);
+        }
+    }
+
     /// The native engine's log of a live image goes where the spec wants a tool's.
     fn copy_log(&self, log: &JobLog) {
         let wanted = self.plan.image.live().and_then(|live| live.log.as_ref());
@@ -655,6 +670,7 @@ impl<'a> Run<'a> {
             kept_in: None,
             tree: None,
             log: JobLog::file_name(plan.created),
+            log_error: None,
             files: Vec::new(),
         }
     }
