@@ -4,20 +4,16 @@
 //! parts, each of which is sent again when the connection breaks. Its name is seen before it was
 //! compared: one that is there already counts where its bytes are the same.
 
+mod client;
 mod leftovers;
 mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{
-    Certificate, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, RetryConfig,
-};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -30,11 +26,9 @@ use crate::context::CancellationToken;
 use crate::digest::{self, hex};
 use crate::error::chain;
 use crate::percent;
+use client::{KEYS, builder};
 use leftovers::Leftovers;
 use parts::{PART, Parts};
-
-/// How long a request for one part may take.
-const REQUEST: Duration = Duration::from_secs(300);
 
 /// The object that says that a build has this prefix.
 const MARK: &str = "fbs-build";
@@ -44,7 +38,7 @@ const MARK: &str = "fbs-build";
 pub(super) struct ObjectStaging {
     /// For what is sent and read: waits for a server that is gone.
     store: AmazonS3,
-    /// For the check before a build.
+    /// For the check before a build, and for clearing away.
     hasty: AmazonS3,
     prefix: Path,
     url: String,
@@ -315,63 +309,8 @@ fn unique() -> String {
     format!("{:x}-{time:x}", std::process::id())
 }
 
-const KEYS: &str = "the keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from `user` \
-                    and `password_file` in [[staging]] of the service's configuration";
-
 fn create() -> PutOptions {
     PutOptions::from(PutMode::Create)
-}
-
-fn builder(
-    url: &Url,
-    settings: &StagingSettings,
-    patience: Duration,
-) -> Result<AmazonS3Builder, TransferError> {
-    crate::http::install_tls_provider();
-    let mut client = ClientOptions::new()
-        .with_connect_timeout(CHECK_PATIENCE)
-        .with_timeout(REQUEST)
-        .with_allow_invalid_certificates(settings.verify_certificate == Some(false));
-    if let Some(file) = &settings.ca_file {
-        let wrong =
-            |problem: String| settings.wrong(format!("ca_file {}: {problem}", file.display()));
-        let text = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-        let found = Certificate::from_pem_bundle(&text).map_err(|error| wrong(words(&error)))?;
-        for certificate in found {
-            client = client.with_root_certificate(certificate);
-        }
-    }
-    // Plain HTTP is for an endpoint that was named so.
-    let endpoint = settings
-        .endpoint
-        .as_ref()
-        .map(Url::as_str)
-        .map(str::to_owned);
-    let endpoint = endpoint.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
-    if let Some(endpoint) = &endpoint {
-        client = client.with_allow_http(endpoint.starts_with("http://"));
-    }
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(url.host_str().unwrap_or_default())
-        .with_client_options(client)
-        .with_retry(RetryConfig {
-            retry_timeout: patience,
-            max_retries: usize::MAX,
-            ..RetryConfig::default()
-        });
-    if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
-    }
-    if let Some(region) = &settings.region {
-        builder = builder.with_region(region);
-    }
-    if let Some(user) = &settings.user {
-        builder = builder.with_access_key_id(user);
-    }
-    if let Some(secret) = settings.password()? {
-        builder = builder.with_secret_access_key(secret);
-    }
-    Ok(builder)
 }
 
 /// What happened, on one line.
