@@ -104,6 +104,10 @@ pub(crate) enum ConfigError {
         "{0} can be reached from other machines, and [http] auth is \"none\": whoever finds it could build images as root here"
     )]
     Open(SocketAddr),
+    #[error(
+        "--public-url {0}: it leads here from other machines, and [http] auth is \"none\": whoever finds it could build images as root here"
+    )]
+    OpenBehind(Url),
     #[error("{0} can be reached from other machines, and it is not said by which name")]
     Nameless(SocketAddr),
     #[error("--public-url {0}: over http everybody on the way could read sessions and tokens")]
@@ -124,6 +128,10 @@ impl StageError for ConfigError {
             Self::File(error) => error.hint(),
             Self::Open(_) => Some(
                 "listen on 127.0.0.1 or [::1], or set auth = \"oidc\" and name the provider of accounts in [http.oidc]"
+                    .to_owned(),
+            ),
+            Self::OpenBehind(_) => Some(
+                "leave it out, or set auth = \"oidc\" and name the provider of accounts in [http.oidc]"
                     .to_owned(),
             ),
             Self::Nameless(_) => Some(
@@ -157,6 +165,9 @@ impl Settings {
         let open = !listen.ip().is_loopback();
         match (http.auth, &public_url) {
             (Auth::None, _) if open => return Err(ConfigError::Open(listen)),
+            (Auth::None, Some(url)) if !leads_here(url) => {
+                return Err(ConfigError::OpenBehind(url.clone()));
+            }
             (Auth::Oidc, None) if open => return Err(ConfigError::Nameless(listen)),
             (Auth::Oidc, Some(url)) if url.scheme() != "https" && !leads_here(url) => {
                 return Err(ConfigError::Readable(url.clone()));
@@ -228,6 +239,32 @@ mod tests {
         }
         let config = "[http]\nlisten = \"10.0.0.1:80\"\n";
         assert!(settings(&[], config).is_err());
+    }
+
+    #[test]
+    fn who_comes_by_a_public_address_has_an_account() {
+        let open = "[http]\npublic_url = \"https://images.example.org\"\n";
+        for (args, config) in [
+            (&[][..], open),
+            (&["--public-url", "http://10.1.2.3:8080"], ""),
+            (&["--no-worker"], open),
+        ] {
+            let error = settings(args, config).unwrap_err();
+            assert_eq!(error.kind().exit_code(), 2);
+            assert!(error.to_string().contains("auth is \"none\""), "{error}");
+            assert!(error.hint().unwrap().contains("[http.oidc]"));
+        }
+        for url in [
+            "http://localhost:8443",
+            "https://127.0.0.1",
+            "http://[::1]:80",
+        ] {
+            settings(&["--public-url", url], "").unwrap();
+        }
+        let accounts = format!(
+            "{open}auth = \"oidc\"\n[http.oidc]\nissuer = \"https://id.example.org\"\nclient_id = \"fbs\"\n"
+        );
+        settings(&[], &accounts).unwrap();
     }
 
     #[test]

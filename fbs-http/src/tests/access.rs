@@ -159,6 +159,21 @@ async fn nobody_gets_in_without_an_account() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn who_comes_by_the_public_address_shows_an_account() {
+    let public = "public_url = \"https://images.example.org\"\n";
+    let site = Site::with_access(&format!("{public}{PROVIDER}{ROLES}")).await;
+    let ask = |host: &str| Request::get("/api/v1/me").header("host", host);
+    site.send(ask("images.example.org")).await.problem(401);
+    site.send(ask("evil.example.org")).await.problem(421);
+    site.log_in("anna", &["qa"]).await;
+    let token = site
+        .token("anna", Role::View, SignedDuration::from_hours(1))
+        .await;
+    let me = site.send(bearer(ask("images.example.org"), &token)).await;
+    assert_eq!(me.expect(200).json()["name"], "anna");
+}
+
 async fn groups_say_what_somebody_may_do() {
     let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
     let guest = site.log_in("guest", &["fedora"]).await;

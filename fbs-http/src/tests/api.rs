@@ -263,7 +263,9 @@ async fn other_sites_and_other_names_get_nothing() {
         ("host", "evil.example.org", 421),
         ("host", "localhost", 421),
         ("origin", own.as_str(), 201),
-        ("host", "images.example.org", 201),
+        ("host", "images.example.org", 421),
+        ("host", "localhost:8443", 201),
+        ("origin", "http://localhost:8443", 201),
     ] {
         let answer = site.send(submit.clone().header(name, value)).await;
         assert_eq!(answer.status, status, "{name}: {value}");

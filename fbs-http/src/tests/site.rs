@@ -48,6 +48,9 @@ use crate::server::serve;
 pub(super) const MAX_BODY: usize = 256 * 1024;
 
 /// Images stay for an hour, and a mail goes ten minutes before.
+/// Another address of a service without accounts.
+const PUBLIC: &str = "http://localhost:8443";
+
 const POLICY: Policy = Policy {
     max_age: Some(SignedDuration::from_hours(1)),
     max_size: None,
@@ -117,10 +120,12 @@ impl Site {
             name: "anna".to_owned(),
             logs: logs.clone(),
         });
-        let public = "https://images.example.org".parse().unwrap();
         let config = path.join("fbs.toml");
         std::fs::write(&config, format!("[http]\n{access}\n")).unwrap();
-        let args = Args::parse_from(["fbs-http"]);
+        // Who has no account comes from this machine.
+        let near = ["--public-url", PUBLIC].into_iter();
+        let near = near.filter(|_| access.is_empty());
+        let args = Args::parse_from(["fbs-http"].into_iter().chain(near));
         let settings = Settings::of(&args, ServiceConfig::read(&config).unwrap()).unwrap();
         let http = settings.service.http.clone();
         let app = App::new(Inner {
@@ -130,7 +135,7 @@ impl Site {
             logs: SharedLogs::default(),
             images: path.join("images"),
             keeper,
-            hosts: Hosts::new(address, Some(&public)),
+            hosts: Hosts::new(address, settings.public_url.as_ref()),
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             pages: KeptPages::default(),
             answers: KeptAnswers::default(),
