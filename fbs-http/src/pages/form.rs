@@ -32,6 +32,9 @@ const SECTION: [&str; 8] = [
 /// The field with keys that have none of their own, `KEY=VALUE`, a line each; they stand in `[DEFAULT]`.
 const MORE: &str = "more";
 
+/// The tick of a job that not everybody sees.
+const PRIVATE: &str = "private";
+
 /// What was written into a form, by the name of the field.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields(BTreeMap<String, String>);
@@ -138,6 +141,18 @@ impl Fields {
         )
     }
 
+    /// Whether only who asks and administrators are to see the job.
+    pub(super) fn with_private(mut self, private: bool) -> Self {
+        if private {
+            self.0.insert(PRIVATE.to_owned(), "yes".to_owned());
+        }
+        self
+    }
+
+    pub(super) fn is_private(&self) -> bool {
+        self.is(PRIVATE, "yes")
+    }
+
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
@@ -226,7 +241,7 @@ impl Fields {
                     _ => SpecFormat::Ini,
                 }),
                 kickstart: self.kickstart(),
-                private: self.is("private", "yes"),
+                private: self.is_private(),
                 ..Wanted::default()
             });
         }
@@ -258,7 +273,7 @@ impl Fields {
         }
         Ok(Wanted {
             spec: Value::Object(spec),
-            private: self.is("private", "yes"),
+            private: self.is_private(),
             // A boot image is made without one, whatever the field has.
             kickstart: self.kickstart().filter(|_| image != "boot"),
             ..Wanted::default()

@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Multipart, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use image_builder::jobs::{JobRequest, Payload};
+use image_builder::jobs::JobRequest;
 use image_builder::spec::{Arch, BuildSpec, Format};
 use serde::Deserialize;
 
@@ -154,9 +154,8 @@ pub(super) async fn form(
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let from = from.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let payload = from.0.payload(&app, &caller).await?;
-    let fields = match payload {
-        Some(payload) => opened(payload.spec, None, payload.kickstart),
+    let fields = match from.0.first(&app, &caller).await? {
+        Some(first) => opened(first.spec, None, first.kickstart).with_private(first.private),
         None => Fields::new(&releases(&app)),
     };
     again(&app, &caller, fields, Mistakes::default())
@@ -194,13 +193,15 @@ pub(super) async fn open(
     if spec.trim().is_empty() {
         let mut mistakes = Mistakes::default();
         mistakes.others.push("no spec was chosen".to_owned());
-        return again(&app, &caller, Fields::new(&releases(&app)), mistakes);
+        let fields = Fields::new(&releases(&app)).with_private(sent.is_private());
+        return again(&app, &caller, fields, mistakes);
     }
     let fields = opened(
         spec.to_owned(),
         format,
         Some(sent.get("kickstart").to_owned()),
-    );
+    )
+    .with_private(sent.is_private());
     match fields.is_text() {
         true => {
             let mistakes = fields.spec().err().unwrap_or_default();
@@ -300,15 +301,30 @@ pub(super) struct From {
     release: Option<String>,
 }
 
+/// What somebody begins with.
+#[derive(Debug, Default)]
+struct First {
+    spec: String,
+    kickstart: Option<String>,
+    private: bool,
+}
+
 impl From {
-    async fn payload(&self, app: &App, caller: &Caller) -> Result<Option<Payload>, Problem> {
+    async fn first(&self, app: &App, caller: &Caller) -> Result<Option<First>, Problem> {
         if let Some(id) = &self.job {
-            return Ok(app.job(caller, id).await?.request.payload);
+            let request = app.job(caller, id).await?.request;
+            let private = request.private;
+            return Ok(request.payload.map(|payload| First {
+                spec: payload.spec,
+                kickstart: payload.kickstart,
+                private,
+            }));
         }
         let sample = samples::of(app, self.sample.as_deref(), self.release.as_deref())?;
-        Ok(sample.map(|sample| Payload {
+        Ok(sample.map(|sample| First {
             spec: sample.spec,
             kickstart: sample.kickstart,
+            private: false,
         }))
     }
 }
@@ -319,8 +335,8 @@ pub(super) async fn text(
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let from = from.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let payload = from.0.payload(&app, &caller).await?.unwrap_or_default();
-    let fields = Fields::of_text(payload.spec, payload.kickstart);
+    let first = from.0.first(&app, &caller).await?.unwrap_or_default();
+    let fields = Fields::of_text(first.spec, first.kickstart).with_private(first.private);
     again(&app, &caller, fields, Mistakes::default())
 }
 
@@ -334,7 +350,8 @@ pub(super) async fn as_text(
     match fields.spec() {
         Ok(spec) => {
             let kickstart = fields.get("kickstart").to_owned();
-            let fields = Fields::of_text(spec.to_ini(), Some(kickstart));
+            let private = fields.is_private();
+            let fields = Fields::of_text(spec.to_ini(), Some(kickstart)).with_private(private);
             again(&app, &caller, fields, Mistakes::default())
         }
         Err(mistakes) => {

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::client::{Answer, Request};
+use super::pages::form;
 use super::site::{IMAGE, Site, deliver, spec};
 
 /// Nobody answers there: who logs in is made in the store.
@@ -159,7 +160,6 @@ async fn nobody_gets_in_without_an_account() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn who_comes_by_the_public_address_shows_an_account() {
     let public = "public_url = \"https://images.example.org\"\n";
     let site = Site::with_access(&format!("{public}{PROVIDER}{ROLES}")).await;
@@ -174,6 +174,7 @@ async fn who_comes_by_the_public_address_shows_an_account() {
     assert_eq!(me.expect(200).json()["name"], "anna");
 }
 
+#[tokio::test]
 async fn groups_say_what_somebody_may_do() {
     let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
     let guest = site.log_in("guest", &["fedora"]).await;
@@ -279,6 +280,47 @@ async fn groups_say_what_somebody_may_do() {
     anna.submit(false).await.problem(403);
     anna.send(Request::post("/logout")).await.expect(303);
     anna.get("/api/v1/me").await.problem(401);
+}
+
+#[tokio::test]
+async fn the_tick_of_a_private_job_is_kept_on_every_way() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let (hidden, open) = (anna.submitted(true).await, anna.submitted(false).await);
+    let is_ticked = |answer: &Answer| {
+        let page = answer.text();
+        let (_, tick) = page.split_once("name=\"private\"").unwrap();
+        tick.split('>').next().unwrap().contains("checked")
+    };
+    for (job, ticked) in [(&hidden, true), (&open, false)] {
+        for page in ["/new", "/new/text"] {
+            let page = anna.get(&format!("{page}?job={job}")).await.expect(200);
+            assert_eq!(is_ticked(&page), ticked, "{page:?}");
+        }
+    }
+    let written = [
+        ("type", "boot"),
+        ("release", "43"),
+        ("arch", "x86_64"),
+        ("boot_test", "none"),
+        ("private", "yes"),
+    ];
+    let text = spec("vim");
+    let text = [("spec", &*text), ("format", "ini"), ("private", "yes")];
+    let broken = [("spec", "[boot]\n"), ("private", "yes")];
+    let empty = [("spec", ""), ("private", "yes")];
+    for (target, fields, status) in [
+        ("/new/text", &written[..], 200),
+        ("/new/plan", &written, 200),
+        ("/new/open", &text, 200),
+        ("/new/open", &broken, 422),
+        ("/new/open", &empty, 422),
+    ] {
+        let page = anna.send(form(target, fields)).await.expect(status);
+        assert!(is_ticked(&page), "{target} {fields:?}");
+        let page = anna.send(form(target, &fields[..fields.len() - 1])).await;
+        assert!(!is_ticked(&page.expect(status)), "{target} {fields:?}");
+    }
 }
 
 #[tokio::test]
