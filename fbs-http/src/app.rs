@@ -17,6 +17,7 @@ use crate::api::KeptAnswers;
 use crate::auth::{Accounts, Caller, Origins};
 use crate::builds::Builds;
 use crate::guard::Hosts;
+use crate::journal::{LONGEST, plain};
 use crate::masters::Masters;
 use crate::metrics::StageTimes;
 use crate::packages::Packages;
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     /// Fetches the kickstarts that specs name.
     pub(crate) reader: Reader,
     pub(crate) followers: Arc<Semaphore>,
+    /// Whether each request has a line of the journal.
+    pub(crate) tells_requests: bool,
     pub(crate) stage_times: StageTimes,
     /// Cancelled when those who follow something should come again later.
     pub(crate) closing: CancellationToken,
@@ -95,10 +98,20 @@ impl App {
         job.filter(|job| caller.sees(job)).ok_or_else(unknown)
     }
 
-    /// Remembers what somebody did, where there are accounts.
+    /// Remembers what somebody did, where there are accounts. What they wrote is kept as a line that is not long, and of
+    /// what they were refused as much as somebody wants to read.
     pub(crate) async fn note(&self, entry: AuditEntry) {
         let Some(accounts) = &self.accounts else {
             return;
+        };
+        if !accounts.refusals.counts(&entry) {
+            return;
+        }
+        let entry = AuditEntry {
+            account: plain(&entry.account, LONGEST),
+            subject: plain(&entry.subject, LONGEST),
+            detail: plain(&entry.detail, LONGEST),
+            ..entry
         };
         let AuditEntry {
             account,

@@ -11,6 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::auth::Provider;
 use crate::config::{Args, ConfigError, Settings, StorePlace};
+use crate::journal;
 use crate::masters::brokers;
 use crate::output::tell;
 use crate::problem;
@@ -41,6 +42,7 @@ impl Findings {
 /// The first that is wrong.
 pub(crate) async fn check(args: &Args) -> Result<(), ServeError> {
     let service = ServiceConfig::load().map_err(ConfigError::from)?;
+    journal::begin(service.http.log);
     for warning in &service.warnings {
         tell!("warning: {warning}");
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::auth::refused;
 
 /// What a page may load, and who may show it in a frame.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
@@ -76,7 +77,12 @@ impl Hosts {
 }
 
 /// Refuses what was sent to another name, or by another site's page.
-pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     let headers = request.headers();
     let host = text(headers, &header::HOST).map(str::to_ascii_lowercase);
     let host = host.or_else(|| request.uri().authority().map(ToString::to_string));
@@ -101,6 +107,10 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
     next.run(request).await
 }
+        let address = app.origins.client(peer.ip(), headers);
+        let what = format!("{} {}", request.method(), request.uri().path());
+        app.note(refused(address, &what, "another site's page"))
+            .await;
 
 /// Whether what changes something comes from our own pages, or from no page: browsers say which.
 fn is_ours(headers: &HeaderMap, hosts: &Hosts) -> bool {

@@ -19,6 +19,7 @@ mod guard;
 mod health;
 mod images;
 mod kept;
+mod journal;
 mod logs;
 mod masters;
 mod metrics;
@@ -48,15 +49,6 @@ use crate::output::tell;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = config::Args::parse();
-    // What nobody watches says in its journal what happens to it.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        // It would panic where nobody reads the journal any more.
-        .log_internal_errors(false)
-        .with_target(false)
-        .without_time()
-        .with_max_level(tracing::Level::INFO)
-        .init();
     let done = match args.command {
         None => server::run(&args).await,
         Some(Command::Check) => check::check(&args).await,

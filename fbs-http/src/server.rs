@@ -33,6 +33,7 @@ use crate::auth::{self, Accounts, OidcError, Origins};
 use crate::builds::Builds;
 use crate::config::{Args, ConfigError, Settings, StorePlace};
 use crate::guard::{self, Hosts};
+use crate::journal;
 use crate::masters::Masters;
 use crate::metrics::{self, StageTimes};
 use crate::output::{self, tell};
@@ -101,6 +102,8 @@ impl StageError for ServeError {
 /// Runs the service until a signal ends it.
 pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let service = ServiceConfig::load().map_err(ConfigError::from)?;
+    // What nobody watches says in its journal what happens to it.
+    journal::begin(service.http.log);
     for warning in &service.warnings {
         tracing::warn!("{warning}");
     }
@@ -151,6 +154,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         packages: Packages::new(&http.fetch_networks),
         reader: draft::reader(&http.fetch_networks),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
+        tells_requests: http.tells_requests(),
         stage_times: StageTimes::default(),
         closing: CancellationToken::new(),
     });
@@ -261,6 +265,7 @@ fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(guard::headers))
+        .layer(from_fn_with_state(app.clone(), journal::told))
         .with_state(app)
 }
 

@@ -41,7 +41,7 @@ mod retention;
 
 pub use access::{Auth, Networks, OidcSection};
 pub use broker::{BrokerSection, WorkerSection};
-pub use http::HttpSection;
+pub use http::{HttpSection, LogFormat};
 pub use notification::{
     FedoraMessagingSection, MailSecurity, NotificationSection, SmtpSection, WebhookSection,
 };

@@ -6,13 +6,14 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use image_builder::accounts::{Account, Action, Credential, Role};
+use image_builder::accounts::{Account, Action, AuditEntry, Credential, Role};
 use image_builder::jobs::StoreError;
 use jiff::Timestamp;
 
 use super::limit::too_many;
-use super::{ANYBODY, Accounts, Caller, Proof, login};
+use super::{ANYBODY, Accounts, Caller, Proof, login, refused};
 use crate::app::App;
+use crate::journal::Answered;
 use crate::pages::Trouble;
 use crate::problem::Problem;
 
@@ -68,9 +69,12 @@ pub(crate) async fn identify(
         false => Role::Submit,
     };
     let public = is_public(path);
+    let what = format!("{} {path}", request.method());
     match found {
         Found::Caller(caller) => {
             if caller.has_session() && !reads && !names_its_page(request.headers()) {
+                app.note(caller.did(Action::Refused, &what, "from no page"))
+                    .await;
                 return Problem::new(
                     StatusCode::FORBIDDEN,
                     "a browser says from which page something comes, and this does not",
@@ -78,14 +82,15 @@ pub(crate) async fn identify(
                 .with_hint("programs show a token instead of a session's cookie")
                 .into_response();
             }
-            let what = format!("{} {path}", request.method());
-            let response = match caller.needs(needed) {
+            let mut response = match caller.needs(needed) {
                 Err(problem) if !public => answer(path, problem),
                 _ => {
                     request.extensions_mut().insert(caller.clone());
                     next.run(request).await
                 }
             };
+            let answered = Answered(caller.name.clone());
+            response.extensions_mut().insert(answered);
             if response.status() == StatusCode::FORBIDDEN {
                 app.note(caller.did(Action::Refused, &what, "")).await;
             }
@@ -93,13 +98,22 @@ pub(crate) async fn identify(
         }
         _ if public => next.run(request).await,
         Found::Powerless(account) => {
+            app.note(AuditEntry {
+                account: account.name.clone(),
+                ..refused(address, &what, "in no group that may do anything")
+            })
+            .await;
             let problem = Problem::new(
                 StatusCode::FORBIDDEN,
                 format!("{} is in no group that may do anything here", account.name),
             );
             answer(path, problem.with_hint("ask who runs this service"))
         }
-        Found::Wrong => unknown("the token is none, was revoked, or has expired"),
+        Found::Wrong => {
+            app.note(refused(address, &what, "a token that is none"))
+                .await;
+            unknown("the token is none, was revoked, or has expired")
+        }
         Found::Nobody if is_for_programs(path) => {
             unknown("an account is needed, and nobody has logged in")
         }

@@ -3,20 +3,21 @@
 use std::net::SocketAddr;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use image_builder::accounts::{Action, AuditEntry, Credential};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::Accounts;
 use super::identify::cookie;
 use super::oidc::{Begun, OidcError};
-use super::{Accounts, Caller, Proof};
 use crate::app::App;
+use crate::journal::{LONGEST, plain};
 use crate::pages::{Trouble, Who, page};
 use crate::problem::Problem;
 
@@ -146,6 +147,7 @@ async fn finish(
         (_, error) => {
             let words = answer.error_description.or(error);
             let words = words.unwrap_or_else(|| "it sends no code".to_owned());
+            let words = plain(&words, LONGEST);
             Err(OidcError::Refused(
                 accounts.provider.issuer.to_string(),
                 words,
@@ -206,20 +208,32 @@ async fn begun(
     begun.filter(answers).ok_or_else(unknown)
 }
 
+/// Ends the session of a browser, whatever its owner may do here.
 async fn log_out(
     State(app): State<App>,
-    caller: Option<Extension<Caller>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let accounts = accounts(&app)?;
-    if let Some(Extension(caller)) = caller
-        && let Proof::Session(session) = &caller.proof
-    {
-        accounts
-            .store
-            .log_out(session)
-            .await
-            .map_err(Problem::from)?;
-        app.note(caller.did(Action::LogOut, "", "")).await;
+    let shown = cookie(&headers, accounts.session_cookie()).and_then(Credential::shown);
+    if let Some(session) = shown.map(|shown| shown.hash()) {
+        let now = Timestamp::now();
+        let owner = accounts.store.session(&session, now).await;
+        let ended = accounts.store.log_out(&session).await;
+        let owner = owner.map_err(Problem::from)?;
+        ended.map_err(Problem::from)?;
+        if let Some(owner) = owner {
+            app.note(AuditEntry {
+                time: now,
+                account: owner.name,
+                address: Some(app.origins.client(peer.ip(), &headers)),
+                by: "session".to_owned(),
+                action: Action::LogOut,
+                subject: String::new(),
+                detail: String::new(),
+            })
+            .await;
+        }
     }
     let drop = accounts.cookie(accounts.session_cookie(), "", SignedDuration::ZERO);
     Ok(([(header::SET_COOKIE, drop)], Redirect::to("/login")).into_response())

@@ -10,6 +10,7 @@ mod limit;
 mod login;
 mod network;
 mod oidc;
+mod refusals;
 mod turns;
 
 use std::net::SocketAddr;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_builder::accounts::{Account, AccountStore, Quota, Role, RoleRules};
-use jiff::SignedDuration;
+use image_builder::jobs::StoreError;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::config::Settings;
@@ -28,6 +30,7 @@ pub(crate) use limit::Limit;
 pub(crate) use login::router;
 pub(crate) use network::Origins;
 pub(crate) use oidc::{OidcError, Provider};
+pub(crate) use refusals::{Refusals, refused};
 pub(crate) use turns::Turns;
 
 /// Who asks where nobody has to say who they are.
@@ -44,6 +47,10 @@ pub(crate) struct Accounts {
     pub(crate) rules: RoleRules,
     pub(crate) quota: Quota,
     pub(crate) limit: Limit,
+    /// How much of what was refused is on record.
+    pub(crate) refusals: Refusals,
+    /// How long the audit log is kept; for ever if `None`.
+    pub(crate) audit_age: Option<Duration>,
     /// How long somebody stays logged in.
     pub(crate) session: SignedDuration,
     /// Whether browsers come by https: cookies go no other way then.
@@ -64,6 +71,10 @@ pub(crate) async fn tidy(app: App) {
     loop {
         ticks.tick().await;
         accounts.limit.forget();
+        accounts.refusals.forget();
+        if let Err(error) = accounts.forget_audit(Timestamp::now()).await {
+            tracing::warn!("the audit log: {error}; it is tried again");
+        }
     }
 }
 
@@ -90,10 +101,22 @@ impl Accounts {
             rules: http.roles.clone(),
             quota: http.quota.clone(),
             limit: Limit::new(http.rate),
+            refusals: Refusals::default(),
+            audit_age: http.audit_age(),
             session: SignedDuration::try_from(session).map_err(|error| error.to_string())?,
             secure: url.starts_with("https:"),
             submitting: Turns::default(),
         }))
+    }
+
+    /// Forgets what was done longer ago than the audit log is kept.
+    pub(crate) async fn forget_audit(&self, now: Timestamp) -> Result<u64, StoreError> {
+        // What is kept for longer than there is time is kept for ever.
+        let before = self.audit_age.and_then(|age| now.checked_sub(age).ok());
+        match before {
+            Some(before) => self.store.forget_audit(before).await,
+            None => Ok(0),
+        }
     }
 
     pub(crate) fn role(&self, account: &Account) -> Option<Role> {

@@ -51,6 +51,11 @@ impl Origins {
             .max()
     }
 
+    /// Whether what somebody says of a request is believed.
+    pub(crate) fn believes(&self, peer: IpAddr) -> bool {
+        self.is_proxy(peer.to_canonical())
+    }
+
     fn is_proxy(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|proxy| proxy.contains(address))
     }

@@ -30,6 +30,7 @@ use url::Url;
 use super::ANYBODY;
 use super::login::BACK;
 use crate::config::Settings;
+use crate::journal::{LONGEST, plain};
 
 /// What the provider says of itself is asked for again after this time, so that its keys may change.
 const KNOWN: Duration = Duration::from_secs(60);
@@ -288,7 +289,7 @@ impl Provider {
     }
 
     fn without(&self, what: &str) -> OidcError {
-        OidcError::Nameless(self.issuer.to_string(), what.to_owned())
+        OidcError::Nameless(self.issuer.to_string(), plain(what, LONGEST))
     }
 }
 
@@ -309,7 +310,7 @@ fn words(error: &dyn std::error::Error) -> String {
         words.push_str(&error.to_string());
         cause = error.source();
     }
-    words
+    plain(&words, LONGEST)
 }
 
 /// Why an answer cannot be had.

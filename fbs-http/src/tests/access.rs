@@ -171,7 +171,12 @@ async fn who_comes_by_the_public_address_shows_an_account() {
         .token("anna", Role::View, SignedDuration::from_hours(1))
         .await;
     let me = site.send(bearer(ask("images.example.org"), &token)).await;
-    assert_eq!(me.expect(200).json()["name"], "anna");
+    let me = me.expect(200);
+    assert_eq!(me.json()["name"], "anna");
+    let strict = "strict-transport-security";
+    assert_eq!(me.header(strict), Some("max-age=31536000"));
+    let plain = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    assert_eq!(plain.get("/login").await.header(strict), None);
 }
 
 #[tokio::test]
@@ -321,6 +326,97 @@ async fn the_tick_of_a_private_job_is_kept_on_every_way() {
         let page = anna.send(form(target, &fields[..fields.len() - 1])).await;
         assert!(!is_ticked(&page.expect(status)), "{target} {fields:?}");
     }
+}
+
+#[tokio::test]
+async fn who_is_in_no_group_logs_out_all_the_same() {
+    let roles = "roles = { view = [\"qa\"], admin = [\"user:root\"] }\n";
+    let site = Site::with_access(&format!("{PROVIDER}{roles}")).await;
+    let guest = site.log_in("guest", &[]).await;
+    guest.get("/api/v1/me").await.problem(403);
+    let out = guest.send(Request::post("/logout")).await.expect(303);
+    assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    // The session is none any more, and not only forgotten by the browser.
+    guest.get("/api/v1/me").await.problem(401);
+    guest.send(Request::post("/logout")).await.expect(303);
+    let root = site.log_in("root", &[]).await;
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    let entries = audit["entries"].as_array().unwrap();
+    let did: Vec<_> = entries.iter().map(|one| &one["action"]).collect();
+    assert_eq!(did, ["log-out", "refused"]);
+    assert_eq!(entries[0]["account"], "guest");
+    assert_eq!(entries[1]["subject"], "GET /api/v1/me");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_on_record_and_fills_nothing() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let root = site.log_in("root", &[]).await;
+    for _ in 0..20 {
+        let wrong = bearer(Request::get("/api/v1/jobs?q=secret"), "fbs_1");
+        site.send(wrong).await.problem(401);
+        let foreign = Request::post("/api/v1/jobs").header("sec-fetch-site", "cross-site");
+        site.send(foreign).await.problem(403);
+    }
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    let entries = audit["entries"].as_array().unwrap().iter();
+    let lines: Vec<String> = entries
+        .map(|one| {
+            let line = format!("{} {}: {}", one["address"], one["subject"], one["detail"]);
+            line.replace('"', "")
+        })
+        .collect();
+    let expected = [
+        "127.0.0.1 POST /api/v1/jobs: another site's page",
+        "127.0.0.1 GET /api/v1/jobs: a token that is none",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn words_of_others_are_on_record_as_one_line_that_is_not_long() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let accounts = site.app.accounts.as_ref().unwrap();
+    let (begun, now) = (Credential::new("").unwrap(), Timestamp::now());
+    let login = json!({ "state": "s", "nonce": "n", "verifier": "v", "wanted": "/" });
+    let until = now + SignedDuration::from_mins(1);
+    let (hash, login) = (begun.hash(), login.to_string());
+    let begin = accounts.store.begin_login(&hash, &login, now, until);
+    begin.await.unwrap();
+    let words = format!("nope%0a%20INFO%20audit:%20root{}", "x".repeat(10_000));
+    let target = format!("/login/callback?state=s&error=x&error_description={words}");
+    let back = Request::get(target).header("cookie", format!("fbs-login={}", begun.reveal()));
+    let page = site.send(back).await.expect(403).text();
+    assert!(page.len() < 10_000, "{page}");
+    let root = site.log_in("root", &[]).await;
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    let entry = &audit["entries"][0];
+    assert_eq!(entry["action"], "log-in-refused");
+    let detail = entry["detail"].as_str().unwrap();
+    assert!(detail.contains("nope\\n INFO audit"), "{detail}");
+    assert!(detail.chars().count() <= 201, "{detail}");
+    // So is what somebody says who has an account.
+    let id = root.submitted(false).await;
+    let cancel = Request::post(format!("/api/v1/jobs/{id}/cancel"));
+    let reason = json!({ "reason": format!("\n{}", "y".repeat(10_000)) });
+    root.send(cancel.json(&reason)).await.expect(200);
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    let detail = audit["entries"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("\\ny"), "{detail}");
+    assert_eq!(detail.chars().count(), 201);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_kept_for_as_long_as_was_said() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}keep_audit = \"30d\"\n")).await;
+    let root = site.log_in("root", &[]).await;
+    root.submitted(false).await;
+    let accounts = site.app.accounts.as_ref().unwrap();
+    let days = |days: i64| Timestamp::now() + SignedDuration::from_hours(24 * days);
+    assert_eq!(accounts.forget_audit(days(29)).await.unwrap(), 0);
+    assert_eq!(accounts.forget_audit(days(31)).await.unwrap(), 1);
+    let audit = root.get("/api/v1/audit").await.expect(200).json();
+    assert_eq!(audit["entries"], json!([]));
 }
 
 #[tokio::test]

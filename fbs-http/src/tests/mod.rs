@@ -9,6 +9,7 @@ mod clones;
 mod description;
 mod elsewhere;
 mod help;
+mod journal;
 mod kickstarts;
 mod logs;
 mod packages;

@@ -47,10 +47,10 @@ use crate::server::serve;
 /// The largest request.
 pub(super) const MAX_BODY: usize = 256 * 1024;
 
-/// Images stay for an hour, and a mail goes ten minutes before.
 /// Another address of a service without accounts.
 const PUBLIC: &str = "http://localhost:8443";
 
+/// Images stay for an hour, and a mail goes ten minutes before.
 const POLICY: Policy = Policy {
     max_age: Some(SignedDuration::from_hours(1)),
     max_size: None,
@@ -139,13 +139,14 @@ impl Site {
             accounts: Accounts::configured(&settings, accounts, address).unwrap(),
             pages: KeptPages::default(),
             answers: KeptAnswers::default(),
-            origins: Origins::new(http.trusted_proxies, http.networks),
+            origins: Origins::new(http.trusted_proxies.clone(), http.networks.clone()),
             max_body: MAX_BODY,
             builds: Builds::new(&settings.service).unwrap(),
             plan_options: PlanOptions::of(&settings.service),
             packages: Packages::new(&http.fetch_networks),
             reader: draft::reader(&http.fetch_networks),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            tells_requests: http.tells_requests(),
             stage_times: StageTimes::default(),
             closing: CancellationToken::new(),
         });

@@ -53,6 +53,13 @@ const REVOKE_OWN: &str = "DELETE FROM tokens WHERE id = $1 AND account = $2 RETU
 
 const NOTE: &str = "INSERT INTO audit (account, entry) VALUES ($1, $2)";
 
+const OLDEST_NOTES: &str = "SELECT number, entry FROM audit ORDER BY number LIMIT $1";
+
+const FORGET_NOTES: &str = "DELETE FROM audit WHERE number <= $1";
+
+/// So many entries of the audit log are looked at and forgotten at a time.
+const MOST_NOTES: i64 = 1000;
+
 const WORK: &str = "SELECT
     (SELECT CAST(COUNT(*) AS BIGINT) FROM jobs
         WHERE requester = $1 AND state IN ('queued', 'running', 'delivering')),
@@ -263,6 +270,35 @@ where
             })
         };
         rows.into_iter().map(numbered).collect()
+    }
+
+    async fn forget_audit(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let oldest: Vec<(i64, String)> = sqlx::query_as(OLDEST_NOTES)
+                .bind(MOST_NOTES)
+                .fetch_all(&self.readers)
+                .await?;
+            // Numbers grow with the time, so nobody has to look behind the first that stays.
+            let mut last = None;
+            for (number, json) in &oldest {
+                if read::<AuditEntry>(json)?.time >= before {
+                    break;
+                }
+                last = Some(*number);
+                forgotten += 1;
+            }
+            let Some(last) = last else {
+                return Ok(forgotten);
+            };
+            sqlx::query(FORGET_NOTES)
+                .bind(last)
+                .execute(&self.writer)
+                .await?;
+            if oldest.last().is_some_and(|(number, _)| *number > last) {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn work(&self, requester: &str, since: Timestamp) -> Result<Work, StoreError> {

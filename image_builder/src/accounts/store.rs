@@ -103,6 +103,13 @@ pub trait AccountStore: Send + Sync + std::fmt::Debug {
     /// [`StoreError`].
     async fn audit(&self, filter: &AuditFilter) -> Result<Vec<NumberedEntry>, StoreError>;
 
+    /// Forgets what was done before a time; gives how many entries it were.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn forget_audit(&self, before: Timestamp) -> Result<u64, StoreError>;
+
     /// How many jobs somebody has that wait or are built, and how many they have submitted since a time.
     ///
     /// # Errors

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::access::{Auth, Networks, OidcSection};
-use super::{RetentionSection, SecretPlace};
+use super::{Lifetime, RetentionSection, SecretPlace};
 use crate::accounts::{Quota, RoleRules};
 use crate::network::Network;
 use crate::quantity::{Age, ByteSize};
@@ -49,11 +50,47 @@ pub struct HttpSection {
     pub rate: Option<NonZeroU32>,
     /// The proxies that are believed about where a request comes from.
     pub trusted_proxies: Vec<Network>,
+    /// How long the audit log is kept.
+    pub keep_audit: Option<Lifetime>,
+    /// How the journal is written.
+    pub log: LogFormat,
+    /// Whether each request has a line of it; by default in JSON only.
+    pub log_requests: Option<bool>,
     /// The internal networks that kickstarts and lists of packages may be fetched from.
     pub fetch_networks: Vec<Network>,
 }
 
+/// How the journal is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people: level, target, words, and what belongs to them as `KEY=VALUE`.
+    #[default]
+    Text,
+    /// For programs: an object a line.
+    Json,
+}
+
+/// How long the audit log is kept unless somebody says otherwise.
+const AUDIT: Duration = Duration::from_secs(365 * 86_400);
+
 impl HttpSection {
+    /// How long entries of the audit log stay; for ever if `None`.
+    #[must_use]
+    pub fn audit_age(&self) -> Option<Duration> {
+        match self.keep_audit {
+            None => Some(AUDIT),
+            Some(Lifetime::For(age)) => Some(age.0),
+            Some(Lifetime::Endless) => None,
+        }
+    }
+
+    /// Whether each request has a line of the journal.
+    #[must_use]
+    pub fn tells_requests(&self) -> bool {
+        self.log_requests.unwrap_or(self.log == LogFormat::Json)
+    }
+
     pub(super) fn settle(&mut self, folder: &Path) {
         if let Some(oidc) = &mut self.oidc {
             oidc.settle(folder);
@@ -93,6 +130,12 @@ impl HttpSection {
         if self.slots == Some(0) {
             return Err(
                 "[http] slots: at least one is wanted; `worker = false` builds nothing here"
+                    .to_owned(),
+            );
+        }
+        if self.audit_age() == Some(Duration::ZERO) {
+            return Err(
+                "[http] keep_audit: nothing would be kept; such as \"365d\", or \"never\" for ever"
                     .to_owned(),
             );
         }
@@ -149,8 +192,10 @@ fn check_store(store: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::quantity::ByteSize;
-    use crate::service_config::ServiceConfig;
+    use crate::service_config::{LogFormat, ServiceConfig};
 
     #[test]
     fn every_key_is_read_and_what_is_wrong_is_named() {
@@ -170,6 +215,7 @@ mod tests {
         assert_eq!((http.quota.open, http.quota.day), (Some(4), Some(20)));
         assert_eq!(http.networks.len(), 1);
         assert!(http.secret().is_some() && http.roles.view.is_none());
+        assert_eq!(http.audit_age(), Some(Duration::from_secs(31_536_000)));
         assert!(
             http.oidc
                 .unwrap()
@@ -177,8 +223,20 @@ mod tests {
                 .iter()
                 .any(|scope| scope.contains("scope/groups"))
         );
+        let text =
+            "[http]\nlog = \"json\"\nkeep_audit = \"30d\"\n[http.retention]\nmax_age = \"never\"\n";
+        let http = ServiceConfig::parse(text).unwrap().http;
+        assert!(http.tells_requests());
+        assert_eq!(http.audit_age(), Some(Duration::from_secs(30 * 86_400)));
+        let text = "[http]\nlog_requests = true\nkeep_audit = \"never\"\n";
+        let http = ServiceConfig::parse(text).unwrap().http;
+        assert!(http.log == LogFormat::Text && http.tells_requests());
+        assert_eq!(http.audit_age(), None);
         for (text, words) in [
-            ("lisen = \"x\"", &["lisen", "listen"][..]),
+            ("log = \"xml\"", &["text", "json"][..]),
+            ("keep_audit = \"0\"", &["[http] keep_audit", "never"]),
+            ("keep_audit = \"long\"", &["long", "14d"]),
+            ("lisen = \"x\"", &["lisen", "listen"]),
             ("listen = \"here\"", &["socket address"]),
             ("public_url = \"ftp://h\"", &["[http] public_url"]),
             ("public_url = \"http://h/fbs\"", &["without a path"]),

@@ -159,6 +159,16 @@ pub(super) async fn audit(home: &dyn Home) {
     let page = filter(Some("anna"), Some(all[1].number), 2);
     let page = store.audit(&page).await.unwrap();
     assert_eq!(subjects(&page), ["job 1", "job 0"]);
+    // What is old goes, however much it is, and nothing else.
+    for number in 5..1500 {
+        store.note(&entry("anna", number)).await.unwrap();
+    }
+    assert_eq!(store.forget_audit(at(0)).await.unwrap(), 0);
+    assert_eq!(store.forget_audit(at(1498)).await.unwrap(), 1498);
+    let all = store.audit(&filter(None, None, 100)).await.unwrap();
+    assert_eq!(subjects(&all), ["job 1499", "job 1498"]);
+    assert_eq!(store.forget_audit(at(9999)).await.unwrap(), 2);
+    assert_eq!(store.forget_audit(at(9999)).await.unwrap(), 0);
 }
 
 /// A job of somebody, submitted at a tenth of a second.
