@@ -10,12 +10,13 @@ use image_builder::kickstart::Reader;
 use image_builder::plan::PlanOptions;
 use image_builder::retention::Keeper;
 use image_builder::worker::why_waiting;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::KeptAnswers;
 use crate::auth::{Accounts, Caller, Origins};
 use crate::builds::Builds;
+use crate::followers::Followers;
 use crate::guard::Hosts;
 use crate::journal::{LONGEST, plain};
 use crate::masters::Masters;
@@ -24,9 +25,6 @@ use crate::packages::Packages;
 use crate::pages::KeptPages;
 use crate::problem::Problem;
 use crate::view::Waits;
-
-/// So many streams of events may be open at a time.
-pub(crate) const FOLLOWERS: usize = 2000;
 
 /// What every request may use.
 #[derive(Debug, Clone)]
@@ -62,7 +60,9 @@ pub(crate) struct Inner {
     pub(crate) packages: Packages,
     /// Fetches the kickstarts that specs name.
     pub(crate) reader: Reader,
-    pub(crate) followers: Arc<Semaphore>,
+    pub(crate) followers: Followers,
+    /// Told when a session or a token has ended, or somebody has other rights.
+    pub(crate) rights: watch::Sender<()>,
     /// Whether each request has a line of the journal.
     pub(crate) tells_requests: bool,
     pub(crate) stage_times: StageTimes,

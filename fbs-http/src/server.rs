@@ -24,14 +24,15 @@ use image_builder::queue::QueueError;
 use image_builder::retention::{ImageFolder, ImageStore, Keeper};
 use image_builder::service_config::ServiceConfig;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::KeptAnswers;
-use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::app::{App, Inner, OwnWorker};
 use crate::auth::{self, Accounts, OidcError, Origins};
 use crate::builds::Builds;
 use crate::config::{Args, ConfigError, Settings, StorePlace};
+use crate::followers::Followers;
 use crate::guard::{self, Hosts};
 use crate::journal;
 use crate::masters::Masters;
@@ -153,7 +154,8 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         plan_options: PlanOptions::of(&settings.service),
         packages: Packages::new(&http.fetch_networks),
         reader: draft::reader(&http.fetch_networks),
-        followers: Arc::new(Semaphore::new(FOLLOWERS)),
+        followers: Followers::default(),
+        rights: watch::Sender::default(),
         tells_requests: http.tells_requests(),
         stage_times: StageTimes::default(),
         closing: CancellationToken::new(),

@@ -7,9 +7,11 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::auth::Caller;
+use crate::followers::{Full, Place};
 use crate::problem::Problem;
 
 /// Events that are made ahead of who reads them.
@@ -21,11 +23,14 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// A client comes again after this, when the stream has broken.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// So often it is looked whether who follows may still do so: another master may have made an end of it.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// Where events go. Its other end is gone when the client is.
 #[derive(Debug)]
 pub(crate) struct Events {
     sender: mpsc::Sender<Event>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// The client has gone.
@@ -53,17 +58,19 @@ impl Events {
     }
 }
 
-/// A stream whose events `make` sends, until that ends, the client goes, or the service closes.
-pub(crate) fn stream<F>(app: &App, make: impl FnOnce(App, Events) -> F) -> Result<Response, Problem>
+/// A stream whose events `make` sends, until that ends, the client goes or may not see it any more, or the service
+/// closes.
+pub(crate) fn stream<F>(
+    app: &App,
+    caller: Caller,
+    make: impl FnOnce(App, Events) -> F,
+) -> Result<Response, Problem>
 where
     F: Future<Output = Result<(), Gone>> + Send + 'static,
 {
-    let place = app.followers.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many follow something already",
-        )
-    })?;
+    // Without accounts nobody can be told from anybody else.
+    let name = app.accounts.is_some().then_some(caller.name.as_str());
+    let place = app.followers.take(name).map_err(full)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     // Whoever loses the connection asks again by itself.
     let retry = Event::default().retry(AGAIN).comment("welcome");
@@ -72,6 +79,7 @@ where
         _place: place,
     };
     let (made, closing) = (make(app.clone(), events), app.closing.clone());
+    let app = app.clone();
     tokio::spawn(async move {
         if sender.send(retry).await.is_err() {
             return;
@@ -79,6 +87,7 @@ where
         tokio::select! {
             () = closing.cancelled() => {}
             () = sender.closed() => {}
+            () = lost(&app, &caller) => {}
             _ = made => {}
         }
     });
@@ -89,4 +98,30 @@ where
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::new().interval(ALIVE))
         .into_response())
+}
+
+/// Why somebody cannot follow something now.
+fn full(full: Full) -> Problem {
+    match full {
+        Full::Whole => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many follow something already",
+        ),
+        Full::Share(share) => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("you follow {share} things already, and may follow no more"),
+        )
+        .with_hint("close some of them first"),
+    }
+}
+
+/// Waits until somebody may not see any more what they could.
+async fn lost(app: &App, caller: &Caller) {
+    let mut rights = app.rights.subscribe();
+    while app.still_has(caller).await {
+        tokio::select! {
+            _ = rights.changed() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
 }

@@ -30,7 +30,7 @@ struct Missed {
 )]
 pub(super) async fn follow(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     let mut changes = app.masters.changes();
-    sse::stream(&app, |app, events| async move {
+    sse::stream(&app, caller.clone(), |app, events| async move {
         loop {
             match changes.recv().await {
                 Ok(job) if !caller.sees(&job) => {}

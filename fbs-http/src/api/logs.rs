@@ -116,7 +116,7 @@ pub(super) async fn follow(
             cursor.ok_or_else(|| Problem::bad_request("the Last-Event-ID is none of ours"))?
         }
     };
-    sse::stream(&app, |app, events| {
+    sse::stream(&app, caller, |app, events| {
         follow::follow(app, job.id, cursor, events)
     })
 }

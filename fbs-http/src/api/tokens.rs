@@ -190,6 +190,7 @@ impl App {
     }
 }
 
+        self.rights.send_replace(());
 impl TokenWanted {
     fn check(&self, caller: &Caller, now: Timestamp) -> Result<(Role, Timestamp), Problem> {
         let name = self.name.trim();

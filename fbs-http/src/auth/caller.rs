@@ -32,8 +32,13 @@ pub(crate) enum Proof {
     Network,
     /// A session, of which this is kept.
     Session(String),
-    /// The token of this id.
-    Token(String),
+    /// A token.
+    Token {
+        /// Its id.
+        id: String,
+        /// What is kept of its secret.
+        hash: String,
+    },
 }
 
 impl Caller {
@@ -76,7 +81,7 @@ impl Caller {
             ),
         );
         Err(match &self.proof {
-            Proof::Token(_) => problem.with_hint("a token may do less than its owner"),
+            Proof::Token { .. } => problem.with_hint("a token may do less than its owner"),
             _ => problem,
         })
     }
@@ -96,7 +101,7 @@ impl Caller {
                 Proof::Nothing => String::new(),
                 Proof::Network => "network".to_owned(),
                 Proof::Session(_) => "session".to_owned(),
-                Proof::Token(id) => format!("token {id}"),
+                Proof::Token { id, .. } => format!("token {id}"),
             },
             action,
             subject: subject.to_owned(),

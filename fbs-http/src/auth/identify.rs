@@ -149,13 +149,15 @@ async fn who(
         let Some(credential) = Credential::shown(shown) else {
             return Ok(Found::Wrong);
         };
-        let Some(known) = accounts.store.token(&credential.hash(), now).await? else {
+        let hash = credential.hash();
+        let Some(known) = accounts.store.token(&hash, now).await? else {
             return Ok(Found::Wrong);
         };
         return Ok(match accounts.role(&known.account) {
             Some(role) => {
                 let role = role.min(known.token.role);
-                caller(&known.account, role, Proof::Token(known.token.id))
+                let id = known.token.id;
+                caller(&known.account, role, Proof::Token { id, hash })
             }
             None => Found::Powerless(known.account),
         });
@@ -180,6 +182,36 @@ async fn who(
         }),
         None => Found::Nobody,
     })
+}
+
+impl App {
+    /// Whether somebody may still do what they could when they asked, and is who they were.
+    pub(crate) async fn still_has(&self, caller: &Caller) -> bool {
+        let Some(accounts) = &self.accounts else {
+            return true;
+        };
+        let (store, now) = (&accounts.store, Timestamp::now());
+        let found = match &caller.proof {
+            Proof::Nothing | Proof::Network => return true,
+            Proof::Session(hash) => {
+                let account = store.session(hash, now).await;
+                account.map(|account| account.map(|account| (account, Role::Admin)))
+            }
+            Proof::Token { hash, .. } => {
+                let known = store.token(hash, now).await;
+                known.map(|known| known.map(|known| (known.account, known.token.role)))
+            }
+        };
+        match found {
+            Ok(Some((account, most))) => {
+                let role = accounts.role(&account).map(|role| role.min(most));
+                account.name == caller.name && role == Some(caller.role)
+            }
+            Ok(None) => false,
+            // It is looked again in a while.
+            Err(_) => true,
+        }
+    }
 }
 
 /// What a request shows as `Authorization: Bearer`.

@@ -168,6 +168,8 @@ async fn finish(
         .log_in(&account, &session.hash(), account.seen + accounts.session)
         .await
         .map_err(Problem::from)?;
+    // Their groups may be others, and the sessions of who had the name before have ended.
+    app.rights.send_replace(());
     let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
     let groups = format!("groups: {}", groups.join(", "));
     app.note(entry(&account.name, Action::LogIn, &groups)).await;
@@ -222,6 +224,7 @@ async fn log_out(
         let ended = accounts.store.log_out(&session).await;
         let owner = owner.map_err(Problem::from)?;
         ended.map_err(Problem::from)?;
+        app.rights.send_replace(());
         if let Some(owner) = owner {
             app.note(AuditEntry {
                 time: now,

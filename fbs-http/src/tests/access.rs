@@ -420,6 +420,80 @@ async fn the_audit_log_is_kept_for_as_long_as_was_said() {
 }
 
 #[tokio::test]
+async fn who_may_not_any_more_follows_nothing() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let hidden = anna.submitted(true).await;
+    let made = Request::post("/api/v1/tokens").json(&json!({ "name": "ci", "role": "view" }));
+    let made = anna.send(made).await.expect(201).json();
+    let secret = made["secret"].as_str().unwrap();
+    let targets = [
+        "/api/v1/events".to_owned(),
+        format!("/api/v1/jobs/{hidden}/log/events"),
+    ];
+    let mut by_token = Vec::new();
+    let mut by_session = Vec::new();
+    for target in &targets {
+        let request = bearer(Request::get(target), secret);
+        by_token.push(request.events(site.address).await);
+        let request = Request::get(target).header("cookie", &anna.cookie);
+        by_session.push(request.events(site.address).await);
+    }
+    let id = made["id"].as_str().unwrap();
+    let revoke = Request::new("DELETE", format!("/api/v1/tokens/{id}"));
+    anna.send(revoke).await.expect(204);
+    for stream in &mut by_token {
+        stream.ended().await;
+    }
+    for target in &targets {
+        site.send(bearer(Request::get(target), secret))
+            .await
+            .problem(401);
+    }
+    // The others go on.
+    anna.submitted(false).await;
+    assert_eq!(by_session[0].named("job").await.data["private"], false);
+    anna.send(Request::post("/logout")).await.expect(303);
+    for stream in &mut by_session {
+        stream.ended().await;
+    }
+    // Who is no administrator any more sees no more what those see.
+    let root = site.log_in("root", &[]).await;
+    let request = Request::get("/api/v1/events").header("cookie", &root.cookie);
+    let mut stream = request.events(site.address).await;
+    let accounts = site.app.accounts.as_ref().unwrap();
+    let shown = Credential::shown(root.cookie.rsplit('=').next().unwrap()).unwrap();
+    accounts.store.log_out(&shown.hash()).await.unwrap();
+    // It was another master that did this; this one hears of it later, by itself.
+    site.app.rights.send_replace(());
+    stream.ended().await;
+}
+
+#[tokio::test]
+async fn nobody_follows_more_than_their_share() {
+    let networks = "networks = { \"127.0.0.1\" = \"view\" }\nrate = 5000\n";
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}{networks}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let follow = || Request::get("/api/v1/events").header("cookie", &anna.cookie);
+    let mut streams = Vec::new();
+    for _ in 0..500 {
+        streams.push(follow().events(site.address).await);
+    }
+    let refused = site.send(follow()).await;
+    assert!(refused.header("retry-after").is_some());
+    let refused = refused.problem(429);
+    assert!(refused["detail"].as_str().unwrap().contains("500"));
+    let berta = site.log_in("berta", &[]).await;
+    let others = [
+        Request::get("/api/v1/events").header("cookie", &berta.cookie),
+        Request::get("/api/v1/events"),
+    ];
+    for other in others {
+        streams.push(other.events(site.address).await);
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_of_use_to_own_pages_only() {
     let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
     let anna = site.log_in("anna", &["qa"]).await;

@@ -197,6 +197,11 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// Reads to the end of the stream.
+    pub(super) async fn ended(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
     /// The next one; `None` at the end of the stream.
     pub(super) async fn next(&mut self) -> Option<Event> {
         let next = async {

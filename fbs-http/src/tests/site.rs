@@ -25,17 +25,18 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Request};
 use crate::api::KeptAnswers;
-use crate::app::{App, FOLLOWERS, Inner, OwnWorker};
+use crate::app::{App, Inner, OwnWorker};
 use crate::auth::{Accounts, Origins};
 use crate::builds::Builds;
 use crate::config::{Args, Settings};
 use crate::draft;
+use crate::followers::Followers;
 use crate::guard::Hosts;
 use crate::images;
 use crate::masters::Masters;
@@ -145,7 +146,8 @@ impl Site {
             plan_options: PlanOptions::of(&settings.service),
             packages: Packages::new(&http.fetch_networks),
             reader: draft::reader(&http.fetch_networks),
-            followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            followers: Followers::default(),
+            rights: watch::Sender::default(),
             tells_requests: http.tells_requests(),
             stage_times: StageTimes::default(),
             closing: CancellationToken::new(),
