@@ -126,10 +126,12 @@ fn accounts(app: &App) -> Result<&Accounts, Problem> {
 }
 
 impl App {
-    /// The tokens of somebody.
+    /// The tokens of somebody; of a token that may only look at things itself.
     pub(crate) async fn tokens(&self, caller: &Caller) -> Result<Vec<TokenView>, Problem> {
         let tokens = accounts(self)?.store.tokens(Some(&caller.name)).await?;
-        Ok(tokens.into_iter().map(TokenView::from).collect())
+        let tokens = tokens.into_iter();
+        let shown = tokens.filter(|token| caller.bare_token().is_none_or(|own| own == token.id));
+        Ok(shown.map(TokenView::from).collect())
     }
 
     /// Makes a token of somebody who has logged in.
@@ -179,10 +181,16 @@ impl App {
     /// Makes an end of a token: of one's own, and administrators of any.
     pub(crate) async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<(), Problem> {
         let accounts = accounts(self)?;
+        if caller.bare_token().is_some_and(|own| own != id) {
+            let problem = "a token with the role view makes an end of itself and of no other";
+            let problem = Problem::new(StatusCode::FORBIDDEN, problem);
+            return Err(problem.with_hint("log in with a browser: /tokens does it"));
+        }
         let own = caller.viewer();
         let revoked = accounts.store.revoke_token(id, own.as_deref()).await?;
         let token =
             revoked.ok_or_else(|| Problem::not_found(format!("you have no token {id:?}")))?;
+        self.rights.send_replace(());
         let detail = format!("{} of {}", token.name, token.account);
         let revoked = caller.did(Action::TokenRevoked, id, &detail);
         self.note(revoked).await;
@@ -190,7 +198,6 @@ impl App {
     }
 }
 
-        self.rights.send_replace(());
 impl TokenWanted {
     fn check(&self, caller: &Caller, now: Timestamp) -> Result<(Role, Timestamp), Problem> {
         let name = self.name.trim();
@@ -224,6 +231,8 @@ impl TokenWanted {
 }
 
 /// One's own tokens
+///
+/// A token with the role `view` is told of itself only.
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "accounts",
     responses(
@@ -265,7 +274,7 @@ pub(super) async fn create(
 
 /// Makes an end of a token
 ///
-/// Of one's own; administrators of any.
+/// Of one's own; administrators of any. A token with the role `view` makes an end of itself only.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{id}", tag = "accounts", params(("id" = String, Path, description = "The token's id")),
     responses(

@@ -86,6 +86,15 @@ impl Caller {
         })
     }
 
+    /// The token that they show, if that is all that they may decide about: one that may only look at things makes no
+    /// end of others.
+    pub(crate) fn bare_token(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Token { id, .. } if self.role < Role::Submit => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether they have logged in with a browser.
     pub(crate) fn has_session(&self) -> bool {
         matches!(self.proof, Proof::Session(_))

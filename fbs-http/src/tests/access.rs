@@ -621,6 +621,49 @@ async fn tokens_are_shown_once_and_do_what_they_may() {
 }
 
 #[tokio::test]
+async fn a_token_that_may_only_look_makes_an_end_of_itself_only() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let anna = site.log_in("anna", &["qa"]).await;
+    let mut made = Vec::new();
+    for role in ["view", "view", "submit", "submit"] {
+        let body = json!({ "name": role, "role": role });
+        let request = Request::post("/api/v1/tokens").json(&body);
+        made.push(anna.send(request).await.expect(201).json());
+    }
+    let text = |token: usize, key: &str| made[token][key].as_str().unwrap().to_owned();
+    let count = |answer: Answer| {
+        answer.expect(200).json()["tokens"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let revoke = |token| Request::new("DELETE", format!("/api/v1/tokens/{}", text(token, "id")));
+    let view = |request| site.send(bearer(request, made[0]["secret"].as_str().unwrap()));
+    let list = || Request::get("/api/v1/tokens");
+    assert_eq!(count(view(list()).await), 1);
+    for other in [1, 2] {
+        let refused = view(revoke(other)).await.problem(403);
+        assert!(refused["detail"].as_str().unwrap().contains("itself"));
+        let page = Request::post(format!("/tokens/{}/revoke", text(other, "id")));
+        view(page).await.expect(403);
+    }
+    view(revoke(0)).await.expect(204);
+    view(list()).await.problem(401);
+    // One that may submit does what its owner does, but for making others.
+    let submit = |request| site.send(bearer(request, made[2]["secret"].as_str().unwrap()));
+    assert_eq!(count(submit(list()).await), 3);
+    submit(revoke(3)).await.expect(204);
+    // So does who has logged in, whatever their role.
+    let guest = site.log_in("guest", &[]).await;
+    let body = json!({ "name": "x", "role": "view" });
+    let request = Request::post("/api/v1/tokens").json(&body);
+    let own = guest.send(request).await.expect(201).json();
+    let id = own["id"].as_str().unwrap();
+    let request = Request::new("DELETE", format!("/api/v1/tokens/{id}"));
+    guest.send(request).await.expect(204);
+}
+
+#[tokio::test]
 async fn nobody_has_more_than_their_share() {
     let access = format!("{PROVIDER}{ROLES}quota = {{ open = 2, day = 3 }}\n");
     let site = Site::with_access(&access).await;
