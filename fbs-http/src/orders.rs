@@ -32,6 +32,19 @@ impl App {
         }
     }
 
+    /// What came of the same request with the same key before. Neither what it would fetch nor a quota matters to that.
+    pub(crate) async fn answered_before(
+        &self,
+        caller: &Caller,
+        once: Option<&OnceKey>,
+    ) -> Result<Option<Submitted>, Problem> {
+        // They share one store.
+        match (once, self.masters.all().first()) {
+            (Some(once), Some(master)) => Ok(master.answered_before(&caller.name, once).await?),
+            _ => Ok(None),
+        }
+    }
+
     /// Submits what somebody wants, unless they have as much as they may.
     pub(crate) async fn submit(
         &self,

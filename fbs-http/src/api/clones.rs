@@ -99,10 +99,13 @@ pub(super) async fn clone(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let changes: CloneWanted = draft::json_if_any(&body)?;
-    let first = app.job(&caller, &id).await?;
     let once = once(&headers, || {
         format!("clone {id} {}", String::from_utf8_lossy(&body))
     })?;
+    if let Some(submitted) = app.answered_before(&caller, once.as_ref()).await? {
+        return app.answer(submitted).await;
+    }
+    let first = app.job(&caller, &id).await?;
     let wanted = changes.of(&first).map_err(Problem::invalid)?;
     let request = app.check(&caller, wanted).await;
     let mut request = request.map_err(Problem::invalid)?;

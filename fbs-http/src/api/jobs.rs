@@ -214,6 +214,9 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let wanted = wanted(&headers, &body)?;
     let once = once(&headers, || String::from_utf8_lossy(&body).into_owned())?;
+    if let Some(submitted) = app.answered_before(&caller, once.as_ref()).await? {
+        return app.answer(submitted).await;
+    }
     let request = app.check(&caller, wanted).await;
     let request = request.map_err(Problem::invalid)?;
     let submitted = app.submit(&caller, request, once.as_ref()).await?;

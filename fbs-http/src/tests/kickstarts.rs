@@ -70,6 +70,31 @@ async fn a_kickstart_is_fetched_with_what_it_includes() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_before_is_answered_without_a_look_at_what_it_names() {
+    let site = Site::with_access("fetch_networks = [\"127.0.0.1\"]").await;
+    let files = [("/live.ks", "200 OK", "lang C\n%packages\n@core\n%end\n")];
+    let (server, asked) = elsewhere::serve(files).await;
+    let submit = |name| live(&format!("{server}/{name}")).header("idempotency-key", "a");
+    let first = site.send(submit("live.ks")).await.expect(201).json();
+    let id = first["id"].as_str().unwrap();
+    let change = json!({ "kickstart": format!("%include {server}/live.ks\n") });
+    let clone = || {
+        let request = Request::post(format!("/api/v1/jobs/{id}/clone")).json(&change);
+        request.header("idempotency-key", "b")
+    };
+    let second = site.send(clone()).await.expect(201).json();
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    let again = site.send(submit("live.ks")).await.expect(200).json();
+    assert_eq!(again["id"], first["id"]);
+    let again = site.send(clone()).await.expect(200).json();
+    assert_eq!(again["id"], second["id"]);
+    assert_eq!(asked.lock().unwrap().len(), 2, "nothing was fetched again");
+    // Another wish is another wish, whatever is wrong with it.
+    let other = site.send(submit("gone.ks")).await.problem(422);
+    assert!(other["detail"].as_str().unwrap().contains("another wish"));
+}
+
+#[tokio::test]
 async fn nothing_internal_is_fetched_unless_that_was_said() {
     let site = Site::with_access("fetch_networks = [\"10.0.0.0/8\"]").await;
     let server = server().await;

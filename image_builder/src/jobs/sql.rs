@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
 use sqlx::database::HasStatementCache;
 use sqlx::{
     ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder, Type,
@@ -16,9 +15,6 @@ use super::{
     Wish,
 };
 use crate::database::reason;
-
-/// So long a wish is remembered.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// So many places are asked for at a time: SQLite joins 500 answers at most.
 const PLACES: usize = 200;
@@ -229,7 +225,7 @@ where
 
     async fn remember(&self, key: &str, wish: &Wish) -> Result<Wish, StoreError> {
         let key = record::key(key);
-        let oldest = wish.time.checked_sub(REMEMBERED).unwrap_or(wish.time);
+        let oldest = wish.time.checked_sub(Wish::REMEMBERED).unwrap_or(wish.time);
         let mut transaction = self.writer.begin().await?;
         sqlx::query(FORGET_WISHES)
             .bind(record::time(oldest))

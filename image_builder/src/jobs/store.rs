@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobEvent, JobId, JobState, Line, Waiting};
@@ -77,6 +77,11 @@ pub struct Wish {
     pub digest: String,
     /// When.
     pub time: Timestamp,
+}
+
+impl Wish {
+    /// So long it is remembered.
+    pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 }
 
 /// Records of jobs: what [`Job::apply`] makes of a ledger, kept.

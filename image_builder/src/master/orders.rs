@@ -186,6 +186,34 @@ impl Master {
         Ok(wish.map(|wish| wish.job))
     }
 
+    /// What came of the same wish of `requester` with this key before, if it has come to a job: nothing else has to be
+    /// looked at then.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::OtherWish`], [`OrderError::Store`].
+    pub async fn answered_before(
+        &self,
+        requester: &str,
+        once: &OnceKey,
+    ) -> Result<Option<Submitted>, OrderError> {
+        let wish = self.store.wish(&once.of(requester)).await?;
+        let now = Timestamp::now();
+        let fresh = |wish: &Wish| now.duration_since(wish.time) < Wish::REMEMBERED;
+        let Some(wish) = wish.filter(fresh) else {
+            return Ok(None);
+        };
+        if wish.digest != sha256_text(&once.wish) {
+            return Err(OrderError::OtherWish(once.key.clone()));
+        }
+        let record = self.store.job(&wish.job).await?;
+        Ok(record.map(|record| Submitted {
+            job: wish.job,
+            again: true,
+            record: Some(record),
+        }))
+    }
+
     /// Cancels a job on behalf of `by`; gives it as it is then. A job that is built ends when its worker has heard of
     /// it.
     ///

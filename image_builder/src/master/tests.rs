@@ -409,6 +409,12 @@ async fn asking_twice_with_a_key_makes_one_job() {
     );
     let wrong = one.master.submit(request(), Some(&key("a", "v"))).await;
     assert!(matches!(wrong, Err(OrderError::OtherWish(_))), "{wrong:?}");
+    let before = async |once: OnceKey| one.master.answered_before("qa@desk", &once).await;
+    let known = before(once.clone()).await.unwrap().unwrap();
+    assert_eq!((&known.job, known.again), (&first.job, true));
+    let wrong = before(key("a", "v")).await;
+    assert!(matches!(wrong, Err(OrderError::OtherWish(_))), "{wrong:?}");
+    assert_eq!(before(key("b", "w")).await.unwrap(), None);
     let third = one.master.submit(request(), Some(&key("b", "w"))).await;
     assert_ne!(third.unwrap().job, first.job);
     let stranger = JobRequest {
@@ -426,6 +432,7 @@ async fn asking_twice_with_a_key_makes_one_job() {
     };
     let hidden = crate::digest::sha256_text("qa@desk\nc");
     one.master.store().remember(&hidden, &lost).await.unwrap();
+    assert_eq!(before(key("c", "w")).await.unwrap(), None);
     let fifth = one.master.submit(request(), Some(&key("c", "w"))).await;
     assert_eq!(fifth.unwrap().job, lost.job);
     assert!(one.master.store().job(&lost.job).await.unwrap().is_some());
