@@ -12,11 +12,12 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use image_builder::network::leads_here;
 use url::Url;
 
 use crate::app::App;
-use crate::problem::Problem;
 use crate::auth::refused;
+use crate::problem::Problem;
 
 /// What a page may load, and who may show it in a frame.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
@@ -25,6 +26,9 @@ const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; f
 /// Swagger UI sets styles from its script.
 const DOCS_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
                            object-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+/// For a year browsers come by https only, whatever a link says.
+const STRICT: &str = "max-age=31536000";
 
 /// The longest words of the library, in bytes.
 const LONGEST_WORDS: usize = 64 * 1024;
@@ -39,6 +43,8 @@ pub(crate) struct Hosts {
     hosts: BTreeSet<String>,
     /// As they stand in `Origin`.
     origins: BTreeSet<String>,
+    /// Whether browsers are told to come by https only.
+    strict: bool,
 }
 
 impl Hosts {
@@ -66,6 +72,8 @@ impl Hosts {
                 None => name.to_owned(),
             };
             hosts.add(url.scheme(), &host);
+            // Of this machine's names it would hold for every other service.
+            hosts.strict = url.scheme() == "https" && !leads_here(url);
         }
         hosts
     }
@@ -99,6 +107,10 @@ pub(crate) async fn check(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     if !reads && !is_ours(headers, &app.hosts) {
+        let address = app.origins.client(peer.ip(), headers);
+        let what = format!("{} {}", request.method(), request.uri().path());
+        app.note(refused(address, &what, "another site's page"))
+            .await;
         return Problem::new(
             StatusCode::FORBIDDEN,
             "another site's page may not change anything here",
@@ -107,10 +119,6 @@ pub(crate) async fn check(
     }
     next.run(request).await
 }
-        let address = app.origins.client(peer.ip(), headers);
-        let what = format!("{} {}", request.method(), request.uri().path());
-        app.note(refused(address, &what, "another site's page"))
-            .await;
 
 /// Whether what changes something comes from our own pages, or from no page: browsers say which.
 fn is_ours(headers: &HeaderMap, hosts: &Hosts) -> bool {
@@ -145,7 +153,7 @@ pub(crate) async fn problems(request: Request, next: Next) -> Response {
 }
 
 /// Adds the headers of every answer, where there are none yet.
-pub(crate) async fn headers(request: Request, next: Next) -> Response {
+pub(crate) async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
     let docs = request.uri().path().starts_with(DOCS);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -169,6 +177,10 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
+    }
+    if app.hosts.strict {
+        let year = HeaderValue::from_static(STRICT);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     response
 }

@@ -266,7 +266,7 @@ fn router(app: App) -> Router {
         .layer(from_fn(guard::problems))
         .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn_with_state(app.clone(), guard::check))
-        .layer(from_fn(guard::headers))
+        .layer(from_fn_with_state(app.clone(), guard::headers))
         .layer(from_fn_with_state(app.clone(), journal::told))
         .with_state(app)
 }

@@ -242,7 +242,9 @@ pub(crate) struct WorkerView {
     pub(crate) releases: Vec<String>,
     /// The builds that it makes at a time.
     pub(crate) slots: u32,
-    /// The jobs that it builds.
+    /// How many jobs it builds.
+    pub(crate) busy: usize,
+    /// Those of them that one may see.
     pub(crate) running: Vec<String>,
     /// Since when it serves.
     pub(crate) since: Timestamp,
@@ -286,6 +288,7 @@ impl From<KnownWorker> for WorkerView {
             since: known.since,
             heard: known.heard,
             finished: said.as_ref().map_or(0, |said| said.finished),
+            busy: running.clone().count(),
             host: said.as_ref().map(|said| said.host.clone()),
             version: said.as_ref().map(|said| said.version.clone()),
             cannot: said.as_ref().and_then(|said| said.cannot.clone()),

@@ -20,10 +20,9 @@ struct Workers {
 }
 
 pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Response, Trouble> {
-    let workers = app.masters.workers().into_iter();
     let template = Workers {
         who: Who::of(&app, &caller),
-        workers: workers.map(WorkerView::from).collect(),
+        workers: app.workers(&caller).await?,
         queues: app.queues().await?,
     };
     page(StatusCode::OK, &template)

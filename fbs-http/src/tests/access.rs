@@ -664,6 +664,40 @@ async fn a_token_that_may_only_look_makes_an_end_of_itself_only() {
 }
 
 #[tokio::test]
+async fn a_worker_tells_only_of_the_jobs_that_one_may_see() {
+    let site = Site::with_worker(&format!("{PROVIDER}{ROLES}")).await;
+    let (anna, guest) = (
+        site.log_in("anna", &["qa"]).await,
+        site.log_in("g", &[]).await,
+    );
+    let root = site.log_in("root", &[]).await;
+    let body = json!({ "spec": spec("slow"), "private": true });
+    let job = anna.send(Request::post("/api/v1/jobs").json(&body)).await;
+    let job = job.expect(201).json();
+    let id = job["id"].as_str().unwrap();
+    let worker = async |who: &Browser<'_>| {
+        let list = who.get("/api/v1/workers").await.expect(200).json();
+        list["workers"][0].clone()
+    };
+    // The worker says every five seconds what it does.
+    while worker(&anna).await["busy"] != 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    for (who, sees) in [(&anna, true), (&root, true), (&guest, false)] {
+        let told = worker(who).await;
+        assert_eq!(told["busy"], 1, "{told}");
+        let expected = if sees { json!([id]) } else { json!([]) };
+        assert_eq!(told["running"], expected);
+        let page = who.get("/workers").await.expect(200).text();
+        assert_eq!(page.contains(id), sees);
+        assert!(page.contains("1 of 1"), "{page}");
+    }
+    anna.send(Request::post(format!("/api/v1/jobs/{id}/cancel")))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
 async fn nobody_has_more_than_their_share() {
     let access = format!("{PROVIDER}{ROLES}quota = {{ open = 2, day = 3 }}\n");
     let site = Site::with_access(&access).await;

@@ -101,6 +101,12 @@ impl Site {
         Self::open(folder, Worked::Nowhere, access).await
     }
 
+    /// The same, with a worker.
+    pub(super) async fn with_worker(access: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(folder, Worked::Here, access).await
+    }
+
     async fn open(folder: Arc<TempDir>, worked: Worked, access: &str) -> Self {
         let path = folder.path();
         let queue = Local::open(&path.join("jobs.sqlite")).await.unwrap();

@@ -93,7 +93,10 @@ pub struct RemoteWorker {
     pub releases: Vec<String>,
     /// The builds that it makes at a time.
     pub slots: u32,
-    /// The jobs that it builds.
+    /// How many jobs it builds.
+    #[serde(default)]
+    pub busy: usize,
+    /// Those of them that one may see.
     #[serde(default)]
     pub running: Vec<String>,
     /// Since when it serves.

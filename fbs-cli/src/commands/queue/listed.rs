@@ -147,7 +147,8 @@ impl<'a> From<&'a Presence> for ListedWorker<'a> {
 
 impl<'a> From<&'a RemoteWorker> for ListedWorker<'a> {
     fn from(worker: &'a RemoteWorker) -> Self {
-        let (running, slots) = (worker.running.len(), worker.slots);
+        // Not all that it builds is for everybody to see.
+        let (running, slots) = (worker.busy, worker.slots);
         let draining = worker.state == "draining";
         Self {
             name: &worker.worker,
