@@ -1,13 +1,11 @@
 //! What would come of a spec, without submitting it.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wanted;
+use super::sent::{Sent, WantedForm};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::draft::Wanted;
@@ -32,22 +30,20 @@ pub(crate) struct Checked {
 /// Looks for mistakes in a spec and its kickstart; nothing is submitted
 #[utoipa::path(
     post, path = "/api/v1/check", tag = "jobs",
-    request_body(content((Wanted = "application/json"), (String = "text/plain"))),
+    request_body(content((Wanted = "application/json"), (String = "text/plain"), (WantedForm = "multipart/form-data"))),
     responses(
         (status = 200, body = Checked),
         (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON, text nor a form", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn check(
     State(app): State<App>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<Checked>, Problem> {
-    let wanted = wanted(&headers, &body)?;
-    Ok(Json(match app.check(&caller, wanted).await {
+    Ok(Json(match app.check(&caller, sent.wanted).await {
         Ok(request) => Checked {
             valid: true,
             mistakes: Vec::new(),
@@ -69,23 +65,21 @@ pub(super) async fn check(
 /// the job would wait for, and every command.
 #[utoipa::path(
     post, path = "/api/v1/plan", tag = "jobs",
-    request_body(content((Wanted = "application/json"), (String = "text/plain"))),
+    request_body(content((Wanted = "application/json"), (String = "text/plain"), (WantedForm = "multipart/form-data"))),
     responses(
         (status = 200, body = PlanView),
         (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON, text nor a form", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every mistake in the spec", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn plan(
     State(app): State<App>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<PlanView>, Problem> {
-    let wanted = wanted(&headers, &body)?;
-    let request = app.check(&caller, wanted).await;
+    let request = app.check(&caller, sent.wanted).await;
     let request = request.map_err(Problem::invalid)?;
     Ok(Json(app.plan(&request).await?))
 }

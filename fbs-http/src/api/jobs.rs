@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
-use super::wanted;
+use super::sent::{Sent, WantedForm};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::draft::{self, Wanted};
@@ -193,14 +193,14 @@ pub(super) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/jobs", tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, description = "A word of the client's for this wish")),
-    request_body(content((Wanted = "application/json"), (String = "text/plain"))),
+    request_body(content((Wanted = "application/json"), (String = "text/plain"), (WantedForm = "multipart/form-data"))),
     responses(
         (status = 201, description = "It is submitted", body = JobView,
             headers(("Location" = String, description = "The job"))),
         (status = 200, description = "It was submitted before with the same key", body = JobView),
         (status = 400, description = "No request of ours", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Larger than a request may be", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor text", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON, text nor a form", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every mistake in the spec", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "One has as much as one may", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue cannot be reached now", body = Problem, content_type = "application/problem+json"),
@@ -210,10 +210,9 @@ pub(super) async fn submit(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Sent { wanted, wish }: Sent,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(&headers, &body)?;
-    let once = once(&headers, || String::from_utf8_lossy(&body).into_owned())?;
+    let once = once(&headers, || wish)?;
     if let Some(submitted) = app.answered_before(&caller, once.as_ref()).await? {
         return app.answer(submitted).await;
     }

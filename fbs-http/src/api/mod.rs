@@ -10,6 +10,7 @@ mod jobs;
 mod logs;
 mod packages;
 mod queues;
+mod sent;
 mod tokens;
 mod workers;
 
@@ -19,8 +20,6 @@ pub(crate) use jobs::{KeptAnswers, ListQuery, lines};
 pub(crate) use queues::QueueView;
 pub(crate) use tokens::{NewToken, TokenView, TokenWanted};
 
-use axum::http::HeaderMap;
-use axum::http::header;
 use axum::{Json, Router};
 use image_builder::spec::Arch;
 use utoipa::OpenApi;
@@ -31,7 +30,6 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
-use crate::draft::{self, Wanted};
 use crate::guard::DOCS;
 use crate::problem::Problem;
 
@@ -62,7 +60,10 @@ const ANY: [(&str, &str); 5] = [
     ("401", "An account is needed"),
     ("403", "More than one may do"),
     ("421", "The service is not known under that name"),
-    ("429", "More than one may ask in a second"),
+    (
+        "429",
+        "More than one may ask in a second, or follow at a time",
+    ),
     ("503", "The records or the queue cannot be asked now"),
 ];
 
@@ -141,26 +142,5 @@ fn arch(asked: Option<&str>) -> Result<Arch, Problem> {
             .parse()
             .map_err(|error| Problem::bad_request(format!("`arch`: {error}"))),
         None => Ok(Arch::host().unwrap_or(Arch::X86_64)),
-    }
-}
-
-/// What was sent: JSON of ours, or a spec alone.
-fn wanted(headers: &HeaderMap, body: &[u8]) -> Result<Wanted, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match kind.to_ascii_lowercase().as_str() {
-        "application/json" => draft::json(body),
-        "text/plain" => match std::str::from_utf8(body) {
-            Ok(text) => Ok(Wanted::ini(text.to_owned())),
-            Err(error) => Err(Problem::bad_request(format!(
-                "byte {} is not UTF-8",
-                error.valid_up_to()
-            ))),
-        },
-        _ => Err(Problem::new(
-            axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "expected application/json, or text/plain with a spec as INI",
-        )),
     }
 }

@@ -250,6 +250,77 @@ async fn every_mistake_is_told_and_nothing_submitted() {
     }
 }
 
+/// A form as curl sends it: a file if its name stands behind a colon.
+fn form(target: &str, border: &str, parts: &[(&str, &str)]) -> Request {
+    let mut body = String::new();
+    for (name, text) in parts {
+        let (name, file) = match name.split_once(':') {
+            Some((name, file)) => (name, format!("; filename=\"{file}\"")),
+            None => (*name, String::new()),
+        };
+        body.push_str(&format!(
+            "--{border}\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n{text}\r\n"
+        ));
+    }
+    body.push_str(&format!("--{border}--\r\n"));
+    let kind = format!("multipart/form-data; boundary={border}");
+    Request::post(target).body(&kind, body)
+}
+
+#[tokio::test]
+async fn a_spec_and_its_kickstart_are_uploaded_as_files() {
+    let site = Site::new(Worked::Nowhere).await;
+    let live = "[DEFAULT]\ntype=live\nrelease=43\narch=x86_64\n";
+    let kickstart = "lang C\n%packages\n@core\n%end\n";
+    let parts = [
+        ("spec:a.conf", live),
+        ("kickstart:../a.ks", kickstart),
+        ("priority", "3"),
+        ("private", "true"),
+        ("deadline", "2h"),
+    ];
+    let submit = |border| form("/api/v1/jobs", border, &parts).header("idempotency-key", "a");
+    let job = site.send(submit("one")).await.expect(201).json();
+    assert_eq!(job["kickstart"], kickstart);
+    assert_eq!(
+        (&job["priority"], &job["private"]),
+        (&json!(3), &json!(true))
+    );
+    assert!(job["deadline"].is_string());
+    // The same parts are the same wish.
+    let again = site.send(submit("two")).await.expect(200).json();
+    assert_eq!(again["id"], job["id"]);
+    let toml = [
+        ("spec", "[DEFAULT]\ntype='boot'\nrelease='43'\n"),
+        ("format", "toml"),
+    ];
+    let checked = site.send(form("/api/v1/check", "b", &toml)).await;
+    assert_eq!(checked.expect(200).json()["valid"], true);
+    let plan = site.send(form("/api/v1/plan", "b", &toml)).await;
+    assert_eq!(plan.expect(200).json()["release"], "43");
+    for (parts, words) in [
+        (&[("kickstart", "lang C\n")][..], "`spec` is missing"),
+        (&[("spec", live), ("spec", live)], "twice"),
+        (&[("spec", live), ("specs", live)], "no part of ours"),
+        (&[("spec", live), ("priority", "high")], "`priority`"),
+        (&[("spec", live), ("private", "on")], "`private`"),
+        (&[("spec", live), ("format", "xml")], "`format`"),
+    ] {
+        let problem = site.send(form("/api/v1/jobs", "b", parts)).await;
+        let problem = problem.problem(400);
+        assert!(
+            problem["detail"].as_str().unwrap().contains(words),
+            "{problem}"
+        );
+    }
+    let large = "x".repeat(MAX_BODY);
+    site.send(form("/api/v1/jobs", "b", &[("spec", &large)]))
+        .await
+        .problem(413);
+    let broken = Request::post("/api/v1/jobs").body("multipart/form-data", "x");
+    site.send(broken).await.problem(400);
+}
+
 #[tokio::test]
 async fn other_sites_and_other_names_get_nothing() {
     let site = Site::new(Worked::Nowhere).await;
