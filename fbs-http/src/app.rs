@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_builder::accounts::AuditEntry;
+use image_builder::accounts::{AuditEntry, Role};
 use image_builder::build_monitor::{JobLogs, SharedLogs};
 use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
 use image_builder::kickstart::Reader;
@@ -25,6 +25,9 @@ use crate::packages::Packages;
 use crate::pages::KeptPages;
 use crate::problem::Problem;
 use crate::view::Waits;
+
+/// As many jobs that repeat each other are looked at.
+const LONGEST_LINE: usize = 32;
 
 /// What every request may use.
 #[derive(Debug, Clone)]
@@ -96,6 +99,24 @@ impl App {
         let id = JobId::parse(id).ok_or_else(unknown)?;
         let job = self.store.job(&id).await?;
         job.filter(|job| caller.sees(job)).ok_or_else(unknown)
+    }
+
+    /// Whether all that a job is built from is somebody's own words, or theirs to know: who builds another's job again has
+    /// a job of their own, and not the other's passwords.
+    pub(crate) async fn wrote(&self, caller: &Caller, job: &Job) -> Result<bool, Problem> {
+        let mut owned = caller.owns(&job.request.requester);
+        let mut first = job.request.retry_of.clone();
+        for _ in 0..LONGEST_LINE {
+            let Some(id) = first.filter(|_| owned && caller.role < Role::Admin) else {
+                return Ok(owned);
+            };
+            let job = self.store.job(&id).await?;
+            owned = job
+                .as_ref()
+                .is_some_and(|job| caller.owns(&job.request.requester));
+            first = job.and_then(|job| job.request.retry_of);
+        }
+        Ok(false)
     }
 
     /// Remembers what somebody did, where there are accounts. What they wrote is kept as a line that is not long, and of

@@ -6,6 +6,7 @@ use image_builder::jobs::{JobRequest, PrepareError, Priority, untrusted};
 use image_builder::kickstart::{Kickstart, Limits, Reader, Source, config};
 use image_builder::network::Network;
 use image_builder::quantity::Age;
+use image_builder::redact;
 use image_builder::spec::{BuildSpec, Format, LARGEST_SPEC, Trust};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -166,6 +167,7 @@ impl Wanted {
         requester: &str,
     ) -> Result<JobRequest, Vec<WrittenMistake>> {
         let mut mistakes = too_many(spec);
+        mistakes.extend(shown_passwords(spec, self.kickstart.as_deref()));
         let deadline = self.deadline().map_err(|mistake| mistakes.push(mistake));
         let prepared = JobRequest::prepare_sent(spec, self.kickstart.as_deref(), requester);
         let prepared = prepared.map_err(|error| {
@@ -231,6 +233,34 @@ fn trust_mistakes(spec: &BuildSpec) -> Vec<WrittenMistake> {
         |error| mistakes_of(&PrepareError::Spec(error)),
         |()| Vec::new(),
     )
+}
+
+/// Addresses that were copied from where their password was not shown.
+fn shown_passwords(spec: &BuildSpec, kickstart: Option<&str>) -> Vec<WrittenMistake> {
+    let wrong = |section: &str, key: Option<&str>, line| WrittenMistake {
+        section: Some(section.to_owned()),
+        key: key.map(str::to_owned),
+        line,
+        message: "*** stands for a password that is not shown".to_owned(),
+        hint: Some("write the password itself, or leave the address out".to_owned()),
+    };
+    let written = serde_json::to_value(spec).unwrap_or_default();
+    let mut mistakes = Vec::new();
+    for (section, keys) in written.as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            let shown = match value {
+                Value::Array(items) => items.iter().filter_map(Value::as_str).any(redact::is_shown),
+                value => value.as_str().is_some_and(redact::is_shown),
+            };
+            if shown {
+                mistakes.push(wrong(section, Some(key), None));
+            }
+        }
+    }
+    let lines = (1..).zip(kickstart.unwrap_or_default().lines());
+    let lines = lines.filter(|(_, line)| redact::is_shown(line));
+    mistakes.extend(lines.map(|(number, _)| wrong("kickstart", None, Some(number))));
+    mistakes
 }
 
 fn too_many(spec: &BuildSpec) -> Vec<WrittenMistake> {

@@ -3,6 +3,7 @@
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{Job, JobState, JobSummary, Transition};
 use image_builder::master::KnownWorker;
+use image_builder::redact;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,10 +31,10 @@ pub(crate) struct JobView {
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ending: Option<Ending>,
-    /// The spec that it is built from, as INI.
+    /// The spec that it is built from, as INI, with `***` for the passwords in its addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spec: Option<String>,
-    /// The kickstart that it is built from.
+    /// The kickstart that it is built from, with `***` for passwords as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kickstart: Option<String>,
     /// Where there is more of it.
@@ -216,8 +217,11 @@ impl JobView {
             cancel: job.cancel.clone(),
             history: job.history.iter().map(Step::from).collect(),
             ending,
-            spec: payload.map(|payload| payload.spec.clone()),
-            kickstart: payload.and_then(|payload| payload.kickstart.clone()),
+            spec: payload.map(|payload| redact::spec(&payload.spec)),
+            kickstart: payload.and_then(|payload| {
+                let kickstart = payload.kickstart.as_ref()?;
+                Some(redact::passwords(kickstart).into_owned())
+            }),
             links: Links {
                 log: format!("{itself}/log"),
                 log_events: format!("{itself}/log/events"),
@@ -284,11 +288,11 @@ impl From<KnownWorker> for WorkerView {
             arch: known.arch,
             releases: known.releases,
             slots: known.slots,
+            busy: running.clone().count(),
             running: running.map(ToString::to_string).collect(),
             since: known.since,
             heard: known.heard,
             finished: said.as_ref().map_or(0, |said| said.finished),
-            busy: running.clone().count(),
             host: said.as_ref().map(|said| said.host.clone()),
             version: said.as_ref().map(|said| said.version.clone()),
             cannot: said.as_ref().and_then(|said| said.cannot.clone()),

@@ -1,4 +1,5 @@
-//! Passwords in addresses never reach a screen, a log, a report or a queue.
+//! Passwords in addresses never reach a log, a report, a message or somebody else's screen. Only the spec itself has them,
+//! in the queue and in the records, for the worker that builds from it.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -7,6 +8,8 @@ use regex::Regex;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+
+use crate::spec::password::hidden;
 
 /// `user:password@` behind `://`, as RFC 3986 has it: no blank and no slash in the password.
 static PASSWORD: LazyLock<Option<Regex>> =
@@ -34,6 +37,34 @@ pub fn arguments(text: &str) -> Cow<'_, str> {
         Some(argument) => argument.replace_all(text, "$1***@"),
         None => Cow::Borrowed(text),
     }
+}
+
+/// A build spec as INI with every password in its addresses replaced by `***`, for who may see it and has not written it.
+/// What a worker builds from keeps them.
+#[must_use]
+pub fn spec(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        // A password with a slash in it is one in a spec, and none where an address may end anywhere.
+        let value = line.find('=').map_or(0, |at| at + 1);
+        let (key, value) = line.split_at(value);
+        shown.push_str(key);
+        for item in passwords(value).split_inclusive(';') {
+            shown.push_str(&hidden(item));
+        }
+    }
+    shown
+}
+
+/// Whether a text has the `***` that stands for a password: nobody's password is that.
+#[must_use]
+pub fn is_shown(text: &str) -> bool {
+    let mut addresses = text.split("://").skip(1);
+    addresses.any(|rest| {
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '@'));
+        let user_info = end.and_then(|end| rest.get(..=end));
+        user_info.is_some_and(|user_info| user_info.ends_with(":***@"))
+    })
 }
 
 /// Serialises a value with every password in it hidden: `#[serde(serialize_with = "...")]` for
@@ -91,6 +122,22 @@ mod tests {
         ] {
             assert_eq!(arguments(text), shown);
         }
+        for (text, shown) in [
+            (
+                "[DEFAULT]\nstaging=ftp://a:b@c/;sftp://qa:x/y#z@h/p;\nemail=a@b;\n",
+                "[DEFAULT]\nstaging=ftp://a:***@c/;sftp://qa:***@h/p;\nemail=a@b;\n",
+            ),
+            ("proxy=http://me:p;w@h:8080/", "proxy=http://me:***@h:8080/"),
+            (
+                "43_url=http://h:80/a;http://h/b=c@d",
+                "43_url=http://h:80/a;http://h/b=c@d",
+            ),
+        ] {
+            assert_eq!(spec(text), shown);
+            assert!(!is_shown(text));
+            assert_eq!(is_shown(shown), shown.contains("***"));
+        }
+        assert!(!is_shown("http://h/a:***@b *** ://x ftp://u:***"));
         let mut value = serde_json::json!({"a": ["http://u:pw@h/", 1], "b": null});
         json(&mut value);
         assert_eq!(

@@ -6,6 +6,7 @@ use axum::extract::{Multipart, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use image_builder::jobs::JobRequest;
+use image_builder::redact;
 use image_builder::spec::{Arch, BuildSpec, Format};
 use serde::Deserialize;
 
@@ -312,12 +313,22 @@ struct First {
 impl From {
     async fn first(&self, app: &App, caller: &Caller) -> Result<Option<First>, Problem> {
         if let Some(id) = &self.job {
-            let request = app.job(caller, id).await?.request;
-            let private = request.private;
-            return Ok(request.payload.map(|payload| First {
-                spec: payload.spec,
-                kickstart: payload.kickstart,
-                private,
+            let job = app.job(caller, id).await?;
+            let wrote = app.wrote(caller, &job).await?;
+            let private = job.request.private;
+            return Ok(job.request.payload.map(|payload| match wrote {
+                true => First {
+                    spec: payload.spec,
+                    kickstart: payload.kickstart,
+                    private,
+                },
+                false => First {
+                    spec: redact::spec(&payload.spec),
+                    kickstart: payload
+                        .kickstart
+                        .map(|text| redact::passwords(&text).into_owned()),
+                    private,
+                },
             }));
         }
         let sample = samples::of(app, self.sample.as_deref(), self.release.as_deref())?;

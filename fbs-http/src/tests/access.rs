@@ -664,6 +664,38 @@ async fn a_token_that_may_only_look_makes_an_end_of_itself_only() {
 }
 
 #[tokio::test]
+async fn a_password_is_shown_to_nobody_else() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let (anna, berta) = (
+        site.log_in("anna", &["qa"]).await,
+        site.log_in("berta", &["qa"]).await,
+    );
+    let root = site.log_in("root", &[]).await;
+    let text = spec("vim").replace("[boot]", "staging = ftp://me:s3cret@host/x\n[boot]");
+    let body = json!({ "spec": text });
+    let job = anna.send(Request::post("/api/v1/jobs").json(&body)).await;
+    let id = job.expect(201).json()["id"].as_str().unwrap().to_owned();
+    // Who builds it again has a job of their own.
+    let clone = Request::post(format!("/api/v1/jobs/{id}/clone"));
+    let clone = berta.send(clone).await.expect(201).json();
+    let clone = clone["id"].as_str().unwrap();
+    for (who, id, sees) in [
+        (&anna, &*id, true),
+        (&root, &id, true),
+        (&berta, &id, false),
+        (&berta, clone, false),
+        (&root, clone, true),
+    ] {
+        for page in ["/new", "/new/text"] {
+            let page = who.get(&format!("{page}?job={id}")).await.expect(200);
+            let page = page.text();
+            assert_eq!(page.contains("me:s3cret@"), sees, "{page}");
+            assert_eq!(page.contains("me:***@"), !sees, "{page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_worker_tells_only_of_the_jobs_that_one_may_see() {
     let site = Site::with_worker(&format!("{PROVIDER}{ROLES}")).await;
     let (anna, guest) = (

@@ -226,6 +226,59 @@ async fn what_others_wrote_is_shown_as_text() {
 }
 
 #[tokio::test]
+async fn who_wrote_a_password_has_it_in_the_form_and_nobody_sees_it() {
+    let site = Site::new(Worked::Nowhere).await;
+    let spec = "[DEFAULT]\ntype=live\nrelease=43\narch=x86_64\nstaging=ftp://me:s3cret@host/x\n";
+    let wanted = serde_json::json!({
+        "spec": spec,
+        "kickstart": "lang C\nrepo --name=a --baseurl=http://me:s3cret@host/os\n%packages\n@core\n%end\n",
+    });
+    let submit = Request::post("/api/v1/jobs").json(&wanted);
+    let answer = site.send(submit).await.expect(201);
+    assert!(!answer.text().contains("s3cret"), "{}", answer.text());
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let again = Request::post(format!("/api/v1/jobs/{id}/clone"));
+    let again = site.send(again).await.expect(201);
+    assert!(!again.text().contains("s3cret"), "{}", again.text());
+    let second = again.json()["id"].as_str().unwrap().to_owned();
+    for id in [&id, &second] {
+        for page in [
+            format!("/api/v1/jobs/{id}"),
+            format!("/jobs/{id}"),
+            "/api/v1/jobs".to_owned(),
+        ] {
+            let text = site.get(&page).await.expect(200).text();
+            assert!(!text.contains("s3cret"), "{page}: {text}");
+        }
+        // Each has it, for the worker.
+        for (page, places) in [("/new", 3), ("/new/text", 2)] {
+            let page = site.get(&format!("{page}?job={id}")).await.expect(200);
+            let text = page.text();
+            assert_eq!(text.matches("s3cret").count(), places, "{text}");
+        }
+    }
+    // Nobody finds it out by searching, either.
+    for (words, found) in [("host/x", 2), ("s3c", 0)] {
+        let list = site.get(&format!("/api/v1/jobs?q={words}")).await;
+        let list = list.expect(200).json();
+        assert_eq!(list["jobs"].as_array().unwrap().len(), found, "{words}");
+    }
+    // What was shown is no spec.
+    let shown = site.job(&id).await;
+    let copied = serde_json::json!({ "spec": shown["spec"], "kickstart": shown["kickstart"] });
+    let submit = Request::post("/api/v1/jobs").json(&copied);
+    let problem = site.send(submit).await.problem(422);
+    let mistakes = problem["mistakes"].as_array().unwrap();
+    let places: Vec<_> = mistakes
+        .iter()
+        .map(|one| (one["key"].as_str(), one["line"].as_u64()))
+        .collect();
+    assert_eq!(places, [(Some("staging"), None), (None, Some(2))]);
+    let message = mistakes[0]["message"].as_str().unwrap();
+    assert!(message.contains("not shown"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_visit_is_light_and_what_is_loaded_stays() {
     let site = Site::new(Worked::Nowhere).await;
     let page = site.get("/").await.expect(200);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Job, JobEvent, JobId, JobState, JobSummary, StoreError, Transition, Wish};
+use crate::redact;
 
 /// Databases limit what can be looked for in an index; PostgreSQL to 2,704 bytes.
 const LONGEST_KEY: usize = 200;
@@ -216,7 +217,8 @@ pub(super) fn job(id: &JobId, rows: Vec<JobRow>) -> Result<Option<Job>, StoreErr
 fn words(job: &Job, payload: Option<&super::Payload>) -> String {
     let request = &job.request;
     let mut words = format!("{} {} {}", job.id, request.title, request.requester);
-    let spec = payload.map_or("", |payload| &payload.spec);
+    // Who searches could find out a password letter by letter.
+    let spec = payload.map_or_else(String::new, |payload| redact::spec(&payload.spec));
     for line in spec
         .lines()
         .filter(|line| !line.starts_with(['#', ';', '[']))
