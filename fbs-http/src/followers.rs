@@ -11,11 +11,14 @@ const MOST: usize = 2000;
 /// So many of them may be of one account, or of one address without one.
 const SHARE: usize = 500;
 
+/// How many places each has taken.
+type Taken = Arc<Mutex<HashMap<String, usize>>>;
+
 /// The places of those who follow something.
 #[derive(Debug)]
 pub(crate) struct Followers {
     whole: Arc<Semaphore>,
-    taken: Arc<Mutex<HashMap<String, usize>>>,
+    taken: Taken,
     share: usize,
 }
 
@@ -24,7 +27,7 @@ pub(crate) struct Followers {
 pub(crate) struct Place {
     _whole: OwnedSemaphorePermit,
     /// Whose share it is of.
-    share: Option<(String, Arc<Mutex<HashMap<String, usize>>>)>,
+    share: Option<(String, Taken)>,
 }
 
 /// Why there is no place.
