@@ -1,5 +1,7 @@
 //! `fbs jobs`.
 
+use image_builder::redact;
+
 use super::{Listed, read, service};
 use crate::args::Jobs;
 use crate::commands::server;
@@ -25,7 +27,9 @@ pub(crate) async fn run(args: &Jobs) -> Exit {
     for job in wanted.take(args.limit) {
         count += 1;
         if args.json {
-            output::json_line(&serde_json::to_value(job).unwrap_or_default());
+            let mut value = serde_json::to_value(job).unwrap_or_default();
+            redact::json(&mut value);
+            output::json_line(&value);
             continue;
         }
         output::text(&Listed::from(job).line());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use image_builder::jobs::JobState;
+use image_builder::redact;
 use image_builder::worker::{roll_call, why_waiting};
 
 use super::{Listed, find, read, service};
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: &Status) -> Exit {
     };
     if args.json {
         let mut value = serde_json::to_value(job).unwrap_or_default();
+        redact::json(&mut value);
         if let Some(reason) = &reason {
             value["waits"] = serde_json::json!({
                 "before": overview.waiting(&job.id).map(|waiting| waiting.before),
