@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use image_builder::jobs::{PostgresStore, SqliteStore};
 use image_builder::notification::Notifier;
-use image_builder::service_config::ServiceConfig;
+use image_builder::service_config::{LogFormat, ServiceConfig};
 use nix::unistd::{AccessFlags, access};
 
 use crate::auth::Provider;
@@ -42,7 +42,8 @@ impl Findings {
 /// The first that is wrong.
 pub(crate) async fn check(args: &Args) -> Result<(), ServeError> {
     let service = ServiceConfig::load().map_err(ConfigError::from)?;
-    journal::begin(service.http.log);
+    // People look at what a check finds.
+    journal::begin(LogFormat::Text);
     for warning in &service.warnings {
         tell!("warning: {warning}");
     }

@@ -65,8 +65,13 @@ async fn main() -> ExitCode {
 
 /// Tells what is wrong, and the way out.
 fn problem(error: &impl StageError) {
+    let hint = error.hint();
+    if journal::is_json() {
+        tracing::error!(target: "fbs_http", hint, "{error}");
+        return;
+    }
     tell!("error: {error}");
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint {
         tell!("hint: {hint}");
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt::Arguments;
 use std::io::{self, Write};
 
+use crate::journal;
+
 /// Prints a line on standard error, with the words of [`format!`].
 macro_rules! tell {
     ($($words:tt)*) => {
@@ -13,6 +15,10 @@ pub(crate) use tell;
 
 /// Prints a line on standard error. Where nobody reads it any more, what is going on goes on: `eprintln!` would end it.
 pub(crate) fn told(words: Arguments<'_>) {
+    if journal::is_json() {
+        tracing::info!(target: "fbs_http", "{words}");
+        return;
+    }
     let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 

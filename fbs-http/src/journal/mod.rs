@@ -7,6 +7,7 @@ mod requests;
 pub(crate) mod written;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use image_builder::service_config::LogFormat;
 
@@ -14,8 +15,17 @@ pub(crate) use lines::Lines;
 pub(crate) use plain::{LONGEST, plain};
 pub(crate) use requests::{Answered, told};
 
+/// Whether the journal is for programs.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether all that is written to standard error is to be JSON.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// Begins to write the journal to standard error.
 pub(crate) fn begin(format: LogFormat) {
+    JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     tracing_subscriber::fmt()
         // It would panic where nobody reads the journal any more.
         .log_internal_errors(false)
