@@ -1,24 +1,22 @@
 //! What was delivered of a job.
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
 use image_builder::delivery::{Delivered, REPORT};
 use image_builder::jobs::Job;
 use serde::Serialize;
-use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::artifacts::content_type;
 use crate::auth::Caller;
 use crate::changes::Changes;
+use crate::files::{self, State as FileState};
 use crate::images::{ImagesView, RemovalView};
 use crate::problem::Problem;
-
-/// What is in a file may not act here, whatever it is.
-const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /// What was delivered of a job.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,32 +58,6 @@ pub(crate) fn href(job: &str, name: &str) -> String {
     href
 }
 
-/// Serves a file, or the part of it that is asked for.
-pub(super) async fn serve(
-    path: &std::path::Path,
-    kind: &str,
-    request: Request,
-) -> Result<Response, Problem> {
-    let served = ServeFile::new(path).try_call(request).await;
-    let served = served.map_err(|error| {
-        tracing::warn!("{}: {error}", path.display());
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
-    })?;
-    if served.status() == StatusCode::NOT_FOUND {
-        return Err(Problem::not_found("the file is not there any more"));
-    }
-    let mut response = served.into_response();
-    let headers = response.headers_mut();
-    if let Ok(kind) = HeaderValue::from_str(kind) {
-        headers.insert(header::CONTENT_TYPE, kind);
-    }
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(POLICY),
-    );
-    Ok(response)
-}
-
 fn nothing_here(job: &Job) -> Problem {
     if !job.state.is_final() {
         return Problem::not_found(format!("job {} has not ended: it is {}", job.id, job.state));
@@ -114,19 +86,26 @@ fn gone(job: &Job, removed: &RemovalView) -> Problem {
     get, path = "/api/v1/jobs/{id}/report", tag = "artifacts", params(("id" = String, Path, description = "The job's id")),
     responses(
         (status = 200, description = "As docs/report.md has it", body = serde_json::Value),
+        (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/json"),
+        (status = 304, description = "It is the one that `If-None-Match` names"),
         (status = 404, description = "No such job, or none was delivered here", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It is not the one that `If-Match` names", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "There is no such part; `Content-Range` has the length", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn report(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    request: Request,
+    request: Parts,
 ) -> Result<Response, Problem> {
     let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
     match delivered.and_then(|delivered| delivered.file(REPORT)) {
-        Some(path) => serve(&path, "application/json", request).await,
+        Some(path) => {
+            let kind = "application/json";
+            files::file(&path, kind, FileState::Written, &request).await
+        }
         None => Err(nothing_here(&job)),
     }
 }
@@ -206,16 +185,18 @@ pub(super) async fn changes(
             (Vec<u8> = "application/octet-stream"), (Vec<u8> = "application/json"), (Vec<u8> = "text/plain"),
             (Vec<u8> = "image/png"),
         )),
+        (status = 304, description = "It is the one that `If-None-Match` names"),
         (status = 404, description = "No such job, or no such file of it", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The image was removed, and why", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "There is no such part"),
+        (status = 412, description = "It is not the one that `If-Match` names", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "There is no such part; `Content-Range` has the length", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn file(
     State(app): State<App>,
     caller: Caller,
     Path((id, name)): Path<(String, String)>,
-    request: Request,
+    request: Parts,
 ) -> Result<Response, Problem> {
     let job = app.job(&caller, &id).await?;
     let delivered = Delivered::of(&app.images, &job.id).await;
@@ -229,12 +210,9 @@ pub(super) async fn file(
     let path = delivered
         .file(&name)
         .ok_or_else(|| Problem::not_found(format!("job {} has no file {name:?}", job.id)))?;
-    let mut response = serve(&path, content_type(&name), request).await?;
     let sum = delivered.report.files.iter().find(|file| file.name == name);
-    if let Some(tag) = sum.and_then(|file| format!("\"{}\"", file.sha256).parse().ok()) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    Ok(response)
+    let state = sum.map_or(FileState::Written, |file| FileState::Sum(&file.sha256));
+    files::file(&path, content_type(&name), state, &request).await
 }
 
 /// Keeps the image of a job

@@ -44,9 +44,6 @@ async fn files_of_a_job_are_served_and_no_others() {
         .await
         .expect(206);
     assert_eq!(part.body, &IMAGE[4..=9]);
-    site.send(Request::get(href).header("range", "bytes=9999-"))
-        .await
-        .expect(416);
     let head = site.send(Request::new("HEAD", href)).await.expect(200);
     assert_eq!(
         head.header("content-length"),
@@ -85,6 +82,64 @@ async fn files_of_a_job_are_served_and_no_others() {
     site.get("/api/v1/jobs/..%2f..%2fetc/artifacts/passwd")
         .await
         .problem(404);
+}
+
+#[tokio::test]
+async fn conditions_and_parts_of_a_file_are_as_rfc_9110_has_them() {
+    let site = Site::new(Worked::Here).await;
+    let id = site.submit("vim").await;
+    site.wait(&id, "succeeded").await;
+    let image = format!("/api/v1/jobs/{id}/artifacts/boot%2043.iso");
+    let whole = site.get(&image).await.expect(200);
+    let (tag, date) = (whole.header("etag"), whole.header("last-modified"));
+    let (tag, date) = (tag.unwrap(), date.unwrap());
+    let part = ("range", "bytes=4-9");
+    let (begin, other) = (&IMAGE[4..=9], "\"deadbeef\"");
+    for (headers, status, body) in [
+        (&[part][..], 206, begin),
+        (&[part, ("if-range", tag)], 206, begin),
+        (&[part, ("if-range", other)], 200, IMAGE),
+        (&[("range", "bytes=0-1,4-5")], 200, IMAGE),
+        (&[("if-none-match", tag)], 304, b""),
+        (&[("if-none-match", tag), part], 304, b""),
+        (&[("if-none-match", other)], 200, IMAGE),
+        (&[("if-modified-since", date)], 304, b""),
+        (&[("if-match", tag)], 200, IMAGE),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let mut request = Request::new(method, &image);
+            for (name, value) in headers {
+                request = request.header(name, *value);
+            }
+            // HEAD knows no parts.
+            let (status, body, length) = match (method, status) {
+                ("GET", status) => (status, body, body.len()),
+                (_, 304) => (304, &b""[..], 0),
+                _ => (200, &b""[..], IMAGE.len()),
+            };
+            let answer = site.send(request).await.expect(status);
+            assert_eq!(answer.body, body, "{method} {headers:?}");
+            assert_eq!(answer.header("etag"), Some(tag), "{method} {headers:?}");
+            if status != 304 {
+                let length = length.to_string();
+                assert_eq!(answer.header("content-length"), Some(&*length));
+            }
+        }
+    }
+    let another = Request::get(&image).header("if-match", other);
+    site.send(another).await.problem(412);
+    let report = format!("/api/v1/jobs/{id}/report");
+    for target in [&image, &report, &format!("/api/v1/jobs/{id}/log")] {
+        let whole = site.get(target).await.expect(200);
+        let tag = whole.header("etag").unwrap();
+        let again = Request::get(target).header("if-none-match", tag);
+        site.send(again).await.expect(304);
+        let behind = Request::get(target).header("range", "bytes=999999-");
+        let answer = site.send(behind).await;
+        let range = format!("bytes */{}", whole.body.len());
+        assert_eq!(answer.header("content-range"), Some(&*range));
+        answer.problem(416);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Logs, as text and while they grow, of the own worker and of one elsewhere.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use super::client::{Event, Request};
 use super::site::{Site, Worked, lines};
 
@@ -9,6 +12,10 @@ async fn followed(site: &Site, job: &str, after: Option<&str>) -> (String, Vec<E
     if let Some(after) = after {
         request = request.header("last-event-id", after);
     }
+    read(site, request).await
+}
+
+async fn read(site: &Site, request: Request) -> (String, Vec<Event>) {
     let mut stream = request.events(site.address).await;
     let (mut text, mut events) = (String::new(), Vec::new());
     let mut next = None;
@@ -46,6 +53,12 @@ async fn read_and_followed(worked: Worked) {
         assert_eq!(rest, lines()[next..]);
         let (rest, _) = followed(&site, &id, Some(&next.to_string())).await;
         assert_eq!(rest, lines()[next..]);
+        // A browser that comes again sends the address that it began with, and how far it is.
+        let before = Request::get(format!("/api/v1/jobs/{id}/log/events?after=1:7"));
+        let (rest, _) = read(&site, before.clone()).await;
+        assert_eq!(rest, lines()[7..]);
+        let (rest, _) = read(&site, before.header("last-event-id", after)).await;
+        assert_eq!(rest, lines()[next..]);
     }
     // What was read of another run says nothing of this one.
     let (text, _) = followed(&site, &id, Some("7:99")).await;
@@ -64,11 +77,23 @@ async fn read_and_followed(worked: Worked) {
     assert_eq!(part.body, lines().as_bytes()[7..=19]);
     let range = format!("bytes 7-19/{}", lines().len());
     assert_eq!(part.header("content-range"), Some(&*range));
-    site.send(Request::get(&log).header("range", "bytes=999999-"))
-        .await
-        .expect(416);
+    for (range, status) in [("bytes=999999-", 416), ("bytes=0-1,4-5", 200)] {
+        let answer = site.send(Request::get(&log).header("range", range)).await;
+        if status == 416 {
+            let length = format!("bytes */{}", lines().len());
+            assert_eq!(answer.header("content-range"), Some(&*length));
+            answer.problem(416);
+        } else {
+            assert_eq!(answer.expect(200).text(), lines());
+        }
+    }
     let wrong = Request::get(format!("{log}/events")).header("last-event-id", "x");
     site.send(wrong).await.problem(400);
+    for query in ["after=x", "after=", "before=1:7"] {
+        site.get(&format!("{log}/events?{query}"))
+            .await
+            .problem(400);
+    }
 }
 
 #[tokio::test]
@@ -100,6 +125,40 @@ async fn a_log_that_the_worker_has_forgotten_is_that_which_was_delivered() {
     let (text, events) = followed(&site, &id, None).await;
     assert_eq!(text, "");
     assert_eq!(events.last().unwrap().data["complete"], false);
+}
+
+#[tokio::test]
+async fn a_log_that_grows_is_never_taken_for_what_it_was() {
+    let site = Site::new(Worked::Here).await;
+    let id = site.submit("slow").await;
+    site.wait(&id, "running").await;
+    let path = site.folder.path().join("logs").join(format!("{id}.log"));
+    let log = format!("/api/v1/jobs/{id}/log");
+    let complete = async {
+        while site.get(&log).await.text() != lines() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), complete)
+        .await
+        .unwrap();
+    let before = site.get(&log).await.expect(200);
+    // Of a second in which it grows, a date would say nothing.
+    assert_eq!(before.header("last-modified"), None);
+    let later = "Fri, 31 Dec 9999 23:59:59 GMT";
+    let tag = before.header("etag").unwrap();
+    let again = || Request::get(&log).header("if-none-match", tag);
+    site.send(again()).await.expect(304);
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    file.write_all(b"more\n").unwrap();
+    let after = site.send(again()).await.expect(200);
+    assert_eq!(after.text(), lines() + "more\n");
+    let by_date = Request::get(&log).header("if-modified-since", later);
+    site.send(by_date).await.expect(200);
+    // What goes on from a byte without a condition gets the rest; with that of before, it gets all.
+    let rest = || Request::get(&log).header("range", format!("bytes={}-", lines().len()));
+    assert_eq!(site.send(rest()).await.expect(206).text(), "more\n");
+    site.send(rest().header("if-range", tag)).await.expect(200);
 }
 
 #[tokio::test]
