@@ -265,6 +265,7 @@ fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.max_body))
         .layer(from_fn(guard::problems))
         .layer(from_fn_with_state(app.clone(), auth::identify))
+        .layer(from_fn_with_state(app.clone(), pages::shown))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn_with_state(app.clone(), guard::headers))
         .layer(from_fn_with_state(app.clone(), journal::told))

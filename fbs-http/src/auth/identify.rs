@@ -14,7 +14,7 @@ use super::limit::too_many;
 use super::{ANYBODY, Accounts, Caller, Proof, login, refused};
 use crate::app::App;
 use crate::journal::Answered;
-use crate::pages::Trouble;
+use crate::pages::{Trouble, Who};
 use crate::problem::Problem;
 
 /// Who a request says that it is from.
@@ -94,6 +94,7 @@ pub(crate) async fn identify(
             if response.status() == StatusCode::FORBIDDEN {
                 app.note(caller.did(Action::Refused, &what, "")).await;
             }
+            response.extensions_mut().insert(Who::of(&app, &caller));
             response
         }
         _ if public => next.run(request).await,
@@ -107,7 +108,10 @@ pub(crate) async fn identify(
                 StatusCode::FORBIDDEN,
                 format!("{} is in no group that may do anything here", account.name),
             );
-            answer(path, problem.with_hint("ask who runs this service"))
+            let mut response = answer(path, problem.with_hint("ask who runs this service"));
+            let who = Who::powerless(&account.name);
+            response.extensions_mut().insert(who);
+            response
         }
         Found::Wrong => {
             app.note(refused(address, &what, "a token that is none"))

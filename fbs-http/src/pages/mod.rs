@@ -14,8 +14,9 @@ mod workers;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -78,9 +79,22 @@ impl Who {
         }
     }
 
+    /// Somebody who has said who they are, and may do nothing.
+    pub(crate) fn powerless(name: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            role: None,
+            accounts: true,
+        }
+    }
+
     /// Somebody of whom nothing is known here.
     pub(crate) fn nobody() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn may_view(&self) -> bool {
+        self.role >= Some(Role::View)
     }
 
     pub(crate) fn may_submit(&self) -> bool {
@@ -100,8 +114,8 @@ struct ProblemPage {
     problem: Problem,
 }
 
-/// A problem, for people.
-#[derive(Debug)]
+/// A problem, for people. [`shown`] makes the page of it.
+#[derive(Debug, Clone)]
 pub(crate) struct Trouble(Problem);
 
 impl<T: Into<Problem>> From<T> for Trouble {
@@ -113,14 +127,31 @@ impl<T: Into<Problem>> From<T> for Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status);
-        let page = ProblemPage {
-            who: Who::nobody(),
-            problem: self.0.clone(),
-        };
-        match (page.render(), status) {
-            (Ok(page), Ok(status)) => (status, Html(page)).into_response(),
-            _ => self.0.into_response(),
-        }
+        let mut response = status
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Makes the page of a [`Trouble`], for who asked: where that happened, nobody knew who it is.
+pub(crate) async fn shown(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(Trouble(problem)) = response.extensions_mut().remove() else {
+        return response;
+    };
+    let who = response.extensions_mut().remove();
+    let page = ProblemPage {
+        who: who.unwrap_or_else(|| Who {
+            accounts: app.accounts.is_some(),
+            ..Who::nobody()
+        }),
+        problem,
+    };
+    match page.render() {
+        Ok(page) => (response.status(), Html(page)).into_response(),
+        Err(_) => page.problem.into_response(),
     }
 }
 

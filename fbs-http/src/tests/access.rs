@@ -517,6 +517,44 @@ async fn a_session_is_of_use_to_own_pages_only() {
 }
 
 #[tokio::test]
+async fn a_page_that_says_no_is_for_who_asked() {
+    let roles = "roles = { view = [\"fedora\"], submit = [\"qa\"] }\n";
+    let site = Site::with_access(&format!("{PROVIDER}{roles}")).await;
+    let guest = site.log_in("guest", &["fedora"]).await;
+    for (request, status) in [
+        (Request::get("/jobs/1"), 404),
+        (Request::get("/nothing").header("accept", "text/html"), 404),
+        (Request::get("/audit"), 403),
+        (Request::post("/new"), 403),
+        (Request::post("/jobs/1/cancel"), 403),
+    ] {
+        let page = guest.send(request.clone()).await.expect(status);
+        let length = page.body.len().to_string();
+        assert_eq!(page.header("content-length"), Some(&*length));
+        let page = page.text();
+        for part in ["<span>guest</span>", "Log out", "/tokens"] {
+            assert!(page.contains(part), "{request:?}: {part}: {page}");
+        }
+    }
+    // Whoever may do nothing can become somebody else.
+    let nobody = site.log_in("nobody", &[]).await;
+    let page = nobody.get("/").await.expect(403).text();
+    assert!(page.contains("<span>nobody</span>") && page.contains("Log out"));
+    assert!(!page.contains("/tokens"), "{page}");
+    for request in [
+        Request::post("/jobs/1/cancel"),
+        Request::get("/login/callback"),
+    ] {
+        let page = site.send(request).await.text();
+        assert!(page.contains("<a href=\"/login\">Log in</a>"), "{page}");
+    }
+    // Where there are no accounts, nobody is asked for one.
+    let site = Site::with_access("").await;
+    let page = site.get("/jobs/1").await.expect(404).text();
+    assert!(page.contains("<h1") && !page.contains("Log in"), "{page}");
+}
+
+#[tokio::test]
 async fn tokens_are_shown_once_and_do_what_they_may() {
     let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
     let anna = site.log_in("anna", &["qa"]).await;
