@@ -13,20 +13,91 @@
     };
   };
 
+  const OVER = "Your session has ended.";
+
+  // So many milliseconds before the next try: more each time, and others at other times.
+  const pause = (tries) => Math.min(60, 2 ** tries) * (0.5 + Math.random() / 2) * 1000;
+
+  // Says where a stream stands, with a way out if there is one.
+  const sayer = (element) => (words, out) => {
+    element.textContent = words;
+    if (!out) return;
+    const link = document.createElement("a");
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Log in";
+    element.append(" ", link);
+  };
+
+  // An EventSource comes again by itself when a connection breaks, but never after an answer that is no stream: what a
+  // proxy says while the service begins anew, or the service to one too many.
+  const stream = (address, handlers, say) => {
+    let source = null;
+    let tries = 0;
+    let ended = false;
+    // Which of them it was is told to nobody, so something small is asked.
+    const refused = async () => {
+      try {
+        const { status } = await fetch("/api/v1/me");
+        if (status === 401) return OVER;
+        if (status === 403) return "You may not see this any more.";
+      } catch {
+        // There is no answer at all.
+      }
+      return null;
+    };
+    const open = () => {
+      if (ended) return;
+      source = new EventSource(address());
+      for (const [name, handler] of Object.entries(handlers)) source.addEventListener(name, handler);
+      source.addEventListener("open", () => {
+        tries = 0;
+        say("");
+      });
+      source.addEventListener("error", async () => {
+        if (source.readyState !== EventSource.CLOSED) {
+          say("Connecting again ...");
+          return;
+        }
+        const words = await refused();
+        if (ended) return;
+        say(words ?? "Connecting again ...", words);
+        setTimeout(open, pause(tries));
+        tries += 1;
+      });
+    };
+    open();
+    return () => {
+      ended = true;
+      source.close();
+    };
+  };
+
   const live = document.querySelector("[data-live]");
-  const running = live && !live.dataset.ended;
-  if (running) {
+  const shows = live ?? document.getElementById("workers");
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.setAttribute("role", "status");
+  shows?.before(notice);
+  const say = sayer(notice);
+  // When a session has ended, what comes is the page to log in: it has no part that could be shown here.
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL, location).pathname !== "/login") return;
+    event.detail.shouldSwap = false;
+    say(OVER, true);
+  });
+  if (live && !live.dataset.ended) {
     const ask = asking(live.dataset.live === "job" ? "job-changed" : "jobs-changed");
-    const events = new EventSource("/api/v1/events");
-    events.addEventListener("job", (event) => {
-      const { job } = live.dataset;
-      if (!job || JSON.parse(event.data).id === job) ask();
-    });
-    events.addEventListener("missed", ask);
     // After a break nobody knows what was missed.
     let broken = false;
-    events.addEventListener("error", () => { broken = true; });
-    events.addEventListener("open", () => { if (broken) ask(); broken = false; });
+    stream(() => "/api/v1/events", {
+      job: (event) => {
+        const { job } = live.dataset;
+        if (!job || JSON.parse(event.data).id === job) ask();
+      },
+      missed: ask,
+      error: () => { broken = true; },
+      open: () => { if (broken) ask(); broken = false; },
+    }, say);
   }
 
   // What a terminal would obey is shown, not obeyed.
@@ -54,6 +125,23 @@
     tools.append(label, field, state);
     log.before(tools);
 
+    // Whoever scrolls away from the end reads there, by whatever means they do so; at the end they follow again.
+    let placed = null;
+    const toEnd = () => {
+      log.scrollTop = log.scrollHeight;
+      placed = log.scrollTop;
+    };
+    const show = (row) => {
+      row.scrollIntoView({ block: "center" });
+      placed = log.scrollTop;
+    };
+    log.addEventListener("scroll", () => {
+      if (log.scrollTop === placed) return;
+      placed = null;
+      follow.checked = log.scrollHeight - log.clientHeight - log.scrollTop < 2;
+    }, { passive: true });
+    follow.addEventListener("change", () => { if (follow.checked) toEnd(); });
+
     let number = 0;
     const add = (lines) => {
       const part = document.createDocumentFragment();
@@ -71,41 +159,42 @@
       }
       log.append(part);
       const wanted = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
-      if (follow.checked) log.scrollTop = log.scrollHeight;
+      if (follow.checked) toEnd();
       else if (wanted && !wanted.dataset.seen) {
         wanted.dataset.seen = "yes";
         wanted.className = "here";
-        wanted.scrollIntoView({ block: "center" });
+        show(wanted);
       }
     };
-    const events = new EventSource(log.dataset.events);
-    events.addEventListener("run", (event) => {
-      const { run, worker } = JSON.parse(event.data);
-      const name = `${run} at ${worker}`;
-      if (log.dataset.run === name) return;
-      log.dataset.run = name;
-      number = 0;
-      for (const row of log.querySelectorAll("[id]")) row.removeAttribute("id");
-      const title = document.createElement("div");
-      title.className = "run";
-      title.textContent = `Run ${name}`;
-      log.append(title);
-    });
-    events.addEventListener("log", (event) => {
-      const { text } = JSON.parse(event.data);
-      const lines = text.split("\n");
-      if (lines.at(-1) === "") lines.pop();
-      add(lines);
-    });
-    events.addEventListener("end", (event) => {
-      const { complete } = JSON.parse(event.data);
-      state.textContent = complete ? "" : "The worker does not tell how the log ends.";
-      events.close();
-    });
-    events.addEventListener("error", () => { state.textContent = "Connecting again ..."; });
-    events.addEventListener("open", () => { state.textContent = ""; });
-    log.addEventListener("wheel", () => { follow.checked = false; }, { passive: true });
-    follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
+    // The place behind what was read. A browser knows it as long as it comes again by itself.
+    let place = null;
+    const address = () => (place ? `${log.dataset.events}?after=${encodeURIComponent(place)}` : log.dataset.events);
+    const close = stream(address, {
+      run: (event) => {
+        const { run, worker } = JSON.parse(event.data);
+        const name = `${run} at ${worker}`;
+        if (log.dataset.run === name) return;
+        log.dataset.run = name;
+        number = 0;
+        for (const row of log.querySelectorAll("[id]")) row.removeAttribute("id");
+        const title = document.createElement("div");
+        title.className = "run";
+        title.textContent = `Run ${name}`;
+        log.append(title);
+      },
+      log: (event) => {
+        place = event.lastEventId;
+        const { text } = JSON.parse(event.data);
+        const lines = text.split("\n");
+        if (lines.at(-1) === "") lines.pop();
+        add(lines);
+      },
+      end: (event) => {
+        const { complete } = JSON.parse(event.data);
+        state.textContent = complete ? "" : "The worker does not tell how the log ends.";
+        close();
+      },
+    }, sayer(state));
     let found = 0;
     search.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !search.value) return;
@@ -120,7 +209,7 @@
       const hit = hits[found % hits.length];
       found += 1;
       hit.classList.add("here");
-      hit.scrollIntoView({ block: "center" });
+      show(hit);
     });
     search.addEventListener("input", () => { found = 0; });
   }

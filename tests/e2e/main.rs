@@ -22,6 +22,7 @@ mod job_store;
 mod kickstart;
 mod koji_builds;
 mod live_image;
+mod live_pages;
 mod logs;
 mod notification;
 mod queue;

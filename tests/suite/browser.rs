@@ -141,6 +141,13 @@ impl Browser {
         self.command("POST", &format!("element/{element}/value"), &keys);
     }
 
+    /// Presses a key in an element, as [WebDriver names it](https://www.w3.org/TR/webdriver2/#keyboard-actions).
+    pub fn press(&self, selector: &str, key: char) {
+        let element = self.element(selector);
+        let keys = json!({ "text": key });
+        self.command("POST", &format!("element/{element}/value"), &keys);
+    }
+
     /// What can be read in an element; nothing where there is none, or another has just taken its place.
     pub fn text(&self, selector: &str) -> String {
         let session = format!("/session/{}", self.session);

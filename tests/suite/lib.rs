@@ -19,7 +19,7 @@
 //! | [`accounts`] | a provider of accounts |
 //! | [`network`] | hosts in network namespaces, which can be cut off |
 //! | [`browser`] | headless Chromium |
-//! | [`proxy`] | a proxy whose connections can be cut |
+//! | [`proxy`] | a proxy whose connections can be cut, and which can be alone |
 //! | [`processes`] | processes and mounts that belong to a folder |
 //! | [`tools`] | a PATH with stubs, or with a tool missing |
 
