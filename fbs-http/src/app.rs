@@ -20,7 +20,7 @@ use crate::followers::Followers;
 use crate::guard::Hosts;
 use crate::journal::{LONGEST, plain};
 use crate::masters::Masters;
-use crate::metrics::StageTimes;
+use crate::metrics::Figures;
 use crate::packages::Packages;
 use crate::pages::KeptPages;
 use crate::problem::Problem;
@@ -68,7 +68,8 @@ pub(crate) struct Inner {
     pub(crate) rights: watch::Sender<()>,
     /// Whether each request has a line of the journal.
     pub(crate) tells_requests: bool,
-    pub(crate) stage_times: StageTimes,
+    /// What was counted for who watches the service.
+    pub(crate) figures: Figures,
     /// Cancelled when those who follow something should come again later.
     pub(crate) closing: CancellationToken,
 }

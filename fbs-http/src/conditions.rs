@@ -302,7 +302,11 @@ mod tests {
                 &file,
                 Verdict::Whole,
             ),
-            (&[part.clone()], &unknown, Verdict::Part(2, 3)),
+            (
+                &[(header::RANGE, "bytes=2-3")],
+                &unknown,
+                Verdict::Part(2, 3),
+            ),
             (
                 &[(header::IF_RANGE, "\"a,b\""), part.clone()],
                 &file,

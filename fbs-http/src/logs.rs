@@ -40,6 +40,17 @@ impl App {
         delivered.file(&delivered.report.log)
     }
 
+    /// The log of a job on this machine: that of the worker here, or the one that was delivered here.
+    pub(crate) async fn log_here(&self, job: &Job) -> Option<PathBuf> {
+        let claim = job.claim.as_ref()?;
+        if self.is_own(&claim.worker)
+            && let Some(path) = self.own_log(&job.id)
+        {
+            return Some(path);
+        }
+        self.delivered_log(&job.id).await
+    }
+
     /// The log of a job, as far as there is one.
     pub(crate) async fn whole_log(&self, job: &Job) -> Result<WholeLog, Problem> {
         let Some(claim) = &job.claim else {
@@ -48,12 +59,7 @@ impl App {
                 job.id
             )));
         };
-        if self.is_own(&claim.worker)
-            && let Some(path) = self.own_log(&job.id)
-        {
-            return Ok(WholeLog::File(path));
-        }
-        if let Some(path) = self.delivered_log(&job.id).await {
+        if let Some(path) = self.log_here(job).await {
             return Ok(WholeLog::File(path));
         }
         match self.ask_worker(job, claim).await? {

@@ -36,7 +36,7 @@ use crate::followers::Followers;
 use crate::guard::{self, Hosts};
 use crate::journal;
 use crate::masters::Masters;
-use crate::metrics::{self, StageTimes};
+use crate::metrics::{self, Figures};
 use crate::output::{self, tell};
 use crate::packages::Packages;
 use crate::pages::{KeptPages, Trouble};
@@ -157,7 +157,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
         followers: Followers::default(),
         rights: watch::Sender::default(),
         tells_requests: http.tells_requests(),
-        stage_times: StageTimes::default(),
+        figures: Figures::default(),
         closing: CancellationToken::new(),
     });
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());

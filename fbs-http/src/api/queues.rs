@@ -66,6 +66,7 @@ impl App {
             line,
             waiting,
             running,
+            ..
         } in self.store.lines().await?
         {
             lines.insert(line, (waiting, running));

@@ -1,65 +1,53 @@
 //! Figures for [Prometheus](https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
 
-use std::collections::{BTreeMap, VecDeque};
+mod cache;
+mod figures;
+mod histogram;
+
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use image_builder::jobs::{Job, JobId, JobState};
+use image_builder::jobs::{Job, Line, LineLoad};
 use image_builder::master::WorkerState;
 use image_builder::retention::{ImageFigures, Reason};
+use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::app::App;
 use crate::problem::Problem;
+use figures::Counted;
+use histogram::Histogram;
 
-/// As many jobs are remembered, so that none is counted twice.
-const REMEMBERED: usize = 1024;
-
-/// How long the stages of builds took that ended since this process began.
-#[derive(Debug, Default)]
-pub(crate) struct StageTimes(Mutex<Times>);
-
-#[derive(Debug, Default)]
-struct Times {
-    /// By the stage's name: how many, and seconds together.
-    stages: BTreeMap<&'static str, (u64, f64)>,
-    counted: VecDeque<JobId>,
-}
-
-impl StageTimes {
-    /// Takes in a job that has ended.
-    fn count(&self, job: &Job) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !job.state.is_final() || times.counted.contains(&job.id) {
-            return;
-        }
-        times.counted.push_back(job.id.clone());
-        if times.counted.len() > REMEMBERED {
-            times.counted.pop_front();
-        }
-        for (step, next) in job.history.iter().zip(job.history.iter().skip(1)) {
-            if let JobState::Running { stage: Some(stage) } = step.state {
-                let seconds = next.time.duration_since(step.time).as_secs_f64();
-                let entry = times.stages.entry(stage.name()).or_default();
-                entry.0 += 1;
-                entry.1 += seconds.max(0.0);
-            }
-        }
-    }
-}
+pub(crate) use figures::Figures;
 
 /// Counts until nothing more comes.
 pub(crate) async fn watch(app: App) {
     let mut changes = app.masters.changes();
     loop {
         match changes.recv().await {
-            Ok(job) => app.stage_times.count(&job),
+            Ok(job) => {
+                if app.figures.take_in(&job) {
+                    look_up(&app, &job).await;
+                }
+            }
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
+    }
+}
+
+/// Counts what a build found kept, if its log is here.
+async fn look_up(app: &App, job: &Job) {
+    let Some(log) = app.log_here(job).await else {
+        return;
+    };
+    let read = tokio::task::spawn_blocking(move || cache::decisions(&log)).await;
+    match read {
+        Ok(Ok(decisions)) => app.figures.look_up(decisions),
+        Ok(Err(error)) => tracing::debug!("the log of job {}: {error}", job.id),
+        Err(_) => {}
     }
 }
 
@@ -88,9 +76,97 @@ impl Page {
         };
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        let last = (f64::INFINITY, histogram.count);
+        for (bound, count) in histogram.buckets().chain([last]) {
+            let bound = match bound.is_finite() {
+                true => bound.to_string(),
+                false => "+Inf".to_owned(),
+            };
+            let mut labels = labels.to_vec();
+            labels.push(("le", &bound));
+            self.value(&bucket, &labels, count as f64);
+        }
+        self.value(&format!("{name}_sum"), labels, histogram.sum);
+        self.value(&format!("{name}_count"), labels, histogram.count as f64);
+    }
+}
+
+fn of_line(line: &Line) -> [(&str, &str); 2] {
+    [("arch", &line.arch), ("release", &line.release)]
 }
 
 impl Page {
+    fn queues(&mut self, lines: &[LineLoad]) {
+        let now = Timestamp::now();
+        let age = |load: &LineLoad| {
+            let oldest = load.oldest.map(|oldest| now.duration_since(oldest));
+            oldest.map_or(0.0, |age| age.as_secs_f64().max(0.0))
+        };
+        type Value<'a> = &'a dyn Fn(&LineLoad) -> f64;
+        let families: [(_, _, Value<'_>); 3] = [
+            ("fbs_queue_waiting", "Jobs that wait, by line.", &|load| {
+                load.waiting as f64
+            }),
+            (
+                "fbs_queue_running",
+                "Jobs that are built, by line.",
+                &|load| load.running as f64,
+            ),
+            (
+                "fbs_queue_oldest_seconds",
+                "How long ago the job was submitted that waits longest, by line.",
+                &age,
+            ),
+        ];
+        for (name, help, value) in families {
+            self.family(name, "gauge", help);
+            for load in lines {
+                self.value(name, &of_line(&load.line), value(load));
+            }
+        }
+    }
+
+    fn counted(&mut self, counted: &Counted) {
+        self.family(
+            "fbs_queue_wait_seconds",
+            "histogram",
+            "How long jobs waited until a worker first began with them, since the start of this process, by line.",
+        );
+        for (line, waits) in &counted.waits {
+            self.histogram("fbs_queue_wait_seconds", &of_line(line), waits);
+        }
+        self.family(
+            "fbs_build_seconds",
+            "histogram",
+            "How long builds took that ended since the start of this process, by outcome.",
+        );
+        for (outcome, builds) in &counted.builds {
+            self.histogram("fbs_build_seconds", &[("outcome", outcome)], builds);
+        }
+        self.family(
+            "fbs_stage_seconds",
+            "summary",
+            "How long the stages of builds took that ended since the start of this process, by outcome.",
+        );
+        for ((stage, outcome), (count, seconds)) in &counted.stages {
+            let labels = [("stage", *stage), ("outcome", *outcome)];
+            self.value("fbs_stage_seconds_sum", &labels, *seconds);
+            self.value("fbs_stage_seconds_count", &labels, *count as f64);
+        }
+        self.family(
+            "fbs_cache_lookups_total",
+            "counter",
+            "What builds found in the cache that ended since the start of this process and whose log is here.",
+        );
+        for ((kept, decision), count) in &counted.lookups {
+            let labels = [("cache", kept.0), ("result", decision.0)];
+            self.value("fbs_cache_lookups_total", &labels, *count as f64);
+        }
+    }
+
     fn images(&mut self, images: &ImageFigures) {
         self.family("fbs_images", "gauge", "Jobs whose images are there.");
         self.value("fbs_images", &[], images.jobs as f64);
@@ -130,26 +206,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     for (state, jobs) in &tally {
         page.value("fbs_jobs", &[("state", state)], *jobs as f64);
     }
-    page.family("fbs_queue_waiting", "gauge", "Jobs that wait, by line.");
-    for load in &lines {
-        let labels = [
-            ("arch", load.line.arch.as_str()),
-            ("release", &load.line.release),
-        ];
-        page.value("fbs_queue_waiting", &labels, load.waiting as f64);
-    }
-    page.family(
-        "fbs_queue_running",
-        "gauge",
-        "Jobs that are built, by line.",
-    );
-    for load in &lines {
-        let labels = [
-            ("arch", load.line.arch.as_str()),
-            ("release", &load.line.release),
-        ];
-        page.value("fbs_queue_running", &labels, load.running as f64);
-    }
+    page.queues(&lines);
     page.family(
         "fbs_jobs_ended_total",
         "counter",
@@ -159,20 +216,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         let jobs = tally.get(outcome).copied().unwrap_or_default();
         page.value("fbs_jobs_ended_total", &[("outcome", outcome)], jobs as f64);
     }
-    page.family(
-        "fbs_stage_seconds",
-        "summary",
-        "How long the stages of builds took that ended since the start of this process.",
-    );
-    let times = {
-        let times = app.stage_times.0.lock();
-        times.unwrap_or_else(PoisonError::into_inner).stages.clone()
-    };
-    for (stage, (count, seconds)) in times {
-        let labels = [("stage", stage)];
-        page.value("fbs_stage_seconds_sum", &labels, seconds);
-        page.value("fbs_stage_seconds_count", &labels, count as f64);
-    }
+    page.counted(&app.figures.now());
     page.images(&app.keeper.store().figures().await?);
     let workers = app.masters.workers();
     page.family(
@@ -219,5 +263,18 @@ mod tests {
         page.value("a", &[("b", "c\"\\\nd")], 1.5);
         page.value("e", &[], 2.0);
         assert_eq!(page.0, "a{b=\"c\\\"\\\\\\nd\"} 1.5\ne 2\n");
+    }
+
+    #[test]
+    fn a_histogram_counts_up_to_each_bound() {
+        let mut histogram = Histogram::new(&[0.5, 2.0]);
+        for seconds in [-1.0, 0.5, 1.0, 3.0] {
+            histogram.observe(seconds);
+        }
+        let mut page = Page::default();
+        page.histogram("a", &[("b", "c")], &histogram);
+        let expected = "a_bucket{b=\"c\",le=\"0.5\"} 2\na_bucket{b=\"c\",le=\"2\"} 3\n\
+                        a_bucket{b=\"c\",le=\"+Inf\"} 4\na_sum{b=\"c\"} 4.5\na_count{b=\"c\"} 4\n";
+        assert_eq!(page.0, expected);
     }
 }

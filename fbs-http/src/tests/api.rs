@@ -1,5 +1,7 @@
 //! Jobs over REST.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use super::client::Request;
@@ -57,12 +59,56 @@ async fn a_job_is_submitted_built_and_listed() {
     for line in [
         "fbs_jobs{state=\"failed\"} 1",
         "fbs_jobs_ended_total{outcome=\"succeeded\"} 1",
-        "fbs_stage_seconds_count{stage=\"root\"} 2",
+        "fbs_stage_seconds_count{stage=\"root\",outcome=\"succeeded\"} 2",
+        "fbs_stage_seconds_count{stage=\"iso\",outcome=\"failed\"} 1",
+        "fbs_build_seconds_count{outcome=\"failed\"} 1",
+        "fbs_build_seconds_bucket{outcome=\"succeeded\",le=\"10\"} 1",
+        "fbs_queue_wait_seconds_count{arch=\"x86_64\",release=\"43\"} 2",
         "fbs_workers{state=\"present\"} 1",
         "fbs_ready 1",
     ] {
         assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn how_long_a_job_waits_and_what_its_build_found_are_measured() {
+    let site = Site::new(Worked::Here).await;
+    let running = site.submit("slow").await;
+    site.wait(&running, "running").await;
+    site.submit("vim").await;
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let metrics = site.get("/metrics").await.expect(200).text();
+    let figure = |metrics: &str, name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        let (_, value) = line.unwrap().rsplit_once(' ').unwrap();
+        value.parse::<f64>().unwrap()
+    };
+    let line = "{arch=\"x86_64\",release=\"43\"}";
+    assert_eq!(figure(&metrics, &format!("fbs_queue_waiting{line}")), 1.0);
+    let age = figure(&metrics, &format!("fbs_queue_oldest_seconds{line}"));
+    assert!((0.05..60.0).contains(&age), "{metrics}");
+    // Only what has begun has waited.
+    let waited = figure(&metrics, &format!("fbs_queue_wait_seconds_count{line}"));
+    assert_eq!(waited, 1.0);
+    let log = format!("{running}.log");
+    let log = site.folder.path().join("logs").join(log);
+    let found =
+        "2026-01-01 00:00:00,000 - Install root:: hit d434abd7, all 121 packages the same\n";
+    let mut log = std::fs::File::options().append(true).open(log).unwrap();
+    log.write_all(found.as_bytes()).unwrap();
+    let cancel = Request::post(format!("/api/v1/jobs/{running}/cancel"));
+    site.send(cancel).await.expect(200);
+    site.wait(&running, "cancelled").await;
+    let looked_up = async {
+        let wanted = "fbs_cache_lookups_total{cache=\"root\",result=\"hit\"} 1\n";
+        while !site.get("/metrics").await.text().contains(wanted) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), looked_up)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ use crate::followers::Followers;
 use crate::guard::Hosts;
 use crate::images;
 use crate::masters::Masters;
-use crate::metrics::{self, StageTimes};
+use crate::metrics::{self, Figures};
 use crate::packages::Packages;
 use crate::pages::KeptPages;
 use crate::server::serve;
@@ -155,7 +155,7 @@ impl Site {
             followers: Followers::default(),
             rights: watch::Sender::default(),
             tells_requests: http.tells_requests(),
-            stage_times: StageTimes::default(),
+            figures: Figures::default(),
             closing: CancellationToken::new(),
         });
         let end = CancellationToken::new();

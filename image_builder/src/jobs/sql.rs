@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::database::HasStatementCache;
 use sqlx::{
     ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder, Type,
@@ -38,12 +39,15 @@ const JOB: &str = "SELECT CAST(-2 AS BIGINT), payload, '', '' FROM payloads WHER
 
 const TALLY: &str = "SELECT state, CAST(COUNT(*) AS BIGINT) FROM jobs GROUP BY state";
 
-/// Who waits is counted already.
+/// Who waits is counted already. Ids begin with the time, and an index has those that wait in their order.
 const LINES: &str =
-    "SELECT arch, release, CAST(SUM(jobs) AS BIGINT), CAST(0 AS BIGINT) FROM waiting
-        WHERE level = 0 GROUP BY arch, release
+    "SELECT arch, release, CAST(SUM(jobs) AS BIGINT), CAST(0 AS BIGINT), MIN((SELECT submitted FROM jobs
+            WHERE state = 'queued' AND arch = waiting.arch AND release = waiting.release
+                AND priority = waiting.priority
+            ORDER BY id LIMIT 1))
+        FROM waiting WHERE level = 0 GROUP BY arch, release
     UNION ALL
-    SELECT arch, release, CAST(0 AS BIGINT), CAST(COUNT(*) AS BIGINT) FROM jobs
+    SELECT arch, release, CAST(0 AS BIGINT), CAST(COUNT(*) AS BIGINT), NULL FROM jobs
         WHERE state IN ('running', 'delivering') GROUP BY arch, release";
 
 const FORGET_WISHES: &str = "DELETE FROM wishes WHERE time < $1";
@@ -207,18 +211,22 @@ where
     }
 
     async fn lines(&self) -> Result<Vec<LineLoad>, StoreError> {
-        let rows: Vec<(String, String, i64, i64)> =
+        let rows: Vec<(String, String, i64, i64, Option<String>)> =
             sqlx::query_as(LINES).fetch_all(&self.readers).await?;
-        let mut lines = BTreeMap::<Line, (u64, u64)>::new();
-        for (arch, release, waiting, running) in rows {
+        let mut lines = BTreeMap::<Line, (u64, u64, Option<Timestamp>)>::new();
+        for (arch, release, waiting, running, oldest) in rows {
             let load = lines.entry(Line { arch, release }).or_default();
             load.0 += u64::try_from(waiting).unwrap_or_default();
             load.1 += u64::try_from(running).unwrap_or_default();
+            if let Some(oldest) = oldest {
+                load.2 = Some(record::read_time("that waits longest", &oldest)?);
+            }
         }
-        let load = |(line, (waiting, running))| LineLoad {
+        let load = |(line, (waiting, running, oldest))| LineLoad {
             line,
             waiting,
             running,
+            oldest,
         };
         Ok(lines.into_iter().map(load).collect())
     }

@@ -66,6 +66,8 @@ pub struct LineLoad {
     pub waiting: u64,
     /// Jobs that are built, or handed over.
     pub running: u64,
+    /// When the one was submitted that waits longest.
+    pub oldest: Option<Timestamp>,
 }
 
 /// What was asked for under a key of the client's.

@@ -362,6 +362,7 @@ async fn jobs_are_asked_for_cancelled_and_repeated() {
         line,
         waiting: 1,
         running: 0,
+        oldest: Some(submitted.record.unwrap().request.submitted),
     };
     assert_eq!(lines, [load]);
     let reason = Some("wrong".to_owned());

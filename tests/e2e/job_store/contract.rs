@@ -559,28 +559,43 @@ async fn foreign_words(home: &dyn Home) {
 async fn to_do(home: &dyn Home) {
     let store = home.open().await.unwrap();
     assert_eq!(store.lines().await.unwrap(), []);
-    let jobs = [id_at(0, 1), id_at(0, 2), id_at(0, 3), id_at(0, 4)];
+    let jobs = [1, 2, 3, 4, 5, 6].map(|number| id_at(number, 1));
+    let submitted = |number: usize, release, priority| {
+        let tenths = i64::try_from(number).unwrap();
+        let request = JobRequest {
+            submitted: at(tenths),
+            ..request(release, priority)
+        };
+        queued(&jobs[number], request)
+    };
     let events = [
-        queued(&jobs[0], request("43", 0)),
-        queued(&jobs[1], request("43", 7)),
-        queued(&jobs[2], request("rawhide", 0)),
-        queued(&jobs[3], request("44", 0)),
+        submitted(0, "43", 0),
+        submitted(1, "43", 0),
+        submitted(2, "rawhide", 0),
+        submitted(3, "44", 0),
+        // What goes first has not waited longest.
+        submitted(4, "43", 7),
+        submitted(5, "43", 0),
         event(&jobs[0], 10, claimed(&claim("anna", 1))),
         event(&jobs[3], 20, cancelled()),
     ];
     store.apply_all(LEDGER, &placed(&events)).await.unwrap();
-    let load = |release: &str, waiting, running| LineLoad {
+    let load = |release: &str, waiting, running, oldest| LineLoad {
         line: Line {
             arch: "x86_64".to_owned(),
             release: release.to_owned(),
         },
         waiting,
         running,
+        oldest: Some(oldest),
     };
     let lines = store.lines().await.unwrap();
-    assert_eq!(lines, [load("43", 1, 1), load("rawhide", 1, 0)]);
+    assert_eq!(
+        lines,
+        [load("43", 3, 1, at(1)), load("rawhide", 1, 0, at(2))]
+    );
     let tally = store.tally().await.unwrap();
-    let expected = [("cancelled", 1), ("queued", 2), ("running", 1)];
+    let expected = [("cancelled", 1), ("queued", 4), ("running", 1)];
     let expected = expected.map(|(state, jobs)| (state.to_owned(), jobs));
     assert_eq!(tally, BTreeMap::from(expected));
 }

@@ -182,6 +182,10 @@ impl<'a> Image<'a> {
             self.job.open(layers, key)?;
             return self.check_size().await;
         }
+        if let Some(key) = &key {
+            let key = key.short();
+            ctx.events.info(format!("Kickstart:: miss {key}"));
+        }
         self.set_up(ctx, record).await?;
         let all_succeeded = (record.scripts.iter()).all(|one| one.outcome == Outcome::Succeeded);
         match key.filter(|_| all_succeeded) {
