@@ -24,14 +24,20 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::configured("", |_| {})
+    }
+
+    /// One with this configuration, in whose folders something was made ready before it begins.
+    pub(crate) fn configured(config: &str, make_ready: impl FnOnce(&Folders)) -> Self {
         let folders = Folders::new();
+        make_ready(&folders);
         let stubs = fake::root(Stubs::new(folders.top()));
         let hub = Hub::empty().unwrap();
         let mut service = Program::new(binaries::fbs_http())
             .args(["--listen", "127.0.0.1:0", "--release", "99"])
             .env("FBS_CACHE_DIR", folders.cache())
             .env("FBS_STATE_DIR", folders.state())
-            .env("FBS_CONFIG", folders.file("none.toml", ""))
+            .env("FBS_CONFIG", folders.file("fbs.toml", config))
             .env("TMPDIR", folders.top())
             .env("FBS_KOJI_HUB", hub.hub_url())
             .env("FBS_KOJI_FILES", hub.files_url())

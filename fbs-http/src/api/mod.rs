@@ -67,14 +67,25 @@ const ANY: [(&str, &str); 5] = [
     ("503", "The records or the queue cannot be asked now"),
 ];
 
+/// What any may be answered whose address has a part that somebody fills in.
+const WITH_PARTS: (&str, &str) = (
+    "400",
+    "The address is no UTF-8, or says what nobody can read",
+);
+
+/// What any may be answered that something is sent with.
+const WITH_BODY: (&str, &str) = ("413", "Larger than a request may be");
+
 /// Adds to every request what any may be answered.
 fn with_refusals(description: &mut utoipa::openapi::OpenApi) {
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("token", token());
-    for item in description.paths.paths.values_mut() {
+    for (path, item) in &mut description.paths.paths {
+        let with_parts = path.contains('{').then_some(WITH_PARTS);
         let operations = [&mut item.get, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            for (status, words) in ANY {
+            let with_body = operation.request_body.is_some().then_some(WITH_BODY);
+            for (status, words) in ANY.into_iter().chain(with_parts).chain(with_body) {
                 let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
                 let response = ResponseBuilder::new().description(words);
                 let response = response.content("application/problem+json", problem.build());

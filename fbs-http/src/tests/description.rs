@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::site::{Site, Worked};
+use super::client::Request;
+use super::site::{MAX_BODY, Site, Worked};
 use crate::api;
 
 /// `docs/openapi.json` is what the code says; `UPDATE_EXPECTED=1` writes it.
@@ -36,4 +37,37 @@ async fn it_is_served_with_pages_that_load_nothing_from_elsewhere() {
         .expect(200)
         .text();
     assert!(script.contains("/api/v1/openapi.json"), "{script}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_and_what_is_too_large_is_described() {
+    let site = Site::new(Worked::Nowhere).await;
+    let description = site.get("/api/v1/openapi.json").await.expect(200).json();
+    let (mut unreadable, mut large) = (0, 0);
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method = match method.as_str() {
+                "get" => "GET",
+                "post" => "POST",
+                "delete" => "DELETE",
+                other => panic!("{path}: {other}"),
+            };
+            let answers = &operation["responses"];
+            if path.contains('{') {
+                let target = path.replace("{id}", "%ff").replace("{name}", "%ff");
+                site.send(Request::new(method, target)).await.problem(400);
+                assert!(answers["400"].is_object(), "{method} {path}");
+                unreadable += 1;
+            }
+            if operation["requestBody"].is_object() {
+                let target = path.replace("{id}", "x");
+                let body = vec![b' '; 2 * MAX_BODY];
+                let request = Request::new(method, target).body("application/json", body);
+                site.send(request).await.problem(413);
+                assert!(answers["413"].is_object(), "{method} {path}");
+                large += 1;
+            }
+        }
+    }
+    assert!(unreadable > 10 && large > 5, "{unreadable}, {large}");
 }
