@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use image_builder::jobs::JobFilter;
 
 use super::kept::{KeptPage, Key};
 use super::{Trouble, Who, rendered, show};
@@ -28,6 +29,18 @@ struct Dashboard {
     /// This page, as it is asked for again.
     itself: String,
     trouble: Option<String>,
+    /// Whether who looks has asked for nothing yet, and is told what this is.
+    is_new: bool,
+}
+
+/// Whether somebody has no job; where nobody has an account, whether there is none.
+async fn is_new(app: &App, caller: &Caller) -> Result<bool, Problem> {
+    let filter = JobFilter {
+        requester: app.accounts.as_ref().map(|_| caller.name.clone()),
+        limit: 1,
+        ..JobFilter::default()
+    };
+    Ok(app.store.jobs(&filter).await?.is_empty())
 }
 
 pub(super) async fn show(
@@ -38,10 +51,9 @@ pub(super) async fn show(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Trouble> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let (key, version) = (
-        Key::new(&caller, asked.unwrap_or_default()),
-        app.masters.version(),
-    );
+    let asked = asked.unwrap_or_default();
+    let looks_for_something = !asked.is_empty();
+    let (key, version) = (Key::new(&caller, asked), app.masters.version());
     if let Some(kept) = app.pages.fresh(&key, version) {
         return Ok(kept.answer(&headers));
     }
@@ -65,6 +77,7 @@ pub(super) async fn show(
         itself: query.itself("/"),
         query,
         trouble: app.masters.trouble(),
+        is_new: !looks_for_something && is_new(&app, &caller).await?,
     };
     let kept = KeptPage::new(rendered(&template)?);
     let answer = kept.answer(&headers);

@@ -517,6 +517,34 @@ async fn a_session_is_of_use_to_own_pages_only() {
 }
 
 #[tokio::test]
+async fn who_has_no_job_yet_is_told_what_this_is() {
+    let site = Site::with_access(&format!("{PROVIDER}{ROLES}")).await;
+    let words = "Images of Fedora with the builds that you name";
+    let (anna, berta) = (
+        site.log_in("anna", &["qa"]).await,
+        site.log_in("berta", &[]).await,
+    );
+    anna.submitted(false).await;
+    let own = anna.get("/").await.expect(200).text();
+    assert!(!own.contains(words), "{own}");
+    let new = berta.get("/").await.expect(200).text();
+    assert!(new.contains(words) && new.contains("/samples"), "{new}");
+    assert!(
+        !new.contains("Fill in the form"),
+        "she may only look: {new}"
+    );
+    // Who looks for something knows already.
+    let looked = berta.get("/?state=queued").await.expect(200).text();
+    assert!(!looked.contains(words), "{looked}");
+    let site = Site::with_access("").await;
+    let new = site.get("/").await.expect(200).text();
+    assert!(
+        new.contains(words) && new.contains("Fill in the form"),
+        "{new}"
+    );
+}
+
+#[tokio::test]
 async fn a_page_that_says_no_is_for_who_asked() {
     let roles = "roles = { view = [\"fedora\"], submit = [\"qa\"] }\n";
     let site = Site::with_access(&format!("{PROVIDER}{roles}")).await;
