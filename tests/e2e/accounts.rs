@@ -47,11 +47,12 @@ impl Site {
             json!({"sub": "1", "nickname": "anna", "email": "anna@example.org", "groups": ["qa", "fedora"]}),
             json!({"sub": "2", "nickname": "guest", "groups": ["fedora"]}),
             json!({"sub": "3", "groups": ["qa"]}),
+            json!({"sub": "4", "nickname": "carla", "groups": []}),
         ];
         let provider = Provider::start(folders.top(), &people);
         let config = format!(
             "[http]\nauth = \"oidc\"\nfetch_networks = [\"127.0.0.0/8\"]\n[http.oidc]\nissuer = \"{}\"\nclient_id = \"fbs\"\nclient_secret_env = \"OIDC_SECRET\"\n\
-             [http.roles]\nsubmit = [\"qa\"]\n[http.quota]\nopen = 2\n",
+             [http.roles]\nsubmit = [\"qa\"]\nadmin = [\"user:carla\"]\n[http.quota]\nopen = 2\n",
             provider.issuer()
         );
         let config = folders.file("fbs.toml", &config);
@@ -255,8 +256,24 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
     browser.go(&site.page("/"));
     browser.wait_for("#jobs", &made);
     browser.wait_for("#jobs", "cancelled");
-    barriers(&site, &browser, &made);
+    let job = format!("/jobs/{made}");
+    let pages = [
+        "/",
+        &job,
+        "/new",
+        "/new/text",
+        "/workers",
+        "/samples",
+        "/tokens",
+        "/nothing",
+    ];
+    barriers(&site, &browser, &pages);
     browser.go(&site.page("/"));
+    log_out(&browser);
+    barriers(&site, &browser, &["/login"]);
+    log_in(&browser, "4");
+    browser.wait_for("#jobs", &made);
+    barriers(&site, &browser, &["/audit"]);
     log_out(&browser);
 
     // Others see what is there, and nothing more.
@@ -267,13 +284,21 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
     browser.fill("[name=release]", "41");
     browser.click("#new button");
     browser.wait_for("main", "that needs the role submit");
-    // A page that says no has no way out of a session.
+    assert_eq!(browser.text(".account span"), "guest");
+    // A session that ends elsewhere is heard of when the service has begun anew.
     browser.go(&site.page("/"));
-    log_out(&browser);
+    browser.wait_for("#jobs", &made);
+    browser.run("return fetch('/logout', { method: 'POST' }).then((answer) => answer.status);");
+    service.signal(Signal::SIGTERM);
+    service.finish().assert_exit(0);
+    let service = site.start();
+    browser.wait_for(".notice", "Your session has ended.");
+    browser.wait_for("#jobs", &made);
+    browser.click(".notice a");
     // The provider says who they are, and not what they are called; or that they did not want to.
     log_in(&browser, "3");
     browser.wait_for("main", "no name of yours");
-    browser.go(&site.page("/"));
+    browser.click(".account a");
     browser.wait_for("h1", "Log in");
     browser.click("main a.pf-m-primary");
     browser.wait_for("h1", "Authorize Client");
@@ -290,18 +315,7 @@ fn a_newcomer_comes_from_the_login_to_their_image() {
 }
 
 /// No page keeps out who does not see, or has no mouse; in the light, in the dark, and on a phone.
-fn barriers(site: &Site, browser: &Browser, made: &str) {
-    let job = format!("/jobs/{made}");
-    let pages = [
-        "/",
-        &job,
-        "/new",
-        "/new/text",
-        "/workers",
-        "/samples",
-        "/tokens",
-        "/nothing",
-    ];
+fn barriers(site: &Site, browser: &Browser, pages: &[&str]) {
     let pictures = std::env::var_os("FBS_SCREENSHOTS").map(std::path::PathBuf::from);
     let mut found = Vec::new();
     for (look, scheme, width) in [
