@@ -26,6 +26,12 @@ const FOLLOWERS: usize = 300;
 /// As many requests a second are answered meanwhile.
 const REQUESTS: u32 = 50;
 
+/// Both go on for so long at least, while something is built.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How images are packed that are built until then: each of them afresh.
+const COMPRESSIONS: [&str; 4] = ["release", "small", "balanced", "fast"];
+
 /// Who asks a service.
 struct Client {
     address: String,
@@ -86,6 +92,17 @@ impl Client {
         let (status, body) = self.get(target, "");
         assert_eq!(status, 200, "{target}");
         serde_json::from_slice(&body).unwrap()
+    }
+
+    /// The same image as of a job, packed in another way: the id of that job.
+    fn packed_otherwise(&self, job: &str, compression: &str) -> String {
+        let head =
+            format!("POST /api/v1/jobs/{job}/clone HTTP/1.0\r\ncontent-type: application/json\r\n");
+        let wanted = json!({"set": {"compression": compression}});
+        let (status, body) = self.ask(&head, &wanted.to_string());
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+        let job: Value = serde_json::from_slice(&body).unwrap();
+        job["id"].as_str().unwrap().to_owned()
     }
 
     /// Follows the log of a job from behind `after`, until `enough` says so of the text; gives that, the id of the last
@@ -160,12 +177,25 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     assert_eq!(status, 200, "it was submitted before");
     let again: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(again["id"], job["id"]);
-    // Read in two halves, as by a client that lost its connection, while many others follow and ask.
-    let (first, second, others) = crowd(&service, &id, || {
-        let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
-        let (second, _, ended) = service.follow(&id, &after, |_| false);
-        assert!(ended, "{second}");
-        (first, second)
+    let ((first, second), others) = asked(&service, &id, || {
+        let begin = Instant::now();
+        // Read in two halves, as by a client that lost its connection, while many others follow.
+        let read = crowd(&service, &id, || {
+            let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
+            let (second, _, ended) = service.follow(&id, &after, |_| false);
+            assert!(ended, "{second}");
+            (first, second)
+        });
+        for compression in COMPRESSIONS.into_iter().cycle() {
+            if begin.elapsed() > MINUTE {
+                break;
+            }
+            let next = service.packed_otherwise(&id, compression);
+            let ((log, _, ended), others) =
+                crowd(&service, &next, || service.follow(&next, "", |_| false));
+            assert!(ended && others.iter().all(|other| *other == log), "{log}");
+        }
+        read
     });
     let job = service.json(&format!("/api/v1/jobs/{id}"));
     assert_eq!(
@@ -207,19 +237,37 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
         (&json!("succeeded"), &json!(id))
     );
 
+    let (_, metrics) = service.get("/metrics", "");
+    let metrics = String::from_utf8(metrics).unwrap();
+    for cache in ["solution", "root", "initramfs", "image", "iso"] {
+        let figure = format!("fbs_cache_lookups_total{{cache=\"{cache}\",result=");
+        assert!(metrics.contains(&figure), "{cache}: {metrics}");
+    }
+
     pages(&service, &folders, &id, &url);
     service.running.signal(Signal::SIGTERM);
     service.running.finish().assert_exit(0);
     folders.assert_no_process();
 }
 
-/// While `reading` goes on, the log of a job is followed by [`FOLLOWERS`], and [`REQUESTS`] a second are answered; gives
-/// what it had, and what each of the others has read.
-fn crowd(
-    client: &Client,
-    id: &str,
-    reading: impl FnOnce() -> (String, String),
-) -> (String, String, Vec<String>) {
+/// While `reading` goes on, the log of a job is followed by [`FOLLOWERS`]; gives what it had, and what each of the others has
+/// read.
+fn crowd<T>(client: &Client, id: &str, reading: impl FnOnce() -> T) -> (T, Vec<String>) {
+    thread::scope(|scope| {
+        let follow = || {
+            let (text, _, ended) = client.follow(id, "", |_| false);
+            assert!(ended, "{text}");
+            text
+        };
+        let followers: Vec<_> = (0..FOLLOWERS).map(|_| scope.spawn(follow)).collect();
+        let read = reading();
+        let others = followers.into_iter().map(|one| one.join().unwrap());
+        (read, others.collect())
+    })
+}
+
+/// While `doing` goes on, which takes a [`MINUTE`] at least, [`REQUESTS`] a second are answered.
+fn asked<T>(client: &Client, id: &str, doing: impl FnOnce() -> T) -> T {
     let ended = AtomicBool::new(false);
     let targets = [
         "/".to_owned(),
@@ -229,12 +277,6 @@ fn crowd(
         "/api/v1/queues".to_owned(),
     ];
     thread::scope(|scope| {
-        let follow = || {
-            let (text, _, ended) = client.follow(id, "", |_| false);
-            assert!(ended, "{text}");
-            text
-        };
-        let followers: Vec<_> = (0..FOLLOWERS).map(|_| scope.spawn(follow)).collect();
         let asking = scope.spawn(|| {
             let begin = Instant::now();
             let mut answered = 0;
@@ -248,18 +290,33 @@ fn crowd(
                     break;
                 }
             }
-            answered
+            (answered, begin.elapsed())
         });
-        let (first, second) = reading();
-        let others = followers.into_iter().map(|one| one.join().unwrap());
-        let others = others.collect();
-        ended.store(true, Ordering::Relaxed);
+        // It ends also where what is done fails, which nobody would hear of else.
+        let ends = Ends(&ended);
+        let done = doing();
+        drop(ends);
+        let (answered, time) = asking.join().unwrap();
         assert!(
-            asking.join().unwrap() > REQUESTS,
-            "nobody asked for a second"
+            time >= MINUTE,
+            "nobody asked for a minute, but for {time:?}"
         );
-        (first, second, others)
+        let wanted = time.as_secs_f64() * f64::from(REQUESTS);
+        assert!(
+            f64::from(answered) > 0.95 * wanted,
+            "{answered} requests within {time:?}"
+        );
+        done
     })
+}
+
+/// Says when it is dropped that something has ended.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A newcomer's way through the pages: the job that was made, another one asked for and followed live, a mistake, and
