@@ -129,7 +129,13 @@ mod tests {
     fn waiting(name: &str) -> Child {
         let mut shell = Command::new("sh");
         shell.args(["-c", "read wait", name]);
-        shell.stdin(Stdio::piped()).spawn().unwrap()
+        let child = shell.stdin(Stdio::piped()).spawn().unwrap();
+        // Whoever has begun it goes on before its words are there.
+        let words = format!("/proc/{}/cmdline", child.id());
+        while !String::from_utf8_lossy(&fs::read(&words).unwrap()).contains(name) {
+            std::thread::yield_now();
+        }
+        child
     }
 
     #[test]
