@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fbs_suite::browser::Browser;
+use fbs_suite::command::eventually;
 use fbs_suite::need::Need;
 use fbs_suite::tools::Stubs;
 use fbs_suite::{Folders, Program, Running, binaries, need, release, turn, web};
@@ -143,7 +144,7 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
     if !need::met(&[need::BUILD, BROWSER]) {
         return;
     }
-    let _turn = turn::take();
+    let turn = turn::take();
     let mini = release::mini();
     let root = binaries::workspace().join("target/mini-release");
     let server = Server::start(&root).unwrap();
@@ -176,11 +177,15 @@ fn a_boot_iso_is_made_over_rest_and_a_kill_in_the_middle_loses_nothing() {
         // Read in two halves, as by a client that lost its connection, while many others follow.
         crowd(&service, &id, || {
             let (first, after, _) = service.follow(&id, "", |text| text.lines().count() > 20);
+            let built = || folders.top().join("unhurried").exists();
+            eventually("it is read back", BUILD, built);
+            drop(turn);
             let (second, _, ended) = service.follow(&id, &after, |_| false);
             assert!(ended, "{second}");
             (first, second)
         })
     });
+    let _turn = turn::take();
     let job = service.json(&format!("/api/v1/jobs/{id}"));
     assert_eq!(
         (&job["state"], &job["runs"]),
