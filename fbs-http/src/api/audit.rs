@@ -27,8 +27,10 @@ pub(crate) struct AuditQuery {
     /// Only what this account did.
     pub(crate) account: Option<String>,
     /// Entries before this one: `next` of a list has it.
+    #[param(maximum = 9223372036854775807_i64)]
     pub(crate) before: Option<u64>,
     /// At most so many: 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
     pub(crate) limit: Option<u32>,
 }
 
@@ -93,6 +95,16 @@ impl App {
             ));
         };
         let limit = paging::limit(query.limit, LIMIT, LARGEST)?;
+        // The description says so: numbers of 64 bits, of which one is the sign.
+        if query
+            .before
+            .is_some_and(|number| i64::try_from(number).is_err())
+        {
+            return Err(Problem::bad_request(format!(
+                "`before` is 0 to {}",
+                i64::MAX
+            )));
+        }
         let account = query.account.clone().filter(|account| !account.is_empty());
         let filter = AuditFilter {
             account,

@@ -51,6 +51,7 @@ pub(crate) struct ListQuery {
     /// Jobs before this one: `next` of a list has it.
     pub(crate) before: Option<String>,
     /// At most so many: 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
 }
 

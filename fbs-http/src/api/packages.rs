@@ -47,6 +47,7 @@ pub(super) struct PackageQuery {
     updates_testing: Option<String>,
     /// How many packages are told at most, and how many groups: 1 to 200; 20 if absent.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 

@@ -280,6 +280,13 @@ async fn groups_say_what_somebody_may_do() {
     let page = root.get("/audit?account=guest").await.expect(200).text();
     assert!(page.contains("POST /api/v1/jobs") && !page.contains(&open));
 
+    // No number is larger than the description says.
+    let largest = format!("/api/v1/audit?limit=1&before={}", i64::MAX);
+    let largest = root.get(&largest).await.expect(200).json();
+    assert_eq!(largest["entries"][0], audit["entries"][0]);
+    let larger = format!("/api/v1/audit?before={}", i64::MAX.unsigned_abs() + 1);
+    root.get(&larger).await.problem(400);
+
     // Who is taken out of a group, or logs out, is out.
     let anna = site.log_in("anna", &[]).await;
     anna.submit(false).await.problem(403);
