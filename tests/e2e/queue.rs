@@ -590,6 +590,35 @@ fn an_image_is_built_on_another_host_cancelled_once_and_done_the_second_time() {
 }
 
 #[test]
+fn a_broker_that_was_set_up_anew_is_told_of() {
+    if !need::met(&[NEEDS]) {
+        return;
+    }
+    let mut site = Site::new(0);
+    // There has to be more in the ledger than there will be in the next one.
+    site.submit("44", 20);
+    let worker = |name: &str| {
+        let worker = site.fbs("worker").args(["--release", "43", "--name", name]);
+        let workdir = site.folders.top().join(name);
+        let mut worker = worker.arg("--workdir").arg(workdir).start();
+        worker.wait_for_stderr("serves x86_64/43");
+        worker
+    };
+    let mut before = worker("before");
+    // It has read the ledger when it takes this one; what becomes of that does not matter.
+    let taken = site.submit("43", 1).remove(0);
+    eventually("the worker takes it", Duration::from_secs(20), || {
+        site.job(&taken)["state"] != "queued"
+    });
+    site.broker().stop();
+    site.broker().forget();
+    site.broker().resume();
+    before.wait_for_stderr("it was set up anew. Workers have to be started again");
+    before.signal(Signal::SIGTERM);
+    before.finish().assert_exit(0);
+}
+
+#[test]
 fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
     let folders = Folders::new();
     let text = "[DEFAULT]\ntype=boot\nrelease=99\narch=x86_64\n99_url=http://127.0.0.1:1/\nboot_test=none\n";

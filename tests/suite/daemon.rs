@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Child;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -15,10 +16,29 @@ use crate::command::{Program, eventually};
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(60);
 
-/// A port of this host that nobody listens on.
+/// Ports below those that are given to who asks for any: between the choice of a port and the start of its server no other
+/// test gets it by chance.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u16 = 22_000;
+
+/// A port of this host that nobody listens on, another one each time.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Runs beside this one begin elsewhere.
+    let first = std::process::id().wrapping_mul(7919) % u32::from(PORTS);
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let number = (first + u32::from(given)) % u32::from(PORTS);
+        let port = FIRST_PORT + u16::try_from(number).expect("it is less than PORTS");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether something listens on `port` of 127.0.0.1.
+pub fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// A running server, with its process group.
@@ -54,7 +74,7 @@ impl Daemon {
 
     fn wait_for(&mut self, port: u16) {
         let started = std::time::Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !listens(port) {
             let ended = self.child.try_wait().expect("it is our child");
             assert!(
                 ended.is_none() && started.elapsed() < START,

@@ -1,7 +1,6 @@
 //! A RabbitMQ node of the test's own: own ports, own folders, nothing of the system's.
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::certificates::Certificates;
 use crate::command::{Program, Running, eventually};
-use crate::daemon::free_port;
+use crate::daemon::{free_port, listens};
 use crate::network::{HUB, Network};
 use crate::processes;
 
@@ -126,14 +125,14 @@ impl RabbitMq {
     }
 
     fn answers(&self) -> bool {
-        let port = self.ports.amqps;
+        let ports = [self.ports.amqp, self.ports.amqps];
         match &self.network {
             Some(network) => {
-                let connect = format!("exec 3<>/dev/tcp/{}/{port}", self.address);
-                let bash = Program::new("bash").args(["-c", &connect]);
+                let connect = ports.map(|port| format!("exec 3<>/dev/tcp/{}/{port}", self.address));
+                let bash = Program::new("bash").args(["-c", &connect.join(" && ")]);
                 network.on(0, bash).run().code == Some(0)
             }
-            None => TcpStream::connect((self.address, port)).is_ok(),
+            None => ports.into_iter().all(listens),
         }
     }
 
@@ -145,6 +144,12 @@ impl RabbitMq {
             let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
         self.running = None;
+    }
+
+    /// Takes all that is durable from one that was stopped: as somebody sets a broker up anew.
+    pub fn forget(&mut self) {
+        assert!(self.running.is_none(), "it runs");
+        fs::remove_dir_all(self.folder.join("mnesia")).expect("the folder is ours");
     }
 
     /// Its address without password, for AMQP.

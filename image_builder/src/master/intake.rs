@@ -39,7 +39,9 @@ impl Master {
             match place.await {
                 Ok(place) => {
                     let mut items = self.queue.ledger(place);
-                    self.read(&ledger, &mut items).await;
+                    if self.read(&ledger, &mut items).await {
+                        failures = 0;
+                    }
                     self.disconnected(format!("{ledger}: its ledger ended"));
                 }
                 Err(error) => self.disconnected(error.to_string()),
@@ -49,12 +51,16 @@ impl Master {
         }
     }
 
-    async fn read(&self, ledger: &str, items: &mut mpsc::Receiver<LedgerItem>) {
+    /// Reads to the end of `items`; whether there was anything.
+    async fn read(&self, ledger: &str, items: &mut mpsc::Receiver<LedgerItem>) -> bool {
         let mut reading = Reading::default();
         let mut batch = Vec::new();
+        let mut any = false;
         while items.recv_many(&mut batch, AT_ONCE).await > 0 {
+            any = true;
             self.take_in_batch(ledger, &mut reading, &mut batch).await;
         }
+        any
     }
 
     async fn take_in_batch(

@@ -64,6 +64,17 @@ pub enum QueueError {
     /// A message of a newer version, or rubbish.
     #[error("{0}")]
     Unreadable(String),
+    /// It is not the ledger that was read before.
+    #[error(
+        "the ledger of {queue} does not have entry {place}, up to which it was read: it was set up anew. \
+         Workers have to be started again; a service needs another virtual host or file"
+    )]
+    OtherLedger {
+        /// Its address or file.
+        queue: String,
+        /// The last place that was read.
+        place: u64,
+    },
     /// The ledger does not reach back so far.
     #[error("the ledger has forgotten what was asked for: it keeps entries for a time only")]
     Forgotten,
@@ -73,7 +84,7 @@ impl StageError for QueueError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Address { .. } | Self::TooLarge { .. } => ErrorKind::Usage,
-            Self::Database { .. } => ErrorKind::Host,
+            Self::Database { .. } | Self::OtherLedger { .. } => ErrorKind::Host,
             Self::Unreachable { .. }
             | Self::Login { .. }
             | Self::Refused { .. }

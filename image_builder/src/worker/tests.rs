@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -206,24 +207,26 @@ async fn a_worker_that_was_lost_came_back_and_is_lost_again_keeps_nothing() {
 /// Builds, or hands over, until it is stopped.
 #[derive(Debug)]
 struct Endless {
-    delivers: bool,
+    /// Told as soon as it may hand over; without it, it builds.
+    delivers: Option<Arc<Notify>>,
 }
 
 #[async_trait]
 impl JobRunner for Endless {
     async fn run(&self, _: &ClaimedJob, ctx: &JobContext) -> RunEnd {
-        if self.delivers {
+        if let Some(may) = &self.delivers {
             ctx.delivering(true).await.unwrap();
+            may.notify_one();
         }
         ctx.cancel.cancelled().await;
-        assert_eq!(ctx.is_withdrawn(), self.delivers);
+        assert_eq!(ctx.is_withdrawn(), self.delivers.is_some());
         ending(Outcome::Cancelled)
     }
 }
 
 #[tokio::test]
 async fn a_deadline_holds_for_what_a_worker_builds_that_takes_no_more() {
-    let host = Host::new(Endless { delivers: false }, 1).await;
+    let host = Host::new(Endless { delivers: None }, 1).await;
     let mut request = request();
     request.deadline = Timestamp::now().checked_add(Duration::from_secs(2)).ok();
     let job = host.enter(request, Vec::new()).await;
@@ -238,10 +241,11 @@ async fn a_deadline_holds_for_what_a_worker_builds_that_takes_no_more() {
 
 #[tokio::test]
 async fn what_is_being_handed_over_is_withdrawn_by_a_worker_that_stops() {
-    let host = Host::new(Endless { delivers: true }, 1).await;
+    let may = Arc::new(Notify::new());
+    let delivers = Some(may.clone());
+    let host = Host::new(Endless { delivers }, 1).await;
     let job = host.enter(request(), Vec::new()).await;
-    host.until(&job, |job| job.state == JobState::Delivering)
-        .await;
+    may.notified().await;
     host.drain.cancel();
     host.stop.cancel();
     let waits = host.until(&job, |job| job.state == JobState::Queued).await;

@@ -204,6 +204,16 @@ async fn from_a_place(place: &dyn Place) {
     let after = word();
     queue.append(&[mark(&after)]).await.unwrap();
     assert_eq!(next(&mut later).await.1, Entry::Mark { mark: after });
+    // Behind the end there is nothing, and nothing would ever come: that is no place of this ledger.
+    let mut beyond = queue.ledger(Some(1_000_000_000));
+    queue.append(&[mark(&word())]).await.unwrap();
+    match within("what is wrong", beyond.recv()).await {
+        Some(LedgerItem::Disconnected { reason }) => {
+            assert!(reason.contains("entry 1000000000"), "{reason}");
+            assert!(reason.contains("set up anew"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
     // From the beginning: all that was ever written here, in the same order.
     let mut all = Vec::new();
     let whole = catch_up(&*queue, None, |place, _| all.push(place));

@@ -1,6 +1,9 @@
 //! Reading the stream.
 
-use futures_util::StreamExt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -18,17 +21,58 @@ const AHEAD: u16 = 500;
 /// So many are acknowledged at once.
 const ACKNOWLEDGED: u64 = 100;
 
+/// The entry that was read last comes again within this time, or it is not there.
+const RECALL: Duration = Duration::from_secs(10);
+
+/// Why nothing more comes.
+const ENDED: &str = "the broker ended the reading";
+
+/// How far the ledger was read.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    /// The offset of the last entry.
+    place: u64,
+    /// Of that entry; not known of what was read by a process before.
+    digest: Option<u64>,
+}
+
+impl Read {
+    fn new(place: u64, body: &[u8]) -> Self {
+        Self {
+            place,
+            digest: Some(digest(body)),
+        }
+    }
+
+    /// Whether what is at `place` now, behind which nothing was read, can be in the ledger that was read.
+    ///
+    /// The oldest entries go, the last one never does: a broker keeps the segment that it writes.
+    fn fits(&self, place: u64, body: &[u8]) -> bool {
+        place > self.place || self.digest.is_none_or(|known| known == digest(body))
+    }
+}
+
+fn digest(body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Reads what comes behind `after` until nobody wants it any more.
 pub(super) async fn read(
     link: std::sync::Arc<Link>,
-    mut after: Option<u64>,
+    after: Option<u64>,
     items: mpsc::Sender<LedgerItem>,
 ) {
+    let mut read = after.map(|place| Read {
+        place,
+        digest: None,
+    });
     let mut backoff = Backoff::default();
     loop {
         let reason = tokio::select! {
             () = items.closed() => return,
-            reason = read_on(&link, &mut after, &items, &mut backoff) => reason,
+            reason = read_on(&link, &mut read, &items, &mut backoff) => reason,
         };
         let Some(reason) = reason else { return };
         if items
@@ -48,24 +92,34 @@ pub(super) async fn read(
 /// Reads until the connection breaks, and says why; `None` when nobody listens any more.
 async fn read_on(
     link: &Link,
-    after: &mut Option<u64>,
+    read: &mut Option<Read>,
     items: &mpsc::Sender<LedgerItem>,
     backoff: &mut Backoff,
 ) -> Option<String> {
-    let (channel, mut consumer) = match consume(link, after.map(|place| place + 1), AHEAD).await {
+    // From the last entry that was read, once more: behind its end a stream would give nothing, and say nothing.
+    let from = read.map(|read| read.place);
+    let (channel, mut consumer) = match consume(link, from, AHEAD).await {
         Ok(open) => open,
         Err(error) => return Some(error.to_string()),
     };
+    let again = match read {
+        Some(read) => match recall(link, &mut consumer, read).await {
+            Ok(delivery) => Some(Ok(delivery)),
+            Err(reason) => return Some(reason),
+        },
+        None => None,
+    };
     backoff.reset();
     items.send(LedgerItem::Connected).await.ok()?;
+    let mut deliveries = stream::iter(again).chain(consumer);
     let mut unacknowledged = 0;
-    while let Some(delivery) = consumer.next().await {
+    while let Some(delivery) = deliveries.next().await {
         let delivery = match delivery {
             Ok(delivery) => delivery,
             Err(error) => return Some(link.failure(&error).to_string()),
         };
         let Some(place) = place_of(&delivery) else {
-            return Some(format!("{LEDGER} is no stream"));
+            return Some(no_stream());
         };
         unacknowledged += 1;
         if unacknowledged >= ACKNOWLEDGED {
@@ -76,10 +130,10 @@ async fn read_on(
                 return Some(link.failure(&error).to_string());
             }
         }
-        if after.is_some_and(|after| place <= after) {
+        if read.is_some_and(|read| place <= read.place) {
             continue;
         }
-        *after = Some(place);
+        *read = Some(Read::new(place, &delivery.data));
         let item = match decode(&delivery.data) {
             Ok(entry) => LedgerItem::Entry {
                 place,
@@ -92,27 +146,53 @@ async fn read_on(
         };
         items.send(item).await.ok()?;
     }
-    Some("the broker ended the reading".to_owned())
+    Some(ENDED.to_owned())
+}
+
+/// The entry that was read last, once more, or the first behind it where that was forgotten; or why there is none.
+async fn recall(link: &Link, consumer: &mut Consumer, read: &Read) -> Result<Delivery, String> {
+    let other = || {
+        let (queue, place) = (link.place(), read.place);
+        QueueError::OtherLedger { queue, place }.to_string()
+    };
+    let first = tokio::time::timeout(RECALL, first_from(link, consumer, read.place)).await;
+    let first = first.map_err(|_| other())?;
+    let first = first.map_err(|error| error.to_string())?;
+    let first = first.ok_or_else(|| ENDED.to_owned())?;
+    match place_of(&first) {
+        Some(place) if read.fits(place, &first.data) => Ok(first),
+        Some(_) => Err(other()),
+        None => Err(no_stream()),
+    }
+}
+
+/// The entry at `place`, or the first behind it; `None` when the broker ends the reading.
+async fn first_from(
+    link: &Link,
+    consumer: &mut Consumer,
+    place: u64,
+) -> Result<Option<Delivery>, QueueError> {
+    while let Some(delivery) = consumer.next().await {
+        let delivery = delivery.map_err(|error| link.failure(&error))?;
+        if place_of(&delivery).is_none_or(|at| at >= place) {
+            return Ok(Some(delivery));
+        }
+        let acknowledged = delivery.acker.ack(BasicAckOptions::default()).await;
+        acknowledged.map_err(|error| link.failure(&error))?;
+    }
+    Ok(None)
+}
+
+fn no_stream() -> String {
+    format!("{LEDGER} is no stream")
 }
 
 /// What was asked for at `place`.
 pub(super) async fn request(link: &Link, place: u64) -> Result<JobRequest, QueueError> {
     let (channel, mut consumer) = consume(link, Some(place), 1).await?;
-    let delivery = loop {
-        let delivery = match consumer.next().await {
-            Some(Ok(delivery)) => delivery,
-            Some(Err(error)) => return Err(link.failure(&error)),
-            None => return Err(QueueError::Forgotten),
-        };
-        match place_of(&delivery) {
-            Some(at) if at < place => {
-                let acknowledged = delivery.acker.ack(BasicAckOptions::default()).await;
-                acknowledged.map_err(|error| link.failure(&error))?;
-            }
-            Some(at) if at == place => break delivery,
-            _ => return Err(QueueError::Forgotten),
-        }
-    };
+    let first = first_from(link, &mut consumer, place).await?;
+    let is_it = |delivery: &Delivery| place_of(delivery) == Some(place);
+    let delivery = first.filter(is_it).ok_or(QueueError::Forgotten)?;
     // It ends with its channel.
     let _ = channel.close(200, "done".into()).await;
     match decode(&delivery.data)? {
@@ -157,5 +237,25 @@ fn place_of(delivery: &Delivery) -> Option<u64> {
     match headers.inner().get("x-stream-offset")? {
         AMQPValue::LongLongInt(offset) => u64::try_from(*offset).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_another_one_now_is_of_another_ledger() {
+        let read = Read::new(7, b"cancelled");
+        assert!(read.fits(7, b"cancelled"));
+        assert!(!read.fits(7, b"queued"));
+        // What was read has been forgotten meanwhile.
+        assert!(read.fits(9, b"queued"));
+        // A process before this one has read it.
+        let before = Read {
+            place: 7,
+            digest: None,
+        };
+        assert!(before.fits(7, b"queued"));
     }
 }

@@ -7,13 +7,16 @@ use tokio::sync::mpsc;
 
 use super::LocalFile;
 use crate::database::reason;
-use crate::queue::{LedgerItem, decode};
+use crate::queue::{LedgerItem, QueueError, decode};
 
 /// After an error.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// As many as are read at once: few enough that the largest fit into memory.
 const ROWS: usize = 32;
+
+/// The last place that was ever given away, whatever was forgotten since.
+const END: &str = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'ledger'";
 
 const PAGE: &str = "SELECT place, entry FROM ledger WHERE place > $1 ORDER BY place LIMIT $2";
 
@@ -27,6 +30,23 @@ pub(super) async fn read(
     let mut changes = wake.changes();
     let mut last = after.map_or(-1, |after| i64::try_from(after).unwrap_or(i64::MAX));
     let mut connected = false;
+    while let Some(place) = after
+        && !has(&file, last).await
+    {
+        let other = QueueError::OtherLedger {
+            queue: file.path.display().to_string(),
+            place,
+        };
+        let reason = other.to_string();
+        if items
+            .send(LedgerItem::Disconnected { reason })
+            .await
+            .is_err()
+        {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
     loop {
         changes.mark_unchanged();
         let page = page(&file, last).await;
@@ -65,6 +85,14 @@ pub(super) async fn read(
             }
         }
     }
+}
+
+/// Whether there ever was such a place in this file. One that cannot be asked has it: reading it says why.
+async fn has(file: &LocalFile, place: i64) -> bool {
+    let end: Result<i64, _> = sqlx::query_scalar(END)
+        .fetch_one(&file.sqlite.readers)
+        .await;
+    end.map_or(true, |end| place <= end)
 }
 
 async fn page(file: &LocalFile, after: i64) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
