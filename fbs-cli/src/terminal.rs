@@ -78,8 +78,27 @@ impl<W: Write> Write for Harmless<W> {
     }
 }
 
+/// A journal: what is written in one go is an event, and becomes one line, whatever words of others are in it.
+#[derive(Debug)]
+pub(crate) struct Journal<W>(pub(crate) W);
+
+impl<W: Write> Write for Journal<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = one_line(text.trim_end_matches('\n'));
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     const HOSTILE: &str = "ü\t\x1b[2J\x07\u{9b}31m\u{a0}£\x7f\n";
@@ -102,6 +121,42 @@ mod tests {
                 String::from_utf8(out.out).unwrap(),
                 "ü\t?[2J??31m\u{a0}£?\n"
             );
+        }
+    }
+
+    #[test]
+    fn nobody_else_s_words_make_a_line_of_the_journal() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer({
+                let written = written.clone();
+                move || Journal(Sink(written.clone()))
+            })
+            .without_time()
+            .with_target(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let forged = "no room\n WARN job x was given to others\x1b[2J";
+            tracing::warn!("job 1 goes back to its queue: {forged}");
+            tracing::info!("more");
+        });
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].contains("no room  WARN job x"), "{text}");
+        assert!(!text.contains('\x1b'), "{text:?}");
+    }
+
+    /// Keeps what is written.
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }

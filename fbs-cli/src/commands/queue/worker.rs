@@ -22,6 +22,7 @@ use crate::args::Worker as Args;
 use crate::commands::service;
 use crate::exit::{self, Exit};
 use crate::output::tell;
+use crate::terminal::Journal;
 
 /// Who reads a log when the worker ends has so long for what was sent.
 const LAST_READERS: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: &Args) -> Exit {
     };
     // A worker that nobody watches says in its journal what happens to it.
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Journal(std::io::stderr()))
         // It would panic where nobody reads the journal any more.
         .log_internal_errors(false)
         .with_target(false)
