@@ -133,6 +133,10 @@ fn nothing_changed_one_package_changed_and_back_again() {
     let anew = make("anew", build(&folders, "anew", "b", HELLO));
     anew.says("Install root:: miss");
     assert_same_image("anew and cold", &anew.iso(), &cold.iso());
+    // dracut did not run, beside which a root is kept in general.
+    anew.says("Initramfs:: hit");
+    let kept = make("kept", build(&folders, "kept", "b", HELLO));
+    kept.says("Install root:: hit");
     // What a scriptlet made would stay behind.
     let bare = make("bare", build(&folders, "bare", "c", "@core;nano"));
     bare.says("fresh: fbs-hello is to go");

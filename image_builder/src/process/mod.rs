@@ -6,6 +6,7 @@
 //! error, and ends the whole process group when the program is done, too slow or cancelled: a
 //! helper that the program left in the background does not outlive it.
 
+mod aside;
 mod ending;
 mod invocation;
 mod lines;
@@ -13,6 +14,7 @@ mod lines;
 mod piped;
 mod system;
 
+pub(crate) use aside::Aside;
 pub use ending::{Ending, asked_to_end, drain_then_stop};
 pub use invocation::Invocation;
 #[cfg(feature = "sftp")]

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Standing;
 use super::lines::LineBuffer;
 use super::{
     CommandError, CommandRunner, Completed, Exit, Invocation, OutputSink, Stream, TAIL_LINES,
@@ -51,6 +52,7 @@ impl CommandRunner for SystemRunner {
         let mut child = spawn(invocation)?;
         // Ends the group on every way out, a dropped future and a panic included.
         let group = ProcessGroup::of(&child);
+        let _standing = Standing::of(child.id());
         let tail = Tail::default();
         let reading = {
             let stdout = read(child.stdout.take(), Stream::Stdout, &*output, &tail);

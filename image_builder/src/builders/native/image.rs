@@ -20,6 +20,7 @@ use crate::compose::tree::TreeFile;
 use crate::compose::{ComposeError, initramfs, iso, root_image};
 use crate::context::{BuildContext, Line, side_by_side};
 use crate::events::{Stage, Unit};
+use crate::process::Aside;
 
 /// What a packed root depends on.
 #[derive(Debug, Serialize)]
@@ -57,24 +58,30 @@ impl Job<'_> {
         // Where the sandbox mounts: while the root is packed, nothing more may come into it.
         root::make_mount_points(&self.places.root).map_err(fail)?;
         let (job, of) = (&*self, &kernel);
+        let aside = &Aside::default();
         let made = side_by_side(ctx, |first, second| {
             let initramfs = async move {
-                stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await
+                let made = stage(&first, Stage::Initramfs, job.make_initramfs(&first, of)).await;
+                aside.end();
+                made
             };
             let image = async move {
-                stage(&second, Stage::RootImage, async {
+                let work = async {
                     let packed = job.pack_root(&second).await?;
-                    // dracut, which takes longer, leaves a processor free.
-                    job.keep_layers(&second).await?;
-                    Ok(packed)
-                })
-                .await
+                    // dracut, which takes longer, leaves a processor free. Without it this waits for the ISO.
+                    let waits = aside.is_over();
+                    if !waits {
+                        job.keep_layers(&second, job.root.as_ref()).await?;
+                    }
+                    Ok((packed, waits))
+                };
+                stage(&second, Stage::RootImage, aside.scope(work)).await
             };
             (initramfs, image)
         });
         let (initramfs, image) = made.await?;
         self.initramfs = initramfs;
-        self.image_key = image;
+        (self.image_key, self.layers_wait) = image;
         Ok(kernel)
     }
 
@@ -143,7 +150,7 @@ impl Job<'_> {
             Some(key) => self.kept_iso(ctx, &key)?,
             None => false,
         };
-        let clear = self.take_root();
+        let spent = self.take_root();
         let job = &*self;
         let written = side_by_side(ctx, |first, second| {
             let iso = async move {
@@ -153,12 +160,15 @@ impl Job<'_> {
                 }
             };
             let root = async move {
+                if job.layers_wait {
+                    job.keep_layers(&second, spent.root()).await?;
+                }
                 let initramfs = match job.initramfs.clone() {
                     Initramfs::Fresh(fresh) => job.keep_initramfs(&second, kernel, fresh).await,
                     known => Ok(known),
                 };
                 // Where that fails the work folder's end tells.
-                let _ = tokio::task::spawn_blocking(clear).await;
+                let _ = tokio::task::spawn_blocking(|| spent.remove()).await;
                 initramfs
             };
             (iso, root)

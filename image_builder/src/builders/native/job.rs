@@ -67,6 +67,8 @@ pub(super) struct Job<'a> {
     /// What was made of it: whether the one is kept, and the key of the other if it is.
     pub(super) initramfs: Initramfs,
     pub(super) image_key: Option<Key>,
+    /// Whether the layers of the root are still to be kept.
+    pub(super) layers_wait: bool,
     /// Whether the boot loaders are made.
     pub(super) has_loaders: bool,
     /// Whether it was told that the cache takes nothing.
@@ -105,6 +107,7 @@ impl<'a> Job<'a> {
             root: None,
             memory: None,
             root_key: None,
+            layers_wait: false,
             has_loaders: false,
             initramfs: Initramfs::Unkept,
             image_key: None,
