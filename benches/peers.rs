@@ -7,13 +7,15 @@
 //! (default 3).
 
 use std::fs;
-use std::path::Path;
 
+use aside::put_aside;
 use fbs_suite::{Folders, release};
 use figures::{ratios, row};
 use image_builder::host::Host;
 use peer::{Compression, Image, Peer, Request, fbs};
 
+#[path = "support/aside.rs"]
+mod aside;
 #[path = "support/demo.rs"]
 mod demo;
 #[path = "support/figures.rs"]
@@ -72,7 +74,7 @@ fn main() {
     for round in 0..=runs {
         for (number, (_, request, keeps)) in CASES.into_iter().enumerate() {
             if !keeps {
-                empty(&folders.cache());
+                put_aside(&folders.cache(), folders.top());
             }
             let image = build(&folders, request);
             if round > 0 {
@@ -93,6 +95,8 @@ fn main() {
 struct Contender {
     peer: Peer,
     folders: Folders,
+    /// Those of earlier rounds, which are removed at the end.
+    past: Vec<Folders>,
     images: [Vec<Image>; CASES.len()],
     /// Why there is nothing more of it.
     problem: Option<String>,
@@ -103,6 +107,7 @@ impl Contender {
         Self {
             peer,
             folders: Folders::new(),
+            past: Vec::new(),
             images: Default::default(),
             problem: None,
         }
@@ -113,7 +118,8 @@ impl Contender {
             return;
         }
         if !keeps {
-            self.folders = Folders::new();
+            let past = std::mem::replace(&mut self.folders, Folders::new());
+            self.past.push(past);
         }
         match self.peer.build(&self.folders, request) {
             Ok(image) if counts => self.images[case].push(image),
@@ -129,17 +135,11 @@ fn build(folders: &Folders, request: Request) -> Image {
     let delivery = folders.delivery();
     let iso = delivery.iso().expect("it was built");
     let bytes = iso.metadata().expect("it is there").len();
-    empty(&folders.staging());
+    put_aside(&folders.staging(), folders.top());
     Image {
         seconds: done.seconds,
         bytes,
     }
-}
-
-fn empty(folder: &Path) {
-    fs::remove_dir_all(folder)
-        .and_then(|()| fs::create_dir(folder))
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
 fn print(title: &str, case: usize, ours: &[Image], peers: &[Contender]) {

@@ -11,12 +11,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use aside::put_aside;
 use fbs_suite::{Delivery, Folders, release};
 use figures::{ratios, row};
 use image_builder::events::Stage;
 use image_builder::host::Host;
 use image_builder::report::BuildReport;
 
+#[path = "support/aside.rs"]
+mod aside;
 #[path = "support/demo.rs"]
 mod demo;
 #[path = "support/figures.rs"]
@@ -58,7 +61,7 @@ fn main() {
     for round in 0..=runs {
         let mut results = results.iter_mut();
         for compression in COMPRESSIONS {
-            fs::remove_dir_all(folders.cache()).unwrap_or_else(|error| panic!("{error}"));
+            put_aside(&folders.cache(), folders.top());
             for case in CASES {
                 let run = Run::measure(&folders, compression, case == CASES[2]);
                 if let Some((_, runs)) = results.next().filter(|_| round > 0) {

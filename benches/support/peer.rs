@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::aside::put_aside;
 use super::demo;
 use fbs_suite::{Folders, Program, binaries, release, tools};
 
@@ -79,8 +80,7 @@ fn build_by_kiwi(program: &Path, folders: &Folders, request: Request) -> Result<
     let top = folders.top().join("kiwi");
     let (description, target) = (top.join("description"), top.join("target"));
     for folder in [&description, &target] {
-        let _ = fs::remove_dir_all(folder);
-        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        put_aside(folder, folders.top());
     }
     let updates = request.newer.then(release::updates);
     Description {
@@ -104,15 +104,11 @@ fn build_by_kiwi(program: &Path, folders: &Folders, request: Request) -> Result<
     let kiwi = kiwi.inside(Program::new("unshare").args(["--mount", "--"]));
     let done = kiwi.run();
     let image = largest_iso(&target);
-    let removed = fs::remove_dir_all(&target);
     match (done.code, image) {
-        (Some(0), Some(bytes)) => {
-            removed.map_err(|error| error.to_string())?;
-            Ok(Image {
-                seconds: done.seconds,
-                bytes,
-            })
-        }
+        (Some(0), Some(bytes)) => Ok(Image {
+            seconds: done.seconds,
+            bytes,
+        }),
         _ => Err(last_words(&done.stderr, &done.stdout)),
     }
 }
