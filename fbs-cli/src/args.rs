@@ -309,8 +309,8 @@ pub(crate) struct Submit {
     /// Where there are accounts, only who submits it and administrators see it
     #[arg(long)]
     pub(crate) private: bool,
-    /// Follow the log until the jobs have ended, leave it in imagebuilder.log, and
-    /// end with the exit code that `fbs build` would end with
+    /// Follow the jobs until they have ended, show what `fbs build` would show, leave
+    /// the log in imagebuilder.log, and end with the exit code of `fbs build`
     #[arg(long)]
     pub(crate) wait: bool,
     /// When the broker cannot be reached, keep the jobs on this host

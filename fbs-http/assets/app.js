@@ -166,6 +166,16 @@
         show(wanted);
       }
     };
+    // How far a stage is stands with it in the history, which is another one after each change.
+    let far = null;
+    const showFar = () => {
+      const bar = document.getElementById("far");
+      if (!bar || bar.dataset.stage !== far?.stage) return;
+      bar.max = far.total;
+      bar.value = far.done;
+      bar.hidden = false;
+    };
+    document.body.addEventListener("htmx:afterSettle", showFar);
     // The place behind what was read. A browser knows it as long as it comes again by itself.
     let place = null;
     const address = () => (place ? `${log.dataset.events}?after=${encodeURIComponent(place)}` : log.dataset.events);
@@ -176,6 +186,7 @@
         if (log.dataset.run === name) return;
         log.dataset.run = name;
         number = 0;
+        far = null;
         for (const row of log.querySelectorAll("[id]")) row.removeAttribute("id");
         const title = document.createElement("div");
         title.className = "run";
@@ -188,6 +199,10 @@
         const lines = text.split("\n");
         if (lines.at(-1) === "") lines.pop();
         add(lines);
+      },
+      progress: (event) => {
+        far = JSON.parse(event.data);
+        showFar();
       },
       end: (event) => {
         const { complete } = JSON.parse(event.data);

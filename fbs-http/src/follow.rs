@@ -1,8 +1,9 @@
 //! Following the log of a job to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use image_builder::events::Progress;
 use image_builder::jobs::{Claim, Job, JobId, JobState};
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -24,6 +25,9 @@ const TOGETHER: Duration = Duration::from_millis(100);
 
 /// With so many bytes of them nothing is waited for: they were there before.
 const MANY: usize = 16 * 1024;
+
+/// How far a stage is comes no more often than this, however many lines do: they have events of their own.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Nothing is waited for longer than this without a look at the store.
 const LOOK: Duration = Duration::from_secs(5);
@@ -71,6 +75,24 @@ pub(crate) struct LogEvent<'a> {
     text: &'a str,
 }
 
+/// How far a stage was when somebody was told of it last.
+#[derive(Debug, Default)]
+struct Told(Option<(Progress, Instant)>);
+
+impl Told {
+    /// What they are to be told now.
+    fn next(&mut self, progress: Option<Progress>, now: Instant) -> Option<Progress> {
+        let progress = progress?;
+        if let Some((told, when)) = self.0
+            && (told == progress || told.stage == progress.stage && now < when + MOMENT)
+        {
+            return None;
+        }
+        self.0 = Some((progress, now));
+        Some(progress)
+    }
+}
+
 /// Nothing more comes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EndEvent {
@@ -93,6 +115,7 @@ pub(crate) async fn follow(
     };
     let mut reading: Option<(Claim, LogReader)> = None;
     let mut silent = 0;
+    let mut told = Told::default();
     loop {
         let claim = job.claim.clone().filter(|_| job.state != JobState::Queued);
         let Some(claim) = claim else {
@@ -110,6 +133,7 @@ pub(crate) async fn follow(
                 _ => cursor.byte,
             };
             cursor = Cursor::default();
+            told = Told::default();
             let begun = RunEvent {
                 run: claim.run,
                 worker: claim.worker.clone(),
@@ -144,9 +168,12 @@ pub(crate) async fn follow(
                 text: &piece.text,
             };
             events.send("log", Some(id), &sent).await?;
-            if !piece.ended && piece.text.len() < MANY {
-                tokio::time::sleep(TOGETHER).await;
-            }
+        }
+        if let Some(progress) = told.next(piece.progress, Instant::now()) {
+            events.send("progress", None, &progress).await?;
+        }
+        if !piece.text.is_empty() && !piece.ended && piece.text.len() < MANY {
+            tokio::time::sleep(TOGETHER).await;
         }
         if piece.ended {
             if job.state.is_final() {
@@ -212,6 +239,33 @@ fn has_changed(changes: &mut broadcast::Receiver<Arc<Job>>, id: &JobId) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image_builder::events::{Stage, Unit};
+
+    #[test]
+    fn how_far_a_stage_is_comes_once_in_a_moment_and_not_twice() {
+        let at = |stage, done| {
+            let (total, unit) = (9, Unit::Packages);
+            Some(Progress {
+                stage,
+                done,
+                total,
+                unit,
+            })
+        };
+        let now = Instant::now();
+        let mut told = Told::default();
+        let (first, soon) = (at(Stage::Root, 1), at(Stage::Root, 2));
+        assert_eq!(told.next(None, now), None);
+        assert_eq!(told.next(first, now), first);
+        assert_eq!(told.next(soon, now), None);
+        // Another stage does not wait for the one before.
+        let next = at(Stage::RootImage, 1);
+        assert_eq!(told.next(next, now), next);
+        let now = now + MOMENT;
+        assert_eq!(told.next(next, now), None);
+        let later = at(Stage::RootImage, 7);
+        assert_eq!(told.next(later, now), later);
+    }
 
     #[test]
     fn a_cursor_is_a_byte_of_a_run() {

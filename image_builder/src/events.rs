@@ -11,6 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::{
+    IntoDeserializer,
+    value::{self, StrDeserializer},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::process::{Exit, Stream};
@@ -99,6 +103,18 @@ impl Stage {
             Stage::Clear => "clear",
         }
     }
+
+    /// The stage of that name; `None`: one of a newer version.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        named(name)
+    }
+}
+
+/// What has that name in JSON.
+fn named<'a, T: Deserialize<'a>>(name: &'a str) -> Option<T> {
+    let name: StrDeserializer<'_, value::Error> = name.into_deserializer();
+    T::deserialize(name).ok()
 }
 
 impl fmt::Display for Stage {
@@ -117,6 +133,14 @@ pub enum Outcome {
     Failed,
     /// The user or the service stopped it.
     Cancelled,
+}
+
+impl Outcome {
+    /// The outcome of that name, as it is displayed.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        named(name)
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -151,6 +175,19 @@ pub enum Unit {
     Bytes,
     /// Per cent of the stage.
     Percent,
+}
+
+/// How far a stage has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The stage.
+    pub stage: Stage,
+    /// So many are done.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
+    /// Of what.
+    pub unit: Unit,
 }
 
 /// What happened.
@@ -219,16 +256,7 @@ pub enum EventKind {
         message: String,
     },
     /// How far a stage has come.
-    Progress {
-        /// The stage.
-        stage: Stage,
-        /// So many are done.
-        done: u64,
-        /// Of so many.
-        total: u64,
-        /// Of what.
-        unit: Unit,
-    },
+    Progress(Progress),
     /// A file that the build leaves.
     Artifact {
         /// Where it is.
@@ -351,12 +379,12 @@ impl Events {
 
     /// Emits how far `stage` has come.
     pub fn progress(&self, stage: Stage, done: u64, total: u64, unit: Unit) {
-        self.emit(EventKind::Progress {
+        self.emit(EventKind::Progress(Progress {
             stage,
             done,
             total,
             unit,
-        });
+        }));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -425,6 +453,10 @@ mod tests {
                 serde_json::to_string(&stage).unwrap(),
                 format!("\"{stage}\"")
             );
+            assert_eq!(Stage::of_name(stage.name()), Some(stage));
         }
+        assert_eq!(Stage::of_name("proof"), None);
+        assert_eq!(Outcome::of_name("cancelled"), Some(Outcome::Cancelled));
+        assert_eq!(Outcome::of_name("Cancelled"), None);
     }
 }

@@ -15,6 +15,10 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::events::{BuildEvent, EventKind, EventSink, Level, Outcome};
 
+mod reader;
+
+pub use reader::JobLogReader;
+
 /// Writes every event of a job to a file, each line as it happens.
 ///
 /// A log that cannot be written (a full disk) must not fail the build, and must not be silent
@@ -84,15 +88,33 @@ impl EventSink for JobLog {
         let stamp = time.strftime("%Y-%m-%d %H:%M:%S");
         let millis = time.subsec_nanosecond() / 1_000_000;
         let mut text = String::with_capacity(message.len() + 32);
-        for line in message.lines() {
+        for (number, line) in message.lines().enumerate() {
+            let own = number == 0 && is_told(&event.kind);
+            let indent = match !own && reader::told(line).is_some() {
+                true => "  ",
+                false => "",
+            };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{stamp},{millis:03} - {line}");
+            let _ = writeln!(text, "{stamp},{millis:03} - {indent}{line}");
         }
         let mut state = self.lock();
         if let Err(error) = state.file.write_all(text.as_bytes()) {
             state.error.get_or_insert(error);
         }
     }
+}
+
+/// Whether a [`JobLogReader`] tells of it. No other line looks like one of these: it is indented, as what programs print.
+fn is_told(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::StageStarted { .. }
+            | EventKind::StageFinished { .. }
+            | EventKind::Log {
+                level: Level::Warning,
+                ..
+            }
+    )
 }
 
 /// What the log says of an event; nothing of progress, which is for people who watch.
@@ -134,7 +156,7 @@ fn message(kind: &EventKind) -> Option<String> {
             level: Level::Error,
             message,
         } => format!("error: {message}"),
-        EventKind::Progress { .. } => return None,
+        EventKind::Progress(_) => return None,
         EventKind::Artifact { path, size, sha256 } => {
             format!("{}: {size} bytes, SHA-256 {sha256}", path.display())
         }

@@ -36,7 +36,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::CommandFinished { .. } => "command_finished",
         EventKind::Output { .. } => "output",
         EventKind::Log { .. } => "log",
-        EventKind::Progress { .. } => "progress",
+        EventKind::Progress(_) => "progress",
         EventKind::Artifact { .. } => "artifact",
         EventKind::JobFinished { .. } => "job_finished",
     }

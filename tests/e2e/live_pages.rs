@@ -13,11 +13,12 @@ use fbs_suite::tools::Stubs;
 use fbs_suite::{Folders, Program, Running, binaries, fake, need, release, web};
 use mini_release::{Repository, Server};
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const NEEDS: &[Need] = &[
     Need::Tool("chromium"),
     Need::Tool("chromedriver"),
+    Need::Tool("python3"),
     Need::Tool("rpm"),
 ];
 
@@ -164,9 +165,18 @@ fn pages_go_on_when_the_service_is_back_and_the_log_stays_where_somebody_reads()
     site.restart(2);
     browser.wait_for(".tools [role=status]", "Connecting again");
     browser.wait_for(".notice", "Connecting again");
+    let hold = site.folders.file("hold", "");
     site.print("third");
     site.proxy.set_alone(false);
     browser.wait_for("#log", &last("third"));
+    // Half of the packages are installed, as the running stage says.
+    eventually("it is seen how far it is", PATIENCE, || {
+        let bar = "const bar = document.getElementById('far'); \
+                   return bar && !bar.hidden && [bar.dataset.stage, bar.value, bar.max];";
+        browser.run(bar) == json!(["root", 60, 121])
+    });
+    assert_eq!(browser.barriers(), [""; 0]);
+    fs::remove_file(hold).unwrap();
     browser.wait_for("#state .pf-v6-c-label", "succeeded");
     let (at, end) = scrolled(&browser);
     assert!(at + 2 > end, "{at} of {end}");

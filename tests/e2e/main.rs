@@ -32,3 +32,4 @@ mod server_client;
 mod side_by_side;
 mod side_repository;
 mod stub_tools;
+mod terminal;

@@ -563,6 +563,7 @@ fn an_image_is_built_on_another_host_cancelled_once_and_done_the_second_time() {
     assert!(log.contains(&format!("Job {id}: boot image")), "{log}");
     let last = log.lines().next_back().unwrap();
     assert!(last.contains("Image build succeeded"), "{log}");
+    second.assert_shows(&log).assert_says(&["\nrunning at "]);
     // No line twice and none missing: it is the worker's own file.
     let kept = site.folders.work().join("logs").join(format!("{id}.log"));
     assert_eq!(log, fs::read_to_string(kept).unwrap());
@@ -651,6 +652,18 @@ fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
     failed.assert_exit(4).assert_says(&["127.0.0.1:1"]);
     let log = fs::read_to_string(folders.top().join("imagebuilder.log")).unwrap();
     assert!(log.contains("127.0.0.1:1"), "{log}");
+    failed.assert_shows(&log).assert_says(&[
+        "checking the host and the repositories ...\n",
+        "checking the host and the repositories: failed after ",
+    ]);
+    for follow in [&[][..], &["-f"]] {
+        let logs = local("logs").arg(&failed.stdout[0]).args(follow);
+        logs.without_room()
+            .run()
+            .assert_exit(3)
+            .assert_one_error()
+            .assert_says(&["standard output: No space left on device"]);
+    }
     let jobs = local("jobs").run();
     assert_eq!(jobs.assert_exit(0).stdout.len(), 3, "{jobs}");
     let workers = local("workers").run();

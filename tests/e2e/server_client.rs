@@ -1,6 +1,7 @@
 //! `fbs --server`: the service asked from a command line, as if the build were here.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fbs_suite::command::eventually;
@@ -65,17 +66,19 @@ impl Site {
             .args(["--server", &self.address])
     }
 
-    pub(crate) fn spec(&self, release: &str) -> std::path::PathBuf {
-        let url = format!(
-            "{}/{}",
-            self.packages.url(),
-            release::mini().folder(Repository::Release)
-        );
-        let text = format!(
-            "[DEFAULT]\ntype=boot\nrelease={release}\narch=x86_64\nboot_test=none\nbackend=native\n{release}_url={url}\n"
-        );
-        self.folders.file(&format!("{release}.conf"), text)
+    pub(crate) fn spec(&self, release: &str) -> PathBuf {
+        spec(&self.folders, &self.packages, release)
     }
+}
+
+/// A spec of a release, of what `packages` serves.
+pub(crate) fn spec(folders: &Folders, packages: &Server, release: &str) -> PathBuf {
+    let folder = release::mini().folder(Repository::Release);
+    let url = format!("{}/{folder}", packages.url());
+    let text = format!(
+        "[DEFAULT]\ntype=boot\nrelease={release}\narch=x86_64\nboot_test=none\nbackend=native\n{release}_url={url}\n"
+    );
+    folders.file(&format!("{release}.conf"), text)
 }
 
 #[test]
@@ -91,9 +94,15 @@ fn a_build_elsewhere_is_followed_as_if_it_were_here() {
     assert!(log.contains(&format!("Job {job}: boot image")), "{log}");
     let last = log.lines().next_back().unwrap();
     assert!(last.contains("Image build succeeded"), "{log}");
+    done.assert_shows(&log).assert_says(&["\nrunning at "]);
     for follow in [&[][..], &["-f"]] {
         let again = site.fbs("logs").arg(&job).args(follow).run();
         assert_eq!(again.assert_exit(0).stdout.join("\n") + "\n", log);
+        let nowhere = site.fbs("logs").arg(&job).args(follow).without_room().run();
+        nowhere
+            .assert_exit(3)
+            .assert_one_error()
+            .assert_says(&["standard output: No space left on device"]);
     }
     let status = site.fbs("status").arg(&job).run();
     status.assert_exit(0);

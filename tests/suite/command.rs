@@ -1,5 +1,6 @@
 //! Running a program with a time limit.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -84,6 +85,12 @@ impl Program {
         self.inside(outer)
     }
 
+    /// With a standard output that has no room for anything.
+    pub fn without_room(self) -> Self {
+        let full = "exec \"$0\" \"$@\" > /dev/full";
+        self.inside(Self::new("sh").args(["-c", full]))
+    }
+
     /// As the last arguments of `outer`, which is to start it.
     pub fn inside(self, outer: Program) -> Self {
         let mut outer = outer.arg(self.0.get_program()).args(self.0.get_args());
@@ -95,6 +102,32 @@ impl Program {
         if let Some(folder) = self.0.get_current_dir() {
             outer.0.current_dir(folder);
         }
+        outer
+    }
+
+    /// In a terminal, which writes what it shows to `shown`.
+    pub fn in_a_terminal(self, shown: &Path) -> Self {
+        let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"));
+        let words: Vec<String> = std::iter::once(self.0.get_program())
+            .chain(self.0.get_args())
+            .map(quoted)
+            .collect();
+        let mut outer = Self::new("script")
+            .args(["--quiet", "--flush", "--return", "--command"])
+            .arg(format!("exec {}", words.join(" ")))
+            .arg(shown)
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm");
+        for (name, value) in self.0.get_envs() {
+            match value {
+                Some(value) => outer.0.env(name, value),
+                None => outer.0.env_remove(name),
+            };
+        }
+        if let Some(folder) = self.0.get_current_dir() {
+            outer.0.current_dir(folder);
+        }
+        outer.0.stdin(Stdio::null());
         outer
     }
 
@@ -301,6 +334,44 @@ impl Finished {
         for words in words {
             assert!(self.stderr.contains(words), "{words:?} is missing:\n{self}");
         }
+        self
+    }
+
+    /// Its standard error tells of each stage that `log` tells of, and of each warning, in the same order and no others.
+    pub fn assert_shows(&self, log: &str) -> &Self {
+        let mut titles = BTreeMap::new();
+        let mut expected = Vec::new();
+        for line in log.lines() {
+            let message = line.split_once(" - ").map_or("", |(_, message)| message);
+            if message.starts_with("warning: ") {
+                expected.push(message.to_owned());
+            }
+            let stage = message.strip_prefix("== ");
+            let Some((stage, words)) = stage.and_then(|stage| stage.split_once(": ")) else {
+                continue;
+            };
+            expected.push(match titles.get(stage) {
+                None => {
+                    titles.insert(stage, words);
+                    format!("{words} ...")
+                }
+                Some(title) => {
+                    let words = words.strip_prefix("succeeded after ").unwrap_or(words);
+                    format!("{title}: {words}")
+                }
+            });
+        }
+        assert!(!titles.is_empty(), "{log}");
+        let is_one = |line: &&str| {
+            let is_end = || {
+                titles
+                    .values()
+                    .any(|title| line.starts_with(&format!("{title}: ")))
+            };
+            line.ends_with(" ...") || line.starts_with("warning: ") || is_end()
+        };
+        let shown: Vec<&str> = self.stderr.lines().filter(is_one).collect();
+        assert_eq!(shown, expected, "{self}");
         self
     }
 

@@ -7,7 +7,8 @@ use crate::release;
 use crate::tools::Stubs;
 
 /// `dnf` and `bwrap` that install and run nothing. The root has a kernel of 64 KiB that does not
-/// boot, a database with one package, and `/ballast` of `FBS_STUB_MIB` MiB that cannot be compressed.
+/// boot, a database with one package, and `/ballast` of `FBS_STUB_MIB` MiB that cannot be compressed. While the file
+/// `hold` is in the test's folder, half of the packages are installed.
 pub fn root(stubs: Stubs) -> Stubs {
     stubs.script("dnf", "exit 0").script("bwrap", &bwrap())
 }
@@ -32,6 +33,11 @@ if [ -n "$shared" ]; then
     echo 'dracut: *** Including module: dmsquash-live ***'
     printf '\050\265\057\375initramfs' >"$shared/initrd.img"
     exit
+fi
+hold=$(dirname "$0")/../hold
+if [ -e "$hold" ]; then
+    echo '  Installing       : glibc-2.36-9.x86_64          60/121'
+    while [ -e "$hold" ]; do sleep 0.02; done
 fi
 kernel=$root/usr/lib/modules/6.1.0-stub
 mkdir -p "$root/usr/lib/sysimage/rpm" "$root/etc" "$kernel"

@@ -20,6 +20,7 @@ mod side_request;
 mod siderepo;
 mod spec;
 mod verify;
+mod watched;
 
 use image_builder::process::asked_to_end;
 use tokio_util::sync::CancellationToken;

@@ -1,6 +1,6 @@
 //! Commands that ask a service over HTTP (`--server`), instead of a queue.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use image_builder::client::{Client, ClientError, LogEvent, Order, RemoteJob};
@@ -12,6 +12,7 @@ use super::cancelled_by_signals;
 use super::queue::{
     LOG, Listed, ListedWorker, WaitLog, end_of, exit_of, goes_on, same_place, summary,
 };
+use super::watched::{Watched, write_log};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -104,41 +105,44 @@ async fn to_the_end(client: &Client, jobs: &[JobId], mut log: WaitLog, place: &s
     let mut worst = Exit::Done;
     let cancel = cancelled_by_signals();
     for job in jobs {
-        let followed = tokio::select! {
-            () = cancel.cancelled() => return goes_on(job, place),
-            followed = follow(client, job.as_str(), file, true) => followed,
-        };
-        match followed {
-            Ok(job) => {
+        let following =
+            async |watched: &mut Watched| follow(client, job.as_str(), file, Some(watched)).await;
+        match Watched::while_followed(job, jobs.len(), &cancel, following).await {
+            None => return goes_on(job, place),
+            Some(Ok(job)) => {
                 summary(&job.title, job.state, job.ending.as_ref());
                 if worst == Exit::Done {
                     worst = exit_of(job.ending.as_ref());
                 }
             }
-            Err(error) => return exit::error(&error),
+            Some(Err(error)) => return exit::error(&error),
         }
     }
     tell!("{:<12}{LOG}", "log");
     worst
 }
 
-/// Writes the log of a job into `out` while it grows; gives the job when it has ended.
+/// Writes the log of a job into `out` while it grows, and `watched` shows the job; gives the job when it has ended.
 async fn follow(
     client: &Client,
     id: &str,
     out: &mut (dyn Write + Send),
-    show: bool,
+    mut watched: Option<&mut Watched>,
 ) -> Result<RemoteJob, ClientError> {
     let mut log = client.follow(id);
     let mut last = 0;
-    if show && let Some(waits) = client.job(id).await?.waits {
-        tell!("queued: {}", waits.reason);
+    if let Some(watched) = &mut watched
+        && let Some(waits) = client.job(id).await?.waits
+    {
+        watched.waits(Some(&waits.reason));
     }
     while let Some(event) = log.next().await? {
         match event {
             LogEvent::Run { run, worker } => {
-                if show && run != last {
-                    tell!("running at {worker}");
+                if let Some(watched) = &mut watched
+                    && run != last
+                {
+                    watched.runs(run, &worker);
                 }
                 if last != 0 && run != last {
                     let _ = writeln!(out, "== run {run} at {worker} ==");
@@ -146,11 +150,13 @@ async fn follow(
                 last = run;
             }
             LogEvent::Lines(text) => {
-                let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-                if let Err(error) = written
-                    && error.kind() != io::ErrorKind::BrokenPipe
-                {
-                    tell!("warning: the log cannot be written: {error}");
+                if !write_log(out, &text, watched.as_deref_mut()) {
+                    break;
+                }
+            }
+            LogEvent::Progress(progress) => {
+                if let Some(watched) = &watched {
+                    watched.progress(progress);
                 }
             }
         }
@@ -165,7 +171,7 @@ pub(super) async fn logs(
     out: &mut (dyn Write + Send),
 ) -> Exit {
     if to_the_end {
-        return match follow(client, job, out, false).await {
+        return match follow(client, job, out, None).await {
             Ok(_) => Exit::Done,
             Err(error) => exit::error(&error),
         };

@@ -53,7 +53,8 @@ pub(super) struct ReadQuery {
 
 /// The log of a job while it grows
 ///
-/// Events `run` when a worker begins with the job, `log` with whole lines of its log, and `end` when nothing more comes.
+/// Events `run` when a worker begins with the job, `log` with whole lines of its log, `progress` with how far the running
+/// stage is, of one stage at most once a second, and `end` when nothing more comes.
 /// The id of `log` is `RUN:BYTE`, the place behind the lines; with it as `Last-Event-ID` nothing comes twice and
 /// nothing is missed. A plain number is that byte of the run that counts. `after` says the same where no header can be sent, as
 /// with a new `EventSource`; the header goes before it, since a browser that comes again sends both.

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::client::{Event, Request};
 use super::site::{Site, Worked, lines};
 
@@ -104,6 +106,46 @@ async fn the_log_of_the_own_worker_is_read_and_followed() {
 #[tokio::test]
 async fn the_log_of_another_worker_is_read_and_followed() {
     read_and_followed(Worked::Elsewhere).await;
+}
+
+async fn how_far_the_stage_is(worked: Worked) {
+    let site = Site::new(worked).await;
+    let id = site.submit("slow").await;
+    let stream = Request::get(format!("/api/v1/jobs/{id}/log/events"));
+    let mut stream = stream.events(site.address).await;
+    // A stage that prints nothing, too: it is told again and again, and never twice the same.
+    let mut done = 0;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let event = stream.named("progress").await;
+        assert_eq!(event.id, None);
+        let further = event.data["done"].as_u64().unwrap();
+        assert!(further > done, "{told:?}, {event:?}");
+        done = further;
+        told.push(event.data);
+    }
+    let last = json!({"stage": "iso", "done": done, "total": 100, "unit": "percent"});
+    assert_eq!(told[1], last);
+    // Who comes again where they were misses no line, and hears it without one.
+    let rest = Request::get(format!("/api/v1/jobs/{id}/log/events"));
+    let rest = rest.header("last-event-id", format!("1:{}", lines().len()));
+    let mut rest = rest.events(site.address).await;
+    assert_eq!(rest.next().await.unwrap().name, "run");
+    assert_eq!(rest.next().await.unwrap().name, "progress");
+    site.send(Request::post(format!("/api/v1/jobs/{id}/cancel")))
+        .await
+        .expect(200);
+    assert_eq!(stream.named("end").await.data["complete"], true);
+}
+
+#[tokio::test]
+async fn who_follows_the_own_worker_hears_how_far_the_stage_is() {
+    how_far_the_stage_is(Worked::Here).await;
+}
+
+#[tokio::test]
+async fn who_follows_another_worker_hears_how_far_the_stage_is() {
+    how_far_the_stage_is(Worked::Elsewhere).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use clap::Parser;
 use image_builder::accounts::AccountStore;
 use image_builder::build_monitor::{JobLogs, SharedLogs};
-use image_builder::events::{Outcome, Stage};
+use image_builder::events::{Events, Outcome, Stage, Unit};
 use image_builder::jobs::{JobEnding, SqliteStore};
 use image_builder::notification::{Limits, Memory, Notifier};
 use image_builder::plan::PlanOptions;
@@ -275,7 +275,7 @@ pub(super) fn lines() -> String {
         .collect()
 }
 
-/// Does what the packages of a spec say: `slow` waits until it is cancelled, `broken` fails, all else delivers; `newer` an image with
+/// Does what the packages of a spec say: `slow` goes on writing its ISO until it is cancelled, `broken` fails, all else delivers; `newer` an image with
 /// one package more.
 #[derive(Debug)]
 struct Scripted {
@@ -289,6 +289,8 @@ impl JobRunner for Scripted {
         let spec = job.request.payload.clone().unwrap().spec;
         let growing = self.logs.begin(&job.id);
         let mut log = std::fs::File::create(self.logs.path(&job.id)).unwrap();
+        let events = Events::new();
+        events.add_sink(growing.sink());
         ctx.stage(Stage::Root);
         for line in lines().split_inclusive('\n') {
             log.write_all(line.as_bytes()).unwrap();
@@ -307,7 +309,14 @@ impl JobRunner for Scripted {
             })
         };
         if spec.contains("slow") {
-            ctx.cancel.cancelled().await;
+            for percent in 1.. {
+                events.progress(Stage::Iso, percent, 100, Unit::Percent);
+                let moment = Duration::from_millis(20);
+                let cancelled = tokio::time::timeout(moment, ctx.cancel.cancelled());
+                if cancelled.await.is_ok() {
+                    break;
+                }
+            }
             drop(growing);
             return end(Outcome::Cancelled, None, 130, Vec::new());
         }

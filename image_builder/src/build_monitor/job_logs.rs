@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::events::{BuildEvent, EventKind, EventSink, Progress};
 use crate::jobs::JobId;
 use crate::queue::{Address, BusMessage, JobQueue};
 
@@ -19,6 +20,9 @@ const PIECE: usize = 128 * 1024;
 
 /// How often a log is looked at for somebody who waits, if nothing is said of it.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Who waits for lines is not told more often than this how far the stage is.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A queue that cannot be reached is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -41,6 +45,9 @@ pub struct LogRequest {
     pub from: u64,
     /// How long to wait for more, in milliseconds, where there is none yet.
     pub wait_ms: u64,
+    /// Whether to say how far the running stage is, and not to wait for lines when that has changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub progress: bool,
 }
 
 /// A piece of a log: whole lines.
@@ -56,13 +63,29 @@ pub struct LogPiece {
     pub ended: bool,
     /// There is no such log here.
     pub missing: bool,
+    /// How far the running stage is, if that was asked for and is known.
+    #[serde(
+        default,
+        deserialize_with = "understood",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub progress: Option<Progress>,
 }
+
+/// A stage or a unit of a newer worker is nothing, and no reason to refuse the lines that come with it.
+fn understood<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Progress>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// Changes with each line, and holds how far the running stage is.
+type Grown = watch::Sender<Option<Progress>>;
 
 /// The logs below a folder, and which of them still grow.
 #[derive(Debug, Clone)]
 pub struct JobLogs {
     folder: PathBuf,
-    growing: Arc<Mutex<HashMap<JobId, watch::Sender<()>>>>,
+    growing: Arc<Mutex<HashMap<JobId, Grown>>>,
 }
 
 /// As long as it is there, a log grows.
@@ -70,23 +93,30 @@ pub struct JobLogs {
 pub struct Growing {
     logs: JobLogs,
     job: JobId,
-    grown: watch::Sender<()>,
+    grown: Grown,
 }
 
 impl Growing {
-    /// What calls it after each line wakes those who wait for it.
-    pub fn waker(&self) -> impl Fn() + Send + Sync + use<> {
+    /// What hears of each event once it is in the log: it wakes those who wait for it.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn EventSink> {
         let grown = self.grown.clone();
-        move || {
-            grown.send_replace(());
-        }
+        Arc::new(move |event: &BuildEvent| {
+            grown.send_modify(|progress| match event.kind {
+                EventKind::Progress(further) => *progress = Some(further),
+                EventKind::StageFinished { stage, .. } => {
+                    *progress = progress.filter(|progress| progress.stage != stage);
+                }
+                _ => {}
+            });
+        })
     }
 }
 
 impl Drop for Growing {
     fn drop(&mut self) {
         self.logs.lock().remove(&self.job);
-        self.grown.send_replace(());
+        self.grown.send_replace(None);
     }
 }
 
@@ -116,7 +146,7 @@ impl JobLogs {
         let path = self.path(job);
         // There may be none.
         let _ = std::fs::rename(&path, path.with_extension("log.old"));
-        let grown = watch::Sender::new(());
+        let grown = Grown::new(None);
         self.lock().insert(job.clone(), grown.clone());
         Growing {
             logs: self.clone(),
@@ -157,31 +187,44 @@ impl JobLogs {
         failure.map_or(Ok(removed), Err)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Grown>> {
         self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A piece of a log, as soon as there is more of it, or when the time is over. It holds as many whole lines as
-    /// fit, or a part of one that is longer.
+    /// A piece of a log, as soon as there is more of it, or when the time is over; for who wants to know it, also when
+    /// the running stage has come further meanwhile, but not at once. It holds as many whole lines as fit, or a part of
+    /// one that is longer.
     ///
     /// # Errors
     ///
     /// The operating system's.
     pub async fn piece(&self, request: &LogRequest) -> io::Result<LogPiece> {
-        let until = Instant::now() + Duration::from_millis(request.wait_ms.min(60_000));
+        let asked = Instant::now();
+        let until = asked + Duration::from_millis(request.wait_ms.min(60_000));
+        let mut progress_then = None;
         loop {
             // First this: what is written before it ends is read then.
             let growing = self.lock().get(&request.job).map(watch::Sender::subscribe);
             let ended = growing.is_none();
-            let piece = match read(&self.path(&request.job), request.from, ended) {
+            let progress = growing.as_ref().and_then(|growing| *growing.borrow());
+            let progress = progress.filter(|_| request.progress);
+            let mut piece = match read(&self.path(&request.job), request.from, ended) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => LogPiece {
                     from: request.from,
                     next: request.from,
                     text: String::new(),
                     ended,
                     missing: true,
+                    progress: None,
                 },
                 piece => piece?,
+            };
+            piece.progress = progress;
+            let then = *progress_then.get_or_insert(progress);
+            let is_further = progress.is_some() && progress != then;
+            let until = match is_further {
+                true => until.min(asked + MOMENT),
+                false => until,
             };
             let left = until.saturating_duration_since(Instant::now());
             match growing {
@@ -286,12 +329,14 @@ fn read(path: &Path, from: u64, ended: bool) -> io::Result<LogPiece> {
         text: String::from_utf8_lossy(&bytes).into_owned(),
         ended: ended && next >= length,
         missing: false,
+        progress: None,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Events, Outcome, Stage, Unit};
     use std::io::Write;
 
     fn request(job: &JobId, from: u64, wait_ms: u64) -> LogRequest {
@@ -299,6 +344,7 @@ mod tests {
             job: job.clone(),
             from,
             wait_ms,
+            progress: false,
         }
     }
 
@@ -399,5 +445,94 @@ mod tests {
         assert_eq!((piece.text.as_str(), piece.ended), ("", false));
         let piece = logs.piece(&request(&job, 0, 100)).await.unwrap();
         assert_eq!((piece.text.as_str(), piece.next), ("one\n", 4));
+    }
+
+    #[tokio::test]
+    async fn who_wants_to_know_is_told_how_far_the_stage_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = JobLogs::new(dir.path()).unwrap();
+        let job = JobId::parse("a-1").unwrap();
+        let growing = logs.begin(&job);
+        std::fs::write(logs.path(&job), "one\n").unwrap();
+        let events = Events::new();
+        events.add_sink(growing.sink());
+        let stage = Stage::Root;
+        let at = |done| Progress {
+            stage,
+            done,
+            total: 9,
+            unit: Unit::Packages,
+        };
+        let wants = |from, wait_ms| LogRequest {
+            progress: true,
+            ..request(&job, from, wait_ms)
+        };
+        events.progress(stage, 3, 9, Unit::Packages);
+        // With lines at once, and without them not as long as it is what it was.
+        assert_eq!(
+            logs.piece(&wants(0, 60_000)).await.unwrap().progress,
+            Some(at(3))
+        );
+        assert_eq!(
+            logs.piece(&request(&job, 0, 0)).await.unwrap().progress,
+            None
+        );
+        let begun = Instant::now();
+        let piece = logs.piece(&wants(4, 100)).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+        assert_eq!((piece.text.as_str(), piece.progress), ("", Some(at(3))));
+        // Without lines when it has changed: once for all changes of a moment.
+        let (asking, request) = (logs.clone(), wants(4, 60_000));
+        let begun = Instant::now();
+        let asked = tokio::spawn(async move { asking.piece(&request).await.unwrap() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for done in [4, 5] {
+            events.progress(stage, done, 9, Unit::Packages);
+            tokio::task::yield_now().await;
+        }
+        let piece = asked.await.unwrap();
+        assert_eq!(
+            (piece.text.as_str(), piece.next, piece.progress),
+            ("", 4, Some(at(5)))
+        );
+        assert!(begun.elapsed() >= MOMENT && begun.elapsed() < 30 * MOMENT);
+        // What has ended is not on its way; the next one is told of as soon as it is known.
+        events.emit(EventKind::StageFinished {
+            stage,
+            outcome: Outcome::Succeeded,
+            seconds: 1.0,
+        });
+        assert_eq!(logs.piece(&wants(4, 0)).await.unwrap().progress, None);
+        let (asking, request) = (logs.clone(), wants(4, 60_000));
+        let begun = Instant::now();
+        let asked = tokio::spawn(async move { asking.piece(&request).await.unwrap() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        events.progress(stage, 6, 9, Unit::Packages);
+        assert_eq!(asked.await.unwrap().progress, Some(at(6)));
+        assert!(begun.elapsed() < 30 * MOMENT);
+    }
+
+    #[test]
+    fn older_and_newer_ones_understand_each_other() {
+        let old = r#"{"job":"a-1","from":0,"wait_ms":5}"#;
+        let request: LogRequest = serde_json::from_str(old).unwrap();
+        assert!(!request.progress);
+        assert_eq!(serde_json::to_string(&request).unwrap(), old);
+        let piece = |progress: &str| -> LogPiece {
+            let text = r#"{"from":0,"next":2,"text":"a\n","ended":false,"missing":false"#;
+            serde_json::from_str(&format!("{text}{progress}}}")).unwrap()
+        };
+        let known = r#","progress":{"stage":"root","done":1,"total":2,"unit":"packages","of":3}"#;
+        assert_eq!(piece(known).progress.unwrap().done, 1);
+        for unknown in [
+            "",
+            r#","progress":null"#,
+            r#","progress":{"stage":"proof","done":1,"total":2,"unit":"packages"}"#,
+            r#","progress":{"stage":"root","done":1,"total":2,"unit":"files"}"#,
+            r#","progress":"far""#,
+        ] {
+            let piece = piece(unknown);
+            assert_eq!((piece.text.as_str(), piece.progress), ("a\n", None));
+        }
     }
 }

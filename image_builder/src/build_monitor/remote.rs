@@ -19,6 +19,7 @@ pub struct RemoteLog {
     job: JobId,
     from: u64,
     asked: u64,
+    progress: bool,
 }
 
 impl RemoteLog {
@@ -33,7 +34,15 @@ impl RemoteLog {
             job,
             from: 0,
             asked: 0,
+            progress: false,
         })
+    }
+
+    /// Also tells how far the running stage is, with pieces that are empty if need be.
+    #[must_use]
+    pub fn with_progress(mut self) -> Self {
+        self.progress = true;
+        self
     }
 
     /// The next piece, as soon as there is one, and an empty one after `wait` at most; `None` if the worker does not
@@ -53,6 +62,7 @@ impl RemoteLog {
             job: self.job.clone(),
             from: self.from,
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or_default(),
+            progress: self.progress,
         };
         let correlation = self.asked.to_string();
         let message = BusMessage {

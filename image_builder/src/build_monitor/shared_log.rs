@@ -20,8 +20,8 @@ const INBOXES: usize = 2;
 /// Where the log of one run of a job is.
 #[async_trait]
 pub trait LogSource: fmt::Debug + Send + Sync {
-    /// The piece from a byte on, as soon as there is one, and an empty one after [`FOLLOWED`]; `None` if who has the
-    /// log does not answer.
+    /// The piece from a byte on, as soon as there is one, and an empty one after [`FOLLOWED`], or when the running stage
+    /// has come further; `None` if who has the log does not answer.
     async fn piece(&self, from: u64) -> Option<LogPiece>;
 }
 
@@ -47,6 +47,7 @@ impl LogSource for OwnLog {
             job: self.job.clone(),
             from,
             wait_ms: u64::try_from(FOLLOWED.as_millis()).unwrap_or_default(),
+            progress: true,
         };
         self.logs.piece(&request).await.ok()
     }
@@ -84,7 +85,10 @@ impl LogSource for WorkerLog {
         let idle = self.idle().pop();
         let mut log = match idle {
             Some(log) => log,
-            None => RemoteLog::new(&*self.queue, self.job.clone()).await.ok()?,
+            None => RemoteLog::new(&*self.queue, self.job.clone())
+                .await
+                .ok()?
+                .with_progress(),
         };
         log.seek(from);
         let piece = log.next(&*self.queue, &self.worker, FOLLOWED).await;
@@ -213,6 +217,7 @@ mod tests {
                 text: lines.map(|line| format!("line{line:5}\n")).collect(),
                 ended: next == 1000,
                 missing: false,
+                progress: None,
             })
         }
     }

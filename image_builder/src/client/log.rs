@@ -9,6 +9,7 @@ use super::sse::Parser;
 use super::{Client, ClientError};
 use crate::backoff;
 use crate::error::StageError;
+use crate::events::Progress;
 use crate::http;
 
 /// The service sends something that often, whatever happens.
@@ -41,6 +42,8 @@ pub enum LogEvent {
     },
     /// More of it: whole lines.
     Lines(String),
+    /// How far the running stage is. Not every service tells it, and none more often than once a second.
+    Progress(Progress),
 }
 
 #[derive(Deserialize)]
@@ -113,6 +116,12 @@ impl LogStream {
                 "run" => {
                     let Run { run, worker } = serde_json::from_str(&event.data).map_err(wrong)?;
                     return Ok(Some(LogEvent::Run { run, worker }));
+                }
+                // A stage of a newer service is not one that could be shown.
+                "progress" => {
+                    if let Ok(progress) = serde_json::from_str(&event.data) {
+                        return Ok(Some(LogEvent::Progress(progress)));
+                    }
                 }
                 // Of a newer service.
                 _ => {}

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::events::{Progress, Stage, Unit};
 use crate::jobs::JobState;
 
 /// Answers with one answer after the other, a connection each; keeps what it was asked.
@@ -104,7 +105,9 @@ async fn a_log_goes_on_where_the_connection_broke() {
     )
     .leak();
     let second: &'static str = format!(
-        "{head}event: log\nid: 1:8\ndata: {{\"text\": \"two\\n\"}}\n\nevent: end\ndata: {{}}\n\n"
+        "{head}event: progress\ndata: {{\"stage\": \"proof\", \"done\": 1, \"total\": 2, \"unit\": \"percent\"}}\n\n\
+         event: progress\ndata: {{\"stage\": \"root\", \"done\": 1, \"total\": 2, \"unit\": \"packages\"}}\n\n\
+         event: log\nid: 1:8\ndata: {{\"text\": \"two\\n\"}}\n\nevent: end\ndata: {{}}\n\n"
     )
     .leak();
     let (address, asked) = server(vec![first, second]).await;
@@ -119,7 +122,14 @@ async fn a_log_goes_on_where_the_connection_broke() {
         worker: "anna".to_owned(),
     };
     let lines = |text: &str| LogEvent::Lines(text.to_owned());
-    assert_eq!(events, [run, lines("one\n"), lines("two\n")]);
+    // One of a stage that nobody knows here is passed over.
+    let progress = LogEvent::Progress(Progress {
+        stage: Stage::Root,
+        done: 1,
+        total: 2,
+        unit: Unit::Packages,
+    });
+    assert_eq!(events, [run, lines("one\n"), progress, lines("two\n")]);
     let asked = asked.lock().unwrap();
     assert!(asked[0].starts_with("GET /fbs/api/v1/jobs/a-1/log/events HTTP/1.1\r\n"));
     assert!(!asked[0].contains("last-event-id"), "{}", asked[0]);

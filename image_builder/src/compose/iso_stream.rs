@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 use super::ComposeError;
 use super::media_checksum::{AREA, DESCRIPTOR, MediaChecksum};
 use crate::context::{BuildContext, CancellationToken};
-use crate::events::{EventKind, Events, Stage, Unit};
+use crate::events::{Events, Stage, Unit};
 use crate::process::{CommandError, Discard, Invocation};
 
 /// Received at once, and what the pipe holds, in bytes.
@@ -260,12 +260,7 @@ impl Receive {
             let percent = done * 100 / size;
             if percent > told {
                 told = percent;
-                self.events.emit(EventKind::Progress {
-                    stage: self.stage,
-                    done,
-                    total: size,
-                    unit: Unit::Bytes,
-                });
+                self.events.progress(self.stage, done, size, Unit::Bytes);
             }
         }
         chunk.clear();

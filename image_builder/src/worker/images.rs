@@ -153,8 +153,7 @@ impl ImageRunner {
         let log = self.logs.path(&job.id);
         let log = JobLog::create(&log).map_err(|error| here_only(&log, &error))?;
         events.add_sink(Arc::new(log));
-        let grown = growing.waker();
-        events.add_sink(Arc::new(move |_: &BuildEvent| grown()));
+        events.add_sink(growing.sink());
         let stages = ctx.clone();
         events.add_sink(Arc::new(move |event: &BuildEvent| {
             if let EventKind::StageStarted { stage } = event.kind {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::listed::{exit_of, summary};
 use crate::args::Submit;
 use crate::commands::cancelled_by_signals;
+use crate::commands::watched::{Watched, write_log};
 use crate::exit::{self, Exit};
 use crate::output::tell;
 
@@ -104,13 +105,14 @@ pub(super) async fn to_the_end(
     let mut worst = Exit::Done;
     let cancel = cancelled_by_signals();
     for (queue, job) in jobs {
-        let followed = tokio::select! {
-            () = cancel.cancelled() => return goes_on(job, place),
-            followed = follow(queue.clone(), job.clone(), file, true) => followed,
+        let following = async |watched: &mut Watched| {
+            follow(queue.clone(), job.clone(), file, Some(watched)).await
         };
+        let followed = Watched::while_followed(job, jobs.len(), &cancel, following).await;
         let job = match followed {
-            Ok(job) => job,
-            Err(error) => return exit::error(&error),
+            Some(Ok(job)) => job,
+            Some(Err(error)) => return exit::error(&error),
+            None => return goes_on(job, place),
         };
         summary(&job.request.title, job.state, job.ending.as_ref());
         if worst == Exit::Done {
@@ -121,16 +123,19 @@ pub(super) async fn to_the_end(
     worst
 }
 
-/// Writes the log of a job into `out` while it grows, line for line, until the job has ended.
+/// Writes the log of a job into `out` while it grows, line for line, until the job has ended; `watched` shows the job.
 pub(super) async fn follow(
     queue: Arc<dyn JobQueue>,
     id: JobId,
     out: &mut (dyn Write + Send),
-    show: bool,
+    mut watched: Option<&mut Watched>,
 ) -> Result<Job, QueueError> {
     let (sender, mut jobs) = watch::channel(None);
     let watching = tokio::spawn(watch_job(queue.clone(), id.clone(), sender));
     let mut log = RemoteLog::new(&*queue, id.clone()).await?;
+    if watched.is_some() {
+        log = log.with_progress();
+    }
     let mut of: Option<Claim> = None;
     let mut silent = 0;
     let mut shown = None;
@@ -142,9 +147,17 @@ pub(super) async fn follow(
             }
             continue;
         };
-        if show && shown != Some(job.state) {
-            shown = Some(job.state);
-            tell!("{}", job.state);
+        let is_silent = silent >= SILENT;
+        if let Some(watched) = &mut watched
+            && shown != Some((job.state, is_silent))
+        {
+            shown = Some((job.state, is_silent));
+            match job.state {
+                JobState::Queued => watched.waits(None),
+                // As long as the log comes, it tells more than this.
+                state if is_silent && !state.is_final() => watched.say(&state.to_string()),
+                _ => {}
+            }
         }
         let worker = job.claim.clone().filter(|_| job.state != JobState::Queued);
         let Some(claim) = worker else {
@@ -161,19 +174,20 @@ pub(super) async fn follow(
                 log.rewind();
                 let _ = writeln!(out, "== run {} at {} ==", claim.run, claim.worker);
             }
+            if let Some(watched) = &mut watched {
+                watched.runs(claim.run, &claim.worker);
+            }
             of = Some(claim.clone());
             silent = 0;
         }
         match log.next(&*queue, &claim.worker, FOLLOWED).await {
             Ok(Some(piece)) => {
                 silent = 0;
-                let written = out
-                    .write_all(piece.text.as_bytes())
-                    .and_then(|()| out.flush());
-                if let Err(error) = written
-                    && error.kind() != io::ErrorKind::BrokenPipe
-                {
-                    tell!("warning: the log cannot be written: {error}");
+                if !write_log(out, &piece.text, watched.as_deref_mut()) {
+                    return Ok(job);
+                }
+                if let (Some(watched), Some(progress)) = (&watched, piece.progress) {
+                    watched.progress(progress);
                 }
                 if piece.ended {
                     if job.state.is_final() {
@@ -186,7 +200,11 @@ pub(super) async fn follow(
             Ok(None) | Err(_) => {
                 silent += 1;
                 if job.state.is_final() && silent >= SILENT {
-                    tell!("warning: {} does not tell how the log ends", claim.worker);
+                    let words = format!("{} does not tell how the log ends", claim.worker);
+                    match watched {
+                        Some(watched) => watched.warn(&words),
+                        None => tell!("warning: {words}"),
+                    }
                     return Ok(job);
                 }
                 tokio::time::sleep(Duration::from_millis(500)).await;

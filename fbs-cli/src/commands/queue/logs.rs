@@ -28,7 +28,7 @@ pub(crate) async fn show(
         Err(exit) => return exit,
     };
     if to_the_end {
-        return match follow::follow(queue, id, out, false).await {
+        return match follow::follow(queue, id, out, None).await {
             Ok(_) => Exit::Done,
             Err(error) => exit::error(&error),
         };

@@ -161,6 +161,7 @@ impl Log {
             job: self.job.clone(),
             from: self.from,
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            progress: false,
         };
         self.shown.logs.piece(&request).await
     }

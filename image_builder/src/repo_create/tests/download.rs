@@ -9,7 +9,7 @@ use super::server::{Fault, Server};
 use super::{download, rpm, sigmd5};
 use crate::context::BuildContext;
 use crate::error::{ErrorKind, StageError};
-use crate::events::{BuildEvent, EventKind, Events, Unit};
+use crate::events::{BuildEvent, EventKind, Events, Progress, Unit};
 use crate::repo_create::{
     CachedRpm, Download, DownloadOptions, Downloader, RemoteCopy, RepoError, RpmCache,
 };
@@ -131,10 +131,10 @@ async fn progress_reaches_the_sum_of_the_sizes() {
     let events = Events::new();
     let seen = Arc::clone(&last);
     events.add_sink(Arc::new(move |event: &BuildEvent| {
-        if let EventKind::Progress {
-            done, total, unit, ..
-        } = event.kind
-        {
+        if let EventKind::Progress(progress) = event.kind {
+            let Progress {
+                done, total, unit, ..
+            } = progress;
             assert_eq!(unit, Unit::Bytes);
             assert!(done <= total);
             *seen.lock().unwrap() = (done, total);
