@@ -33,7 +33,7 @@ fn every_answer_is_as_the_description_says() {
     let submitted = site.fbs("submit").arg(site.spec("99")).arg("--wait").run();
     let job = &submitted.assert_exit(0).stdout[0];
     let parameters = [("id", job.as_str()), ("name", "build-report.json")];
-    check(&site, "all", 25, &parameters, &[]);
+    check(&site, "all", 80, &parameters, &[]);
     end(site);
 }
 
@@ -50,7 +50,7 @@ fn every_answer_is_as_the_description_says_where_there_are_accounts() {
     let submitted = submitted.arg(site.spec("41")).run();
     let job = &submitted.assert_exit(0).stdout[0];
     let parameters = [("id", job.as_str())];
-    check(&site, "token", 10, &parameters, &["--header", &bearer]);
+    check(&site, "token", 40, &parameters, &["--header", &bearer]);
     // A token makes no tokens: a session does, which says from which page it asks.
     let cookie = format!("Cookie: fbs={}", known.session.reveal());
     let origin = format!("Origin: {}", site.address);
@@ -58,7 +58,7 @@ fn every_answer_is_as_the_description_says_where_there_are_accounts() {
     let only = only.map(|path| ["--include-path".to_owned(), format!("/api/v1/{path}")]);
     let mut options = vec!["--header", &cookie, "--header", &origin];
     options.extend(only.iter().flatten().map(String::as_str));
-    check(&site, "session", 5, &[("id", "spare")], &options);
+    check(&site, "session", 40, &[("id", "spare")], &options);
     end(site);
 }
 
@@ -111,8 +111,10 @@ impl Known {
     }
 }
 
-/// Asks for so many seconds, with these parts of addresses and further options.
-fn check(site: &Site, name: &str, seconds: u32, parameters: &[(&str, &str)], options: &[&str]) {
+/// Asks for everything at random so often, with these parts of addresses and further options.
+///
+/// It is bounded by a number and no time: on a busy machine it asks for the same.
+fn check(site: &Site, name: &str, examples: u32, parameters: &[(&str, &str)], options: &[&str]) {
     let folders = &site.folders;
     let report = folders.top().join(format!("schemathesis-{name}"));
     let mut config = "[phases.stateful.inference]\nalgorithms = []\n[parameters]\n".to_owned();
@@ -139,7 +141,11 @@ fn check(site: &Site, name: &str, seconds: u32, parameters: &[(&str, &str)], opt
         // What follows something has no end.
         .args(["--exclude-path", "/api/v1/events"])
         .args(["--exclude-path", "/api/v1/jobs/{id}/log/events"])
-        .args(["--checks", CHECKS, "--max-time", &seconds.to_string()])
+        .args(["--checks", CHECKS])
+        .args(["--max-examples", &examples.to_string()])
+        // A busy machine is no fault.
+        .args(["--request-timeout", "60"])
+        .args(["--suppress-health-check", "too_slow"])
         .args(["--continue-on-failure", "--no-color"])
         // The same faults are found again.
         .args(["--seed", "1", "--generation-database", "none"])
@@ -150,7 +156,7 @@ fn check(site: &Site, name: &str, seconds: u32, parameters: &[(&str, &str)], opt
     // Only its end is shown of what fails.
     print!("{found}");
     done.assert_exit(0);
-    assert!(found.contains("Tested:") && found.contains("generated,"));
+    assert!(found.contains("generated,") && !found.contains("Tested: 0"));
 }
 
 fn end(site: Site) {
