@@ -206,7 +206,13 @@ impl Serving {
                     None => self.hints = None,
                 },
                 Some(said) = saying.recv() => self.said(said),
-                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    // What it said before its end comes before that.
+                    while let Ok(said) = saying.try_recv() {
+                        self.said(said);
+                    }
+                    self.ended(ended);
+                }
                 Some(told) = self.telling.join_next(), if !self.telling.is_empty() => {
                     if let Err(error) = told {
                         tracing::error!("{error}");

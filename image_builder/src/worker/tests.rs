@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{ClaimedJob, JobContext, JobRunner, RunEnd, Served, Worker, WorkerSettings};
-use crate::events::Outcome;
+use crate::events::{Outcome, Stage};
 use crate::jobs::{
     Claim, Entry, Job, JobEnding, JobEvent, JobEventKind, JobId, JobRequest, JobState,
 };
@@ -179,9 +179,25 @@ struct Quick;
 
 #[async_trait]
 impl JobRunner for Quick {
-    async fn run(&self, _: &ClaimedJob, _: &JobContext) -> RunEnd {
+    async fn run(&self, _: &ClaimedJob, ctx: &JobContext) -> RunEnd {
+        ctx.stage(Stage::Iso);
         ending(Outcome::Succeeded)
     }
+}
+
+#[tokio::test]
+async fn the_last_stage_is_told_of_before_the_end() {
+    let host = Host::new(Quick, 1).await;
+    for _ in 0..20 {
+        let job = host.enter(request(), Vec::new()).await;
+        let done = host.until(&job, |job| job.state.is_final()).await;
+        let states: Vec<&JobState> = done.history.iter().map(|step| &step.state).collect();
+        let last = JobState::Running {
+            stage: Some(Stage::Iso),
+        };
+        assert!(states.contains(&&last), "{states:?}");
+    }
+    host.end().await;
 }
 
 #[tokio::test]
