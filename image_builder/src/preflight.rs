@@ -85,6 +85,15 @@ pub enum PreflightError {
     Cancelled,
 }
 
+impl PreflightError {
+    /// Whether the host and the places of delivery had been found well by then: it is a build that has failed, and not one
+    /// that cannot begin here.
+    #[must_use]
+    pub fn is_after_staging(&self) -> bool {
+        matches!(self, Self::Repository { .. } | Self::Proxy(_))
+    }
+}
+
 impl StageError for PreflightError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -150,7 +159,8 @@ const CACHE_MIB: u64 = 256;
 ///
 /// # Errors
 ///
-/// The first of [`PreflightError`]; no folder is there then that was not there before.
+/// The first of [`PreflightError`]; no folder is there then that was not there before, but where
+/// [`PreflightError::is_after_staging`].
 pub async fn check(
     plan: &BuildPlan,
     host: &Host,
@@ -159,7 +169,10 @@ pub async fn check(
 ) -> Result<(), PreflightError> {
     let new = new_folders(&plan.paths);
     let checked = check_each(plan, host, staging, ctx).await;
-    if checked.is_err() {
+    if checked
+        .as_ref()
+        .is_err_and(|error| !error.is_after_staging())
+    {
         for folder in new {
             // One that is in use by now is not empty, and stays.
             let _ = std::fs::remove_dir(folder);

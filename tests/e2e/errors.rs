@@ -83,14 +83,19 @@ fn what_this_version_or_this_host_does_not_make() {
 }
 
 /// Settings and words of a repository that is not one.
-fn repository_is_refused(folders: &Folders, url: &str, words: &[&str]) {
+fn repository_is_refused(url: &str, words: &[&str]) {
+    let folders = Folders::new();
     let done = folders.build_from(url).run();
     done.assert_exit(4)
         .assert_one_error()
         .assert_says(&["the repository 99", "`99_url`"])
         .assert_says(words)
         .assert_within(60.0);
-    folders.assert_no_delivery();
+    // The host and the place of delivery are well, so that the log and the report come there.
+    let delivery = folders.delivery();
+    delivery.assert_outcome("failed").assert_says(words);
+    delivery.assert_files();
+    assert_eq!(delivery.iso(), None);
     folders.assert_nothing_left();
 }
 
@@ -99,17 +104,16 @@ fn a_repository_that_does_not_answer_as_one() {
     if !need::met(&[need::BUILD]) {
         return;
     }
-    let folders = Folders::new();
-    let empty = folders.top().join("empty");
-    fs::create_dir(&empty).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path();
     let file = format!("file://{}", empty.display());
-    repository_is_refused(&folders, &file, &["has no", "repodata/repomd.xml"]);
+    repository_is_refused(&file, &["has no", "repodata/repomd.xml"]);
 
-    let server = Server::start(&empty).unwrap();
+    let server = Server::start(empty).unwrap();
     let url = format!("{}/os", server.url());
-    repository_is_refused(&folders, &url, &[&url, "404", "repodata/repomd.xml"]);
+    repository_is_refused(&url, &[&url, "404", "repodata/repomd.xml"]);
     drop(server);
-    repository_is_refused(&folders, &url, &[&url, "refused"]);
+    repository_is_refused(&url, &[&url, "refused"]);
 }
 
 #[test]
@@ -117,11 +121,10 @@ fn a_repository_that_never_answers() {
     if !need::met(&[need::BUILD]) {
         return;
     }
-    let folders = Folders::new();
     // The kernel accepts connections for it, and nobody reads.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/os", listener.local_addr().unwrap());
-    repository_is_refused(&folders, &url, &[&url, "no answer within 30 s"]);
+    repository_is_refused(&url, &[&url, "no answer within 30 s"]);
 }
 
 #[test]

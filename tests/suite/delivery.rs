@@ -60,6 +60,8 @@ impl Delivery {
     /// The build ended so, and its log says the same in its last line.
     pub fn assert_outcome(&self, outcome: &str) -> &Self {
         assert_eq!(self.report["outcome"], outcome, "{:#}", self.report);
+        let last = self.log.lines().next_back().unwrap_or_default();
+        assert!(last.contains(&format!("Image build {outcome}")), "{last}");
         self
     }
 

@@ -96,18 +96,20 @@ impl<'a> Run<'a> {
             job: self.plan.job.clone(),
             title: self.plan.title.clone(),
         });
-        let check = async {
-            let courier = Courier::new(&self.plan.paths.staging, self.settings)?;
-            preflight::check(self.plan, self.host, &courier, self.ctx).await?;
-            Ok(courier)
-        };
-        let courier = match self
-            .ctx
-            .stage::<_, PreflightError>(Stage::Check, check)
-            .await
-        {
+        let courier = match Courier::new(&self.plan.paths.staging, self.settings) {
             Ok(courier) => courier,
-            Err(error) => return Err(self.fail_before_work(error.into()).await),
+            Err(error) => {
+                let error = PreflightError::from(error).into();
+                return Err(self.fail_before_work(error).await);
+            }
+        };
+        let check = preflight::check(self.plan, self.host, &courier, self.ctx);
+        let checked = match self.ctx.stage(Stage::Check, check).await {
+            // The log and the report say more than who asked is told, and can be delivered.
+            Err(error) if !error.is_after_staging() => {
+                return Err(self.fail_before_work(error.into()).await);
+            }
+            checked => checked,
         };
         let work = match WorkDir::create(&self.plan.paths.work) {
             Ok(work) => work,
@@ -121,11 +123,14 @@ impl<'a> Run<'a> {
             Ok(log) => log,
             Err(error) => return Err(self.fail_before_work(error).await),
         };
-        self.notices.begin();
-        let result = self
-            .stages()
-            .await
-            .map_err(|error| self.name_the_cause(error));
+        let result = match checked {
+            Ok(()) => {
+                self.notices.begin();
+                self.stages().await
+            }
+            Err(error) => Err(error.into()),
+        };
+        let result = result.map_err(|error| self.name_the_cause(error));
         self.finish(result, courier, &log, work).await
     }
 
