@@ -159,8 +159,7 @@ const CACHE_MIB: u64 = 256;
 ///
 /// # Errors
 ///
-/// The first of [`PreflightError`]; no folder is there then that was not there before, but where
-/// [`PreflightError::is_after_staging`].
+/// The first of [`PreflightError`]; no folder is there then that was not there before.
 pub async fn check(
     plan: &BuildPlan,
     host: &Host,
@@ -169,10 +168,7 @@ pub async fn check(
 ) -> Result<(), PreflightError> {
     let new = new_folders(&plan.paths);
     let checked = check_each(plan, host, staging, ctx).await;
-    if checked
-        .as_ref()
-        .is_err_and(|error| !error.is_after_staging())
-    {
+    if checked.is_err() {
         for folder in new {
             // One that is in use by now is not empty, and stays.
             let _ = std::fs::remove_dir(folder);

@@ -643,12 +643,14 @@ fn without_a_broker_jobs_wait_in_a_file_of_the_host() {
     let status = local("status").args([&private, "--json"]).run();
     assert_eq!(status.assert_exit(0).json()["request"]["private"], true);
     local("cancel").arg(&private).run().assert_exit(0);
+    let mut waiting = local("submit").arg(&spec).arg("--wait").start();
+    waiting.wait_for_stderr(reason);
     let worker = local("worker")
         .args(["--release", "99", "--workdir"])
         .arg(folders.work())
         .start();
     // It ends as `fbs build` would: the repository cannot be reached.
-    let failed = local("submit").arg(&spec).arg("--wait").run();
+    let failed = waiting.finish();
     failed.assert_exit(4).assert_says(&["127.0.0.1:1"]);
     let log = fs::read_to_string(folders.top().join("imagebuilder.log")).unwrap();
     assert!(log.contains("127.0.0.1:1"), "{log}");

@@ -140,6 +140,15 @@ fn a_build_elsewhere_is_followed_as_if_it_were_here() {
         workers.assert_exit(0).stdout[0].contains("x86_64/99"),
         "{workers}"
     );
+    // Who does not want to wait any longer leaves the job where it is.
+    let waiting = site.fbs("submit").arg(site.spec("41")).arg("--wait");
+    let mut waiting = waiting.start();
+    waiting.wait_for_stderr("queued: no worker serves x86_64/41; it is the next");
+    waiting.signal(Signal::SIGINT);
+    waiting
+        .finish()
+        .assert_exit(130)
+        .assert_says(&["the job goes on"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use image_builder::client::{Client, ClientError, LogEvent, Order, RemoteJob};
+use image_builder::error::StageError;
 use image_builder::jobs::{JobId, JobRequest};
 use image_builder::secret::{Secret, SecretPlace};
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use super::cancelled_by_signals;
 use super::queue::{
     LOG, Listed, ListedWorker, WaitLog, end_of, exit_of, goes_on, same_place, summary,
 };
-use super::watched::{Watched, write_log};
+use super::watched::{WAITS, Watched, write_log};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -131,12 +132,14 @@ async fn follow(
 ) -> Result<RemoteJob, ClientError> {
     let mut log = client.follow(id);
     let mut last = 0;
-    if let Some(watched) = &mut watched
-        && let Some(waits) = client.job(id).await?.waits
-    {
-        watched.waits(Some(&waits.reason));
-    }
-    while let Some(event) = log.next().await? {
+    loop {
+        let next = tokio::select! {
+            next = log.next() => next?,
+            error = say_why(client, id, watched.as_deref_mut()), if last == 0 => return Err(error),
+        };
+        let Some(event) = next else {
+            return client.job(id).await;
+        };
         match event {
             LogEvent::Run { run, worker } => {
                 if let Some(watched) = &mut watched
@@ -151,7 +154,7 @@ async fn follow(
             }
             LogEvent::Lines(text) => {
                 if !write_log(out, &text, watched.as_deref_mut()) {
-                    break;
+                    return client.job(id).await;
                 }
             }
             LogEvent::Progress(progress) => {
@@ -161,7 +164,25 @@ async fn follow(
             }
         }
     }
-    client.job(id).await
+}
+
+/// Says why a job waits, and says it again where that becomes another reason; ends where the service cannot be asked.
+async fn say_why(client: &Client, id: &str, watched: Option<&mut Watched>) -> ClientError {
+    let Some(watched) = watched else {
+        return std::future::pending().await;
+    };
+    loop {
+        match client.job(id).await {
+            Ok(job) => {
+                if let Some(waits) = job.waits {
+                    watched.waits(&waits.reason);
+                }
+            }
+            Err(error) if error.is_transient() => {}
+            Err(error) => return error,
+        }
+        tokio::time::sleep(WAITS).await;
+    }
 }
 
 pub(super) async fn logs(

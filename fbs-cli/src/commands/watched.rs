@@ -1,6 +1,7 @@
 //! What is shown of a build that is made elsewhere: what it would show if it were made here.
 
 use std::io::Write;
+use std::time::Duration;
 
 use image_builder::events::{EventKind, Progress};
 use image_builder::job_log::JobLogReader;
@@ -15,7 +16,12 @@ use crate::terminal::one_line;
 pub(super) struct Watched {
     display: Display,
     log: JobLogReader,
+    /// Why it waits, as that was said last.
+    waits: Option<String>,
 }
+
+/// It is asked so often whether what waits does so for another reason.
+pub(super) const WAITS: Duration = Duration::from_secs(5);
 
 impl Watched {
     pub(super) fn new() -> Self {
@@ -26,6 +32,7 @@ impl Watched {
         Self {
             display,
             log: JobLogReader::default(),
+            waits: None,
         }
     }
 
@@ -57,18 +64,19 @@ impl Watched {
         self.say(&format!("warning: {words}"));
     }
 
-    /// It waits, for the first time or again.
-    pub(super) fn waits(&self, reason: Option<&str>) {
-        self.display.rest();
-        match reason {
-            Some(reason) => self.say(&format!("queued: {reason}")),
-            None => self.say("queued"),
+    /// It waits, for the first time or again, or for another reason than before.
+    pub(super) fn waits(&mut self, reason: &str) {
+        if self.waits.as_deref() != Some(reason) {
+            self.display.rest();
+            self.say(&format!("queued: {reason}"));
+            self.waits = Some(reason.to_owned());
         }
     }
 
     /// A worker begins with it: all stages come once more.
     pub(super) fn runs(&mut self, run: u32, worker: &str) {
         self.log = JobLogReader::default();
+        self.waits = None;
         self.display.rest();
         match run {
             0 | 1 => self.say(&format!("running at {worker}")),
@@ -123,7 +131,9 @@ mod tests {
     fn a_run_that_is_lost_begins_again_elsewhere() {
         let (screen, display) = Screen::shown();
         let mut watched = Watched::on(display);
-        watched.waits(Some("no worker serves x86_64/43\nyet"));
+        for _ in 0..2 {
+            watched.waits("no worker serves x86_64/43\nyet");
+        }
         watched.runs(1, "anna");
         let at = "2026-11-21 09:42:24,123 -";
         watched.lines(&format!(
@@ -163,6 +173,7 @@ mod tests {
             let found = rest.split_once(words);
             (_, rest) = found.unwrap_or_else(|| panic!("{words} is missing in {text:?}"));
         }
+        assert_eq!(text.matches("queued").count(), 1, "{text:?}");
         assert!(!text.contains("of a program"), "{text:?}");
         let (_, second) = text.split_once("run 2").unwrap();
         assert!(!second.contains("installing"), "{text:?}");

@@ -1,21 +1,24 @@
 //! Following jobs to their end.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image_builder::build_monitor::{FOLLOWED, RemoteLog};
 use image_builder::error::ErrorKind;
 use image_builder::jobs::{Claim, Job, JobId, JobState};
 use image_builder::queue::{JobQueue, Overview, QueueError};
 use image_builder::redact;
+use image_builder::worker::{roll_call, why_waiting};
 use tokio::sync::watch;
 
+use super::ANSWERS;
 use super::listed::{exit_of, summary};
 use crate::args::Submit;
 use crate::commands::cancelled_by_signals;
-use crate::commands::watched::{Watched, write_log};
+use crate::commands::watched::{WAITS, Watched, write_log};
 use crate::exit::{self, Exit};
 use crate::output::tell;
 
@@ -140,8 +143,8 @@ pub(super) async fn follow(
     let mut silent = 0;
     let mut shown = None;
     loop {
-        let job: Option<Job> = jobs.borrow_and_update().clone();
-        let Some(job) = job else {
+        let seen = jobs.borrow_and_update().clone();
+        let Some(Seen { job, before }) = seen else {
             if jobs.changed().await.is_err() {
                 break;
             }
@@ -152,11 +155,9 @@ pub(super) async fn follow(
             && shown != Some((job.state, is_silent))
         {
             shown = Some((job.state, is_silent));
-            match job.state {
-                JobState::Queued => watched.waits(None),
-                // As long as the log comes, it tells more than this.
-                state if is_silent && !state.is_final() => watched.say(&state.to_string()),
-                _ => {}
+            // As long as the log comes, it tells more than this.
+            if is_silent && job.state != JobState::Queued && !job.state.is_final() {
+                watched.say(&job.state.to_string());
             }
         }
         let worker = job.claim.clone().filter(|_| job.state != JobState::Queued);
@@ -164,8 +165,13 @@ pub(super) async fn follow(
             if job.state.is_final() {
                 return Ok(job);
             }
-            if jobs.changed().await.is_err() {
-                break;
+            let watched = watched.as_deref_mut();
+            tokio::select! {
+                changed = jobs.changed() => match changed {
+                    Ok(()) => {}
+                    Err(_) => break,
+                },
+                never = say_why(&*queue, &job, before, watched) => match never {},
             }
             continue;
         };
@@ -217,22 +223,53 @@ pub(super) async fn follow(
     }
 }
 
+/// Says why a job waits, and says it again where that becomes another reason.
+async fn say_why(
+    queue: &dyn JobQueue,
+    job: &Job,
+    before: usize,
+    watched: Option<&mut Watched>,
+) -> Infallible {
+    let Some(watched) = watched else {
+        return std::future::pending().await;
+    };
+    loop {
+        // A worker that is free takes it meanwhile.
+        if let Ok(workers) = roll_call(queue, ANSWERS).await {
+            watched.waits(&why_waiting(job, before, &workers));
+        }
+        tokio::time::sleep(WAITS).await;
+    }
+}
+
+/// What the ledger tells of a job.
+#[derive(Debug, Clone)]
+struct Seen {
+    job: Job,
+    /// How many go before it, if it waits.
+    before: usize,
+}
+
 /// Tells what becomes of a job.
 async fn watch_job(
     queue: Arc<dyn JobQueue>,
     id: JobId,
-    jobs: watch::Sender<Option<Job>>,
+    jobs: watch::Sender<Option<Seen>>,
 ) -> Result<(), QueueError> {
     let (mut overview, mut items) = Overview::read(&*queue).await?;
     loop {
-        if let Some(job) = overview.jobs.get(&id) {
-            jobs.send_replace(Some(job.clone()));
-        } else {
+        let Some(job) = overview.jobs.get(&id).cloned() else {
             return Err(QueueError::Forgotten);
-        }
+        };
+        let waits = job.state == JobState::Queued;
+        let before = overview.waiting(&id).map_or(0, |waiting| waiting.before);
+        jobs.send_replace(Some(Seen { job, before }));
+        let told = Instant::now();
         loop {
             match overview.next(&mut items).await {
                 Some(changed) if changed == id => break,
+                // Others may go before it now, or not any more.
+                Some(_) if waits && told.elapsed() > WAITS => break,
                 Some(_) => {}
                 None => return Ok(()),
             }

@@ -15,6 +15,7 @@ pub(super) mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use image_builder::build_monitor::state_dir;
 use image_builder::client::Client;
@@ -35,6 +36,9 @@ use crate::output::tell;
 
 pub(super) use follow::{LOG, WaitLog, goes_on, same_place};
 pub(super) use listed::{Listed, ListedWorker, end_of, exit_of, summary};
+
+/// How long workers are given to say that they are there.
+const ANSWERS: Duration = Duration::from_millis(700);
 
 /// The service that a command asks instead of a queue, if it does.
 pub(super) fn service(args: &QueueArgs) -> Result<Option<Client>, Exit> {

@@ -1,19 +1,14 @@
 //! `fbs status`.
 
-use std::time::Duration;
-
 use image_builder::jobs::JobState;
 use image_builder::redact;
 use image_builder::worker::{roll_call, why_waiting};
 
-use super::{Listed, find, read, service};
+use super::{ANSWERS, Listed, find, read, service};
 use crate::args::Status;
 use crate::commands::server;
 use crate::exit::{self, Exit};
 use crate::output;
-
-/// How long workers are given to say that they are there.
-const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(crate) async fn run(args: &Status) -> Exit {
     match service(&args.queue) {
@@ -31,7 +26,7 @@ pub(crate) async fn run(args: &Status) -> Exit {
     };
     let waits = job.state == JobState::Queued;
     let reason = match waits {
-        true => match roll_call(&*queue, PATIENCE).await {
+        true => match roll_call(&*queue, ANSWERS).await {
             Ok(workers) => {
                 let before = overview.waiting(&job.id).map(|waiting| waiting.before);
                 Some(why_waiting(job, before.unwrap_or_default(), &workers))
