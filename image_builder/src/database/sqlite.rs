@@ -41,6 +41,10 @@ const STEPS: Steps = &[
         "ledger_time",
         include_str!("../../migrations/sqlite/0007_ledger_time.sql"),
     ),
+    (
+        "bookmarks",
+        include_str!("../../migrations/sqlite/0008_bookmarks.sql"),
+    ),
 ];
 
 /// What was written is on disk, also when the power fails: as in [`options`].

@@ -39,7 +39,7 @@ pub use request::{JobRequest, Line, Payload, Priority};
 pub use sql::SqlStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use store::{JobFilter, JobStore, JobSummary, LineLoad, StoreError, Wish};
+pub use store::{Bookmark, JobFilter, JobStore, JobSummary, LineLoad, StoreError, Wish};
 pub use table::{JobTable, Waiting};
 
 pub use crate::job_id::JobId;

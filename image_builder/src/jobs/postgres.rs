@@ -32,6 +32,10 @@ const STEPS: Steps = &[
         "words",
         include_str!("../../migrations/postgres/0005_words.sql"),
     ),
+    (
+        "bookmarks",
+        include_str!("../../migrations/postgres/0006_bookmarks.sql"),
+    ),
 ];
 
 /// As many connections a master needs at most.

@@ -12,8 +12,8 @@ use sqlx::{
 use super::batch::Batch;
 use super::record::{self, JobRow, Prefixes};
 use super::{
-    Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError, Waiting,
-    Wish,
+    Bookmark, Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError,
+    Waiting, Wish,
 };
 use crate::database::reason;
 
@@ -27,6 +27,12 @@ const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
 const ADVANCE: &str = "UPDATE ledgers SET place = $2 WHERE name = $1";
 
 const PLACE: &str = "SELECT place FROM ledgers WHERE name = $1";
+
+const BOOKMARK: &str = "SELECT place, read, digest FROM ledgers WHERE name = $1";
+
+const MARK_READ: &str = "INSERT INTO ledgers (name, place, read, digest) VALUES ($1, -1, $2, $3)
+    ON CONFLICT (name) DO UPDATE SET read = excluded.read, digest = excluded.digest
+        WHERE ledgers.read < excluded.read";
 
 /// What a job is built from, the job, and each step of its history by its number: one statement, which sees nothing of
 /// what others write meanwhile.
@@ -131,6 +137,36 @@ where
             .await?;
         // Less than the first place: somebody has only looked.
         Ok(place.and_then(|place| u64::try_from(place).ok()))
+    }
+
+    async fn bookmark(&self, ledger: &str) -> Result<Option<Bookmark>, StoreError> {
+        let row: Option<(i64, i64, i64)> = sqlx::query_as(BOOKMARK)
+            .bind(ledger)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(
+            row.and_then(|(place, read, digest)| match u64::try_from(read) {
+                Ok(place) => Some(Bookmark {
+                    place,
+                    digest: u64::try_from(digest).ok(),
+                }),
+                Err(_) => u64::try_from(place).ok().map(Bookmark::from),
+            }),
+        )
+    }
+
+    async fn mark_read(&self, ledger: &str, place: u64, digest: u64) -> Result<(), StoreError> {
+        let number = |number: u64| {
+            i64::try_from(number)
+                .map_err(|_| StoreError::Database(format!("{number} is in no ledger")))
+        };
+        sqlx::query(MARK_READ)
+            .bind(ledger)
+            .bind(number(place)?)
+            .bind(number(digest)?)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {

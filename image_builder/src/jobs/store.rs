@@ -86,6 +86,24 @@ impl Wish {
     pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 }
 
+/// A place in a ledger, and what stands there: who goes on reading behind it finds out whether it is the same ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bookmark {
+    /// The place.
+    pub place: u64,
+    /// Of the entry there, as it comes with [`crate::queue::LedgerItem::Entry`]; `None`: nobody knows.
+    pub digest: Option<u64>,
+}
+
+impl From<u64> for Bookmark {
+    fn from(place: u64) -> Self {
+        Self {
+            place,
+            digest: None,
+        }
+    }
+}
+
 /// Records of jobs: what [`Job::apply`] makes of a ledger, kept.
 ///
 /// Several may write into the same store: each entry of a ledger is taken in once, whoever brings it,
@@ -125,6 +143,21 @@ pub trait JobStore: Send + Sync + std::fmt::Debug {
     ///
     /// [`StoreError`].
     async fn place(&self, ledger: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Behind what the reading of a ledger goes on: what was marked last, or else the last place that was taken in.
+    /// What comes once more then is not taken in again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn bookmark(&self, ledger: &str) -> Result<Option<Bookmark>, StoreError>;
+
+    /// Marks how far a ledger was read, and all of it taken in. An earlier place than is marked changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn mark_read(&self, ledger: &str, place: u64, digest: u64) -> Result<(), StoreError>;
 
     /// A job with all that is known of it.
     ///

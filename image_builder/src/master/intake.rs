@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -20,9 +21,14 @@ const AT_ONCE: usize = 500;
 /// What a store answers.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
+/// A bookmark is kept so often of how far the ledger was read.
+const BOOKMARKED: Duration = Duration::from_secs(60);
+
 /// How far a reading has come.
 #[derive(Debug, Default)]
 struct Reading {
+    /// When the last bookmark was kept.
+    bookmarked: Option<Instant>,
     /// What the ledger holds behind all that was there when the connection stood.
     mark: String,
     /// Adds the mark.
@@ -35,10 +41,10 @@ impl Master {
         let ledger = self.queue.name();
         let mut failures = 0;
         loop {
-            let place = self.patiently(|| self.store.place(&ledger));
-            match place.await {
-                Ok(place) => {
-                    let mut items = self.queue.ledger(place);
+            let bookmark = self.patiently(|| self.store.bookmark(&ledger));
+            match bookmark.await {
+                Ok(bookmark) => {
+                    let mut items = self.queue.ledger(bookmark);
                     if self.read(&ledger, &mut items).await {
                         failures = 0;
                     }
@@ -71,13 +77,21 @@ impl Master {
     ) {
         let mut standing = self.standing.borrow().clone();
         let mut events = Vec::new();
+        let mut last = None;
         for item in batch.drain(..) {
             match item {
-                LedgerItem::Entry { place, entry } => match *entry {
-                    Entry::Job(event) => events.push((place, event)),
-                    Entry::Worker(event) => self.roll().enter(&event),
-                    Entry::Mark { mark } => standing.caught_up |= mark == reading.mark,
-                },
+                LedgerItem::Entry {
+                    place,
+                    entry,
+                    digest,
+                } => {
+                    last = Some((place, digest));
+                    match *entry {
+                        Entry::Job(event) => events.push((place, event)),
+                        Entry::Worker(event) => self.roll().enter(&event),
+                        Entry::Mark { mark } => standing.caught_up |= mark == reading.mark,
+                    }
+                }
                 LedgerItem::Unreadable { place, reason } => {
                     tracing::error!("{ledger}, place {place}: passed over: {reason}");
                     standing.skipped += 1;
@@ -97,6 +111,12 @@ impl Master {
             }
         }
         standing.skipped += self.save(ledger, &events).await;
+        if let Some((place, digest)) = last.filter(|_| reading.is_to_be_bookmarked()) {
+            let done = self.patiently(|| self.store.mark_read(ledger, place, digest));
+            if let Err(error) = done.await {
+                tracing::warn!("{ledger}: there is no bookmark at {place}: {error}");
+            }
+        }
         // Only now the store has what was before the mark.
         self.stand(standing);
     }
@@ -203,6 +223,17 @@ impl Master {
 }
 
 impl Reading {
+    /// Whether it is time again.
+    fn is_to_be_bookmarked(&mut self) -> bool {
+        let is_time = self
+            .bookmarked
+            .is_none_or(|then| then.elapsed() > BOOKMARKED);
+        if is_time {
+            self.bookmarked = Some(Instant::now());
+        }
+        is_time
+    }
+
     /// Enters a mark into the ledger: what comes before it was there when the connection stood.
     fn begin(&mut self, queue: Arc<dyn JobQueue>) {
         self.marking.abort_all();

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Master, OnceKey, OrderError, WorkerState};
 use crate::events::Outcome;
 use crate::jobs::{
-    Entry, Job, JobEnding, JobEvent, JobEventKind, JobFilter, JobId, JobRequest, JobState,
-    JobStore, JobSummary, Line, LineLoad, Payload, SqliteStore, StoreError, Waiting, Wish,
+    Bookmark, Entry, Job, JobEnding, JobEvent, JobEventKind, JobFilter, JobId, JobRequest,
+    JobState, JobStore, JobSummary, Line, LineLoad, Payload, SqliteStore, StoreError, Waiting,
+    Wish,
 };
 use crate::queue::{JobQueue, Local, NewEntry};
 use crate::worker::{ClaimedJob, JobContext, JobRunner, RunEnd, Worker, WorkerSettings};
@@ -39,6 +40,17 @@ impl Host {
             queue: Arc::new(queue.unwrap()),
             folder,
         }
+    }
+
+    /// Somebody removes the queue's file, and there is a new one.
+    async fn set_up_anew(&mut self) {
+        let path = self.folder.path().join("queue.sqlite");
+        for end in ["", "-wal", "-shm"] {
+            let file = self.folder.path().join(format!("queue.sqlite{end}"));
+            let removed = std::fs::remove_file(file);
+            assert!(removed.is_ok() || !end.is_empty());
+        }
+        self.queue = Arc::new(Local::open(&path).await.unwrap());
     }
 
     async fn store(&self) -> SqliteStore {
@@ -174,6 +186,31 @@ async fn what_happens_is_in_the_store_and_then_told() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_was_set_up_anew_is_found_out_though_it_is_longer() {
+    let mut host = Host::new().await;
+    let before = host.submit().await;
+    let one = host.master().await;
+    one.ready().await;
+    one.end().await;
+    host.set_up_anew().await;
+    for _ in 0..20 {
+        host.submit().await;
+    }
+    let other = host.master().await;
+    let mut standing = other.master.standing();
+    let said = standing.wait_for(|standing| {
+        let trouble = standing.trouble.as_deref();
+        trouble.is_some_and(|words| words.contains("it was set up anew"))
+    });
+    let said = tokio::time::timeout(PATIENCE, said).await.unwrap();
+    assert!(!said.unwrap().is_ready());
+    // Nothing of the one is among the records of the other.
+    let store = other.master.store();
+    assert!(store.job(&before).await.unwrap().is_some());
+    assert_eq!(store.tally().await.unwrap().values().sum::<u64>(), 1);
+}
+
+#[tokio::test]
 async fn masters_of_one_store_all_tell_of_what_one_of_them_took_in() {
     let host = Host::new().await;
     let mut masters = [host.master().await, host.master().await];
@@ -243,6 +280,14 @@ impl JobStore for Flaky {
 
     async fn place(&self, ledger: &str) -> Result<Option<u64>, StoreError> {
         self.store.place(ledger).await
+    }
+
+    async fn bookmark(&self, ledger: &str) -> Result<Option<Bookmark>, StoreError> {
+        self.store.bookmark(ledger).await
+    }
+
+    async fn mark_read(&self, ledger: &str, place: u64, digest: u64) -> Result<(), StoreError> {
+        self.store.mark_read(ledger, place, digest).await
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {

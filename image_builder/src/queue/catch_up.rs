@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{JobQueue, LedgerItem, NewEntry, QueueError};
-use crate::jobs::{Entry, JobId};
+use crate::jobs::{Bookmark, Entry, JobId};
 
 /// For so long nothing may come before it is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// [`QueueError`]: the broker cannot be reached, or nothing comes.
 pub async fn catch_up(
     queue: &dyn JobQueue,
-    after: Option<u64>,
+    after: Option<Bookmark>,
     mut take: impl FnMut(u64, Entry),
 ) -> Result<tokio::sync::mpsc::Receiver<LedgerItem>, QueueError> {
     let mark = JobId::new(Timestamp::now()).to_string();
@@ -34,7 +34,7 @@ pub async fn catch_up(
         let item = item.map_err(|_| gone("its ledger does not come".to_owned()))?;
         match item {
             Some(LedgerItem::Entry { entry, .. }) if is_mark(&entry, &mark) => return Ok(items),
-            Some(LedgerItem::Entry { place, entry }) => take(place, *entry),
+            Some(LedgerItem::Entry { place, entry, .. }) => take(place, *entry),
             Some(LedgerItem::Disconnected { reason }) => return Err(gone(reason)),
             Some(LedgerItem::Unreadable { .. } | LedgerItem::Connected) => {}
             None => return Err(gone("its ledger ended".to_owned())),

@@ -37,7 +37,7 @@ pub use nodes_conf::{NODES_CONF, broker_url};
 pub use overview::Overview;
 pub use wire::{LARGEST, VERSION, decode, encode};
 
-use crate::jobs::{Entry, JobEvent, JobRequest, Line};
+use crate::jobs::{Bookmark, Entry, JobEvent, JobRequest, Line};
 
 /// So many days a ledger keeps an entry.
 #[cfg(any(feature = "amqp", feature = "sqlite"))]
@@ -59,8 +59,9 @@ pub trait JobQueue: Send + Sync + fmt::Debug {
     async fn append(&self, entries: &[NewEntry]) -> Result<(), QueueError>;
 
     /// Reads the ledger behind `after`, or from its beginning, and then whatever is added, until the receiver
-    /// is dropped. Connections that break are made again.
-    fn ledger(&self, after: Option<u64>) -> mpsc::Receiver<LedgerItem>;
+    /// is dropped. Connections that break are made again. Where something else stands at `after`, or nothing ever did,
+    /// there is [`LedgerItem::Disconnected`] with that reason, and nothing else.
+    fn ledger(&self, after: Option<Bookmark>) -> mpsc::Receiver<LedgerItem>;
 
     /// What was asked for at `place` of the ledger, with its payload.
     ///
@@ -123,6 +124,8 @@ pub enum LedgerItem {
         place: u64,
         /// The entry.
         entry: Box<Entry>,
+        /// The first 63 bits of the SHA-256 of its message: a number that databases have.
+        digest: u64,
     },
     /// An entry that cannot be read: of a newer version, or rubbish. It counts for nothing here.
     Unreadable {

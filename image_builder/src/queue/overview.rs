@@ -56,7 +56,7 @@ impl Overview {
     /// Waits until a job is another than before, and gives its id; `None` when nothing more comes.
     pub async fn next(&mut self, items: &mut mpsc::Receiver<LedgerItem>) -> Option<JobId> {
         while let Some(item) = items.recv().await {
-            if let LedgerItem::Entry { place, entry } = item
+            if let LedgerItem::Entry { place, entry, .. } = item
                 && let Some(id) = self.take(place, *entry)
             {
                 return Some(id);

@@ -1,6 +1,8 @@
 //! How an entry is written into a message: JSON, with the version of the format beside it.
 
 use serde::{Deserialize, Serialize};
+#[cfg(any(feature = "amqp", feature = "sqlite"))]
+use sha2::{Digest, Sha256};
 
 use super::QueueError;
 use crate::jobs::Entry;
@@ -45,6 +47,13 @@ pub fn encode(entry: &Entry) -> Result<Vec<u8>, QueueError> {
         }),
         _ => Ok(bytes),
     }
+}
+
+/// What a message is known by: the first 63 bits of its SHA-256.
+#[cfg(any(feature = "amqp", feature = "sqlite"))]
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(bytes));
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1
 }
 
 /// The entry of a message.

@@ -249,7 +249,7 @@ impl Serving {
 
     fn item(&mut self, item: LedgerItem) {
         match item {
-            LedgerItem::Entry { place, entry } => match *entry {
+            LedgerItem::Entry { place, entry, .. } => match *entry {
                 Entry::Job(event) => self.event(place, &event),
                 Entry::Worker(event) => self.of_worker(&event),
                 Entry::Mark { .. } => {}

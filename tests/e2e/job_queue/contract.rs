@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use image_builder::events::Outcome;
 use image_builder::jobs::{
-    Claim, Entry, JobEnding, JobEvent, JobEventKind, JobId, JobRequest, Line, Payload, Priority,
-    WorkerEvent, WorkerEventKind,
+    Bookmark, Claim, Entry, JobEnding, JobEvent, JobEventKind, JobId, JobRequest, Line, Payload,
+    Priority, WorkerEvent, WorkerEventKind,
 };
 use image_builder::queue::{
     Address, BusMessage, Hint, JobQueue, LARGEST, LedgerItem, NewEntry, QueueError, catch_up,
@@ -124,7 +124,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 async fn next(items: &mut mpsc::Receiver<LedgerItem>) -> (u64, Entry) {
     loop {
         match within("an entry", items.recv()).await.unwrap() {
-            LedgerItem::Entry { place, entry } => return (place, *entry),
+            LedgerItem::Entry { place, entry, .. } => return (place, *entry),
             LedgerItem::Connected => {}
             other => panic!("{other:?}"),
         }
@@ -180,7 +180,7 @@ async fn from_a_place(place: &dyn Place) {
     }
     drop(items);
     for from in [0, 41, 98] {
-        let mut again = queue.ledger(Some(places[from]));
+        let mut again = queue.ledger(Some(places[from].into()));
         for number in from + 1..words.len() {
             let (place, entry) = next(&mut again).await;
             let mark = words[number].clone();
@@ -190,7 +190,7 @@ async fn from_a_place(place: &dyn Place) {
     }
     // Up to now, and what comes later in what is left.
     let mut read = Vec::new();
-    let caught_up = catch_up(&*queue, Some(places[10]), |place, entry| {
+    let caught_up = catch_up(&*queue, Some(places[10].into()), |place, entry| {
         read.push((place, entry));
     });
     let mut later = within("the end", caught_up).await.unwrap();
@@ -205,7 +205,7 @@ async fn from_a_place(place: &dyn Place) {
     queue.append(&[mark(&after)]).await.unwrap();
     assert_eq!(next(&mut later).await.1, Entry::Mark { mark: after });
     // Behind the end there is nothing, and nothing would ever come: that is no place of this ledger.
-    let mut beyond = queue.ledger(Some(1_000_000_000));
+    let mut beyond = queue.ledger(Some(1_000_000_000.into()));
     queue.append(&[mark(&word())]).await.unwrap();
     match within("what is wrong", beyond.recv()).await {
         Some(LedgerItem::Disconnected { reason }) => {
@@ -214,11 +214,44 @@ async fn from_a_place(place: &dyn Place) {
         }
         other => panic!("{other:?}"),
     }
+    // Something else stands there than was read.
+    let digest = digest_at(&*queue, places[10]).await;
+    for (digest, is_same) in [(digest, true), (digest ^ 1, false)] {
+        let read = Bookmark {
+            place: places[10],
+            digest: Some(digest),
+        };
+        let mut items = queue.ledger(Some(read));
+        match within("what is there", items.recv()).await {
+            Some(LedgerItem::Connected) if is_same => {
+                assert_eq!(next(&mut items).await.0, places[11]);
+            }
+            Some(LedgerItem::Disconnected { reason }) if !is_same => {
+                assert!(reason.contains("set up anew"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     // From the beginning: all that was ever written here, in the same order.
     let mut all = Vec::new();
     let whole = catch_up(&*queue, None, |place, _| all.push(place));
     within("the whole ledger", whole).await.unwrap();
     assert!(all.is_sorted() && places.iter().all(|place| all.contains(place)));
+}
+
+/// What comes with the entry at `place`.
+async fn digest_at(queue: &dyn JobQueue, place: u64) -> u64 {
+    let mut items = queue.ledger(Some((place - 1).into()));
+    loop {
+        let item = within("the entry", items.recv()).await.unwrap();
+        if let LedgerItem::Entry {
+            place: at, digest, ..
+        } = item
+        {
+            assert_eq!(at, place);
+            return digest;
+        }
+    }
 }
 
 async fn many_writers(place: &dyn Place) {

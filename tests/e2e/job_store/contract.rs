@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use image_builder::events::{Outcome, Stage};
 use image_builder::jobs::{
-    Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line, LineLoad,
-    Payload, Wish,
+    Bookmark, Job, JobEvent, JobFilter, JobId, JobRequest, JobState, JobStore, JobTable, Line,
+    LineLoad, Payload, Wish,
 };
 
 use super::story::{
@@ -170,6 +170,27 @@ async fn once(home: &dyn Home) {
     assert!(store.apply("other", 1, &other).await.unwrap().is_some());
     assert_eq!(store.place("other").await.unwrap(), Some(1));
     assert_eq!(store.place(LEDGER).await.unwrap(), Some(9));
+    // Nobody knows what stood there before it is marked; an earlier place changes nothing.
+    assert_eq!(store.bookmark("nowhere").await.unwrap(), None);
+    assert_eq!(store.bookmark(LEDGER).await.unwrap(), Some(9.into()));
+    let highest = i64::MAX.unsigned_abs();
+    for (place, digest) in [(8, 88), (11, highest), (10, 10)] {
+        store.mark_read(LEDGER, place, digest).await.unwrap();
+    }
+    let bookmark = Bookmark {
+        place: 11,
+        digest: Some(highest),
+    };
+    assert_eq!(store.bookmark(LEDGER).await.unwrap(), Some(bookmark));
+    assert_eq!(store.place(LEDGER).await.unwrap(), Some(9));
+    // Of one with nothing but what stores do not keep.
+    store.mark_read("workers", 3, 0).await.unwrap();
+    assert_eq!(store.place("workers").await.unwrap(), None);
+    let bookmark = Bookmark {
+        place: 3,
+        digest: Some(0),
+    };
+    assert_eq!(store.bookmark("workers").await.unwrap(), Some(bookmark));
     let running = store.job(&job).await.unwrap().unwrap().state;
     assert_eq!(running, JobState::Running { stage: None });
 }

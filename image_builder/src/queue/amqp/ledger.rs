@@ -1,6 +1,5 @@
 //! Reading the stream.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -12,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::link::{Backoff, Link};
 use super::topology::LEDGER;
-use crate::jobs::{Entry, JobEventKind, JobRequest};
+use crate::jobs::{Bookmark, Entry, JobEventKind, JobRequest};
+use crate::queue::wire::digest;
 use crate::queue::{LedgerItem, QueueError, decode};
 
 /// So many entries are on their way at a time.
@@ -27,47 +27,20 @@ const RECALL: Duration = Duration::from_secs(10);
 /// Why nothing more comes.
 const ENDED: &str = "the broker ended the reading";
 
-/// How far the ledger was read.
-#[derive(Debug, Clone, Copy)]
-struct Read {
-    /// The offset of the last entry.
-    place: u64,
-    /// Of that entry; not known of what was read by a process before.
-    digest: Option<u64>,
-}
-
-impl Read {
-    fn new(place: u64, body: &[u8]) -> Self {
-        Self {
-            place,
-            digest: Some(digest(body)),
-        }
-    }
-
-    /// Whether what is at `place` now, behind which nothing was read, can be in the ledger that was read.
-    ///
-    /// The oldest entries go, the last one never does: a broker keeps the segment that it writes.
-    fn fits(&self, place: u64, body: &[u8]) -> bool {
-        place > self.place || self.digest.is_none_or(|known| known == digest(body))
-    }
-}
-
-fn digest(body: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    hasher.finish()
+/// Whether what is at `place` now, behind which nothing was read, can be in the ledger that was read to `read`.
+///
+/// The oldest entries go, the last one never does: a broker keeps the segment that it writes.
+fn fits(read: &Bookmark, place: u64, body: &[u8]) -> bool {
+    place > read.place || read.digest.is_none_or(|known| known == digest(body))
 }
 
 /// Reads what comes behind `after` until nobody wants it any more.
 pub(super) async fn read(
     link: std::sync::Arc<Link>,
-    after: Option<u64>,
+    after: Option<Bookmark>,
     items: mpsc::Sender<LedgerItem>,
 ) {
-    let mut read = after.map(|place| Read {
-        place,
-        digest: None,
-    });
+    let mut read = after;
     let mut backoff = Backoff::default();
     loop {
         let reason = tokio::select! {
@@ -92,7 +65,7 @@ pub(super) async fn read(
 /// Reads until the connection breaks, and says why; `None` when nobody listens any more.
 async fn read_on(
     link: &Link,
-    read: &mut Option<Read>,
+    read: &mut Option<Bookmark>,
     items: &mpsc::Sender<LedgerItem>,
     backoff: &mut Backoff,
 ) -> Option<String> {
@@ -133,11 +106,16 @@ async fn read_on(
         if read.is_some_and(|read| place <= read.place) {
             continue;
         }
-        *read = Some(Read::new(place, &delivery.data));
+        let digest = digest(&delivery.data);
+        *read = Some(Bookmark {
+            place,
+            digest: Some(digest),
+        });
         let item = match decode(&delivery.data) {
             Ok(entry) => LedgerItem::Entry {
                 place,
                 entry: Box::new(entry),
+                digest,
             },
             Err(error) => LedgerItem::Unreadable {
                 place,
@@ -150,7 +128,7 @@ async fn read_on(
 }
 
 /// The entry that was read last, once more, or the first behind it where that was forgotten; or why there is none.
-async fn recall(link: &Link, consumer: &mut Consumer, read: &Read) -> Result<Delivery, String> {
+async fn recall(link: &Link, consumer: &mut Consumer, read: &Bookmark) -> Result<Delivery, String> {
     let other = || {
         let (queue, place) = (link.place(), read.place);
         QueueError::OtherLedger { queue, place }.to_string()
@@ -160,7 +138,7 @@ async fn recall(link: &Link, consumer: &mut Consumer, read: &Read) -> Result<Del
     let first = first.map_err(|error| error.to_string())?;
     let first = first.ok_or_else(|| ENDED.to_owned())?;
     match place_of(&first) {
-        Some(place) if read.fits(place, &first.data) => Ok(first),
+        Some(place) if fits(read, place, &first.data) => Ok(first),
         Some(_) => Err(other()),
         None => Err(no_stream()),
     }
@@ -246,16 +224,15 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_another_one_now_is_of_another_ledger() {
-        let read = Read::new(7, b"cancelled");
-        assert!(read.fits(7, b"cancelled"));
-        assert!(!read.fits(7, b"queued"));
-        // What was read has been forgotten meanwhile.
-        assert!(read.fits(9, b"queued"));
-        // A process before this one has read it.
-        let before = Read {
+        let read = Bookmark {
             place: 7,
-            digest: None,
+            digest: Some(digest(b"cancelled")),
         };
-        assert!(before.fits(7, b"queued"));
+        assert!(fits(&read, 7, b"cancelled"));
+        assert!(!fits(&read, 7, b"queued"));
+        // What was read has been forgotten meanwhile.
+        assert!(fits(&read, 9, b"queued"));
+        // Nobody knows what stood there.
+        assert!(fits(&Bookmark::from(7), 7, b"queued"));
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
 use crate::amqp::{Account, BadAccount, Endpoint};
-use crate::jobs::{JobRequest, Line};
+use crate::jobs::{Bookmark, JobRequest, Line};
 use crate::secret::Secret;
 use link::Link;
 use publisher::Publisher;
@@ -101,7 +101,7 @@ impl JobQueue for Amqp {
         self.publisher.append(&encoded).await
     }
 
-    fn ledger(&self, after: Option<u64>) -> mpsc::Receiver<LedgerItem> {
+    fn ledger(&self, after: Option<Bookmark>) -> mpsc::Receiver<LedgerItem> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         tokio::spawn(ledger::read(self.link.clone(), after, sender));
         receiver

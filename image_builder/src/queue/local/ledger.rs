@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 
 use super::LocalFile;
 use crate::database::reason;
+use crate::jobs::Bookmark;
+use crate::queue::wire::digest;
 use crate::queue::{LedgerItem, QueueError, decode};
 
 /// After an error.
@@ -18,24 +20,26 @@ const ROWS: usize = 32;
 /// The last place that was ever given away, whatever was forgotten since.
 const END: &str = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'ledger'";
 
+const AT: &str = "SELECT entry FROM ledger WHERE place = $1";
+
 const PAGE: &str = "SELECT place, entry FROM ledger WHERE place > $1 ORDER BY place LIMIT $2";
 
 /// Reads what comes behind `after` until nobody wants it any more.
 pub(super) async fn read(
     file: Arc<LocalFile>,
-    after: Option<u64>,
+    after: Option<Bookmark>,
     items: mpsc::Sender<LedgerItem>,
 ) {
     let wake = file.wake();
     let mut changes = wake.changes();
-    let mut last = after.map_or(-1, |after| i64::try_from(after).unwrap_or(i64::MAX));
+    let mut last = after.map_or(-1, |after| i64::try_from(after.place).unwrap_or(i64::MAX));
     let mut connected = false;
-    while let Some(place) = after
-        && !has(&file, last).await
+    while let Some(read) = &after
+        && !has(&file, read).await
     {
         let other = QueueError::OtherLedger {
             queue: file.path.display().to_string(),
-            place,
+            place: read.place,
         };
         let reason = other.to_string();
         if items
@@ -87,12 +91,19 @@ pub(super) async fn read(
     }
 }
 
-/// Whether there ever was such a place in this file. One that cannot be asked has it: reading it says why.
-async fn has(file: &LocalFile, place: i64) -> bool {
-    let end: Result<i64, _> = sqlx::query_scalar(END)
-        .fetch_one(&file.sqlite.readers)
-        .await;
-    end.map_or(true, |end| place <= end)
+/// Whether there ever was such an entry in this file. One that cannot be asked has it: reading it says why.
+async fn has(file: &LocalFile, read: &Bookmark) -> bool {
+    let readers = &file.sqlite.readers;
+    let place = i64::try_from(read.place).unwrap_or(i64::MAX);
+    let end = sqlx::query_scalar(END).fetch_one(readers).await;
+    let there = sqlx::query_scalar(AT).bind(place);
+    let there: Result<Option<Vec<u8>>, _> = there.fetch_optional(readers).await;
+    let is_same = match (read.digest, there) {
+        (Some(known), Ok(Some(there))) => known == digest(&there),
+        // It was forgotten, or nobody knows what it was.
+        _ => true,
+    };
+    is_same && end.map_or(true, |end: i64| place <= end)
 }
 
 async fn page(file: &LocalFile, after: i64) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
@@ -110,6 +121,7 @@ fn item_of(place: i64, bytes: &[u8]) -> LedgerItem {
         Ok(entry) => LedgerItem::Entry {
             place,
             entry: Box::new(entry),
+            digest: digest(bytes),
         },
         Err(error) => LedgerItem::Unreadable {
             place,

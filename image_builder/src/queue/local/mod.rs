@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
 use crate::database::reason;
 use crate::database::sqlite::SqliteFile;
-use crate::jobs::{Entry, JobEventKind, JobRequest, Line};
+use crate::jobs::{Bookmark, Entry, JobEventKind, JobRequest, Line};
 use append::Appender;
 use wake::Wake;
 
@@ -117,7 +117,7 @@ impl JobQueue for Local {
         Ok(())
     }
 
-    fn ledger(&self, after: Option<u64>) -> mpsc::Receiver<LedgerItem> {
+    fn ledger(&self, after: Option<Bookmark>) -> mpsc::Receiver<LedgerItem> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(ledger::read(Arc::clone(&self.file), after, sender));
         receiver
