@@ -423,6 +423,16 @@ fn what_goes_first_where_it_waits_and_why_and_what_cancel_does() {
         .run()
         .assert_exit(2)
         .assert_one_error();
+    // Who waits no longer is told what to ask for, with the architecture where that leads to the queue.
+    for (arch, place) in [("x86_64", ""), ("s390x", " --arch s390x")] {
+        let wait = site.fbs("submit").arg(site.spec("41")).arg("--wait");
+        let mut waiting = wait.args(["--set", &format!("arch={arch}")]).start();
+        waiting.wait_for_stderr(&format!("queued: no worker serves {arch}/41"));
+        waiting.signal(Signal::SIGINT);
+        let left = waiting.finish();
+        let follow = format!("`fbs logs -f {}{place}` follows it", left.stdout[0]);
+        left.assert_exit(130).assert_says(&[&follow]);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use image_builder::error::ErrorKind;
 use image_builder::jobs::{Claim, Job, JobId, JobState};
 use image_builder::queue::{JobQueue, Overview, QueueError};
 use image_builder::redact;
+use image_builder::spec::Arch;
 use image_builder::worker::{roll_call, why_waiting};
 use tokio::sync::watch;
 
@@ -90,6 +91,16 @@ pub(in crate::commands) fn same_place(args: &Submit) -> String {
     }
 }
 
+/// The same where each architecture may have a queue of its own, and this host's is meant where none is named.
+pub(super) fn same_queue(args: &Submit, arch: &str) -> String {
+    let place = same_place(args);
+    let is_host = Arch::host().is_some_and(|host| host.as_str() == arch);
+    match place.is_empty() && !is_host {
+        true => format!(" --arch {arch}"),
+        false => place,
+    }
+}
+
 /// Says what becomes of a job that is not waited for any longer.
 pub(in crate::commands) fn goes_on(job: &JobId, place: &str) -> Exit {
     tell!(
@@ -98,16 +109,21 @@ pub(in crate::commands) fn goes_on(job: &JobId, place: &str) -> Exit {
     Exit::Cancelled
 }
 
+/// A job that is waited for.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) queue: Arc<dyn JobQueue>,
+    pub(super) job: JobId,
+    /// What `fbs` is told to ask that queue.
+    pub(super) place: String,
+}
+
 /// Follows the logs of jobs until they have ended; the exit code is that of the first that did not succeed.
-pub(super) async fn to_the_end(
-    jobs: &[(Arc<dyn JobQueue>, JobId)],
-    mut log: WaitLog,
-    place: &str,
-) -> Exit {
+pub(super) async fn to_the_end(jobs: &[Followed], mut log: WaitLog) -> Exit {
     let file = log.begin();
     let mut worst = Exit::Done;
     let cancel = cancelled_by_signals();
-    for (queue, job) in jobs {
+    for Followed { queue, job, place } in jobs {
         let following = async |watched: &mut Watched| {
             follow(queue.clone(), job.clone(), file, Some(watched)).await
         };

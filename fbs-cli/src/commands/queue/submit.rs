@@ -10,7 +10,7 @@ use image_builder::queue::{JobQueue, NewEntry, QueueError};
 use image_builder::spec::{Arch, Trust};
 use jiff::Timestamp;
 
-use super::follow::{self, WaitLog};
+use super::follow::{self, Followed, WaitLog};
 use super::{event, open, requester, spool};
 use crate::args::Submit;
 use crate::commands::{server, service, spec};
@@ -86,14 +86,18 @@ pub(crate) async fn run(args: &Submit) -> Exit {
             }
             Err(error) => return exit::error(&error),
         }
-        jobs.extend(events.into_iter().map(|event| (queue.clone(), event.job)));
+        jobs.extend(events.into_iter().map(|event| Followed {
+            queue: queue.clone(),
+            job: event.job,
+            place: follow::same_queue(args, arch),
+        }));
     }
     let Some(log) = log else {
         return Exit::Done;
     };
     let end = match jobs.is_empty() {
         true => Exit::Done,
-        false => follow::to_the_end(&jobs, log, &follow::same_place(args)).await,
+        false => follow::to_the_end(&jobs, log).await,
     };
     // They cannot have ended well.
     if kept > 0 {
