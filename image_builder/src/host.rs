@@ -326,10 +326,22 @@ pub struct Host {
     pub is_root: bool,
     /// How many processors we may use.
     pub processors: usize,
-    /// Programs and files that were found, by the name they were asked for.
+    /// Programs and files that were found, by the name they were asked for. In JSON what of a path is not UTF-8 is U+FFFD.
+    #[serde(serialize_with = "as_text")]
     pub found: BTreeMap<String, PathBuf>,
     /// Which dnf it has.
     pub dnf: Option<DnfVersion>,
+}
+
+fn as_text<S: serde::Serializer>(
+    found: &BTreeMap<String, PathBuf>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_map(
+        found
+            .iter()
+            .map(|(name, path)| (name, path.to_string_lossy())),
+    )
 }
 
 impl Host {

@@ -1,6 +1,9 @@
 //! What each command of `fbs` says and how it ends.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use fbs_suite::command::Program;
@@ -135,6 +138,13 @@ fn doctor_says_what_works() {
             assert!(text.stdout.join("\n").contains(tool), "{tool}: {text}");
         }
     }
+    // PATH may hold what is no text.
+    let odd = folders.top().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    symlink("/bin/true", odd.join("xorriso")).unwrap();
+    let odd = folders.fbs("doctor").arg("--json").env("PATH", &odd).run();
+    let found = odd.assert_exit(3).json()["host"]["found"]["xorriso"].clone();
+    assert!(found.as_str().unwrap().ends_with("odd\u{fffd}/xorriso"));
     // Without any tool at hand it still says which.
     let bare = folders.fbs("doctor").env("PATH", "/nowhere").run();
     bare.assert_exit(3);
