@@ -7,6 +7,7 @@ use image_builder::events::Outcome;
 use image_builder::imagebuilder::{BuildFailure, ImageBuilder};
 use image_builder::plan::{BuildPlan, PlanOptions};
 use image_builder::report::BuildReport;
+use image_builder::transfer::DeliveryRecord;
 use image_builder::verify::{BuildProof, Evidence, Landed};
 use nix::sys::stat::{Mode, umask};
 
@@ -158,9 +159,10 @@ pub(super) fn delivered(report: &BuildReport) {
     for delivery in &report.deliveries {
         if let Some(error) = &delivery.error {
             tell!("{:<12}to {}: {error}", "undelivered", delivery.staging);
-        } else if let Some(folder) = &delivery.folder {
+        }
+        if let Some(folder) = &delivery.folder {
             let place = delivery.link.as_ref().unwrap_or(folder);
-            everything_in(place.trim_end_matches('/'), report);
+            everything_in(place.trim_end_matches('/'), delivery, report);
         }
     }
     if let Some(tree) = &report.tree {
@@ -168,8 +170,9 @@ pub(super) fn delivered(report: &BuildReport) {
     }
 }
 
-fn everything_in(place: &str, report: &BuildReport) {
-    for file in &report.files {
+fn everything_in(place: &str, delivery: &DeliveryRecord, report: &BuildReport) {
+    let files = report.files.iter();
+    for file in files.filter(|file| delivery.files.contains(&file.name)) {
         let what = match file.name.rsplit('.').next() {
             Some("iso") => "image",
             _ if file.name == "CHECKSUM" => "checksums",
@@ -182,6 +185,10 @@ fn everything_in(place: &str, report: &BuildReport) {
         };
         tell!("{what:<12}{place}/{}", file.name);
     }
-    tell!("{:<12}{place}/{}", "log", report.log);
-    tell!("{:<12}{place}/{REPORT}", "report");
+    // They come last: a place that lacks nothing has them, whether its record says so or not.
+    for (what, name) in [("log", report.log.as_str()), ("report", REPORT)] {
+        if delivery.error.is_none() || delivery.files.contains(name) {
+            tell!("{what:<12}{place}/{name}");
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! Delivering what a build left, once more or to another place.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Outbox, REPORT, log_and_report};
+use tempfile::TempDir;
+
+use super::outbox::replace;
+use super::{Outbox, REPORT, last, text};
 use crate::context::CancellationToken;
 use crate::digest;
 use crate::error::{ErrorKind, StageError};
@@ -32,6 +36,9 @@ pub enum DeliverError {
         /// What is wrong.
         problem: String,
     },
+    /// Somebody delivers it just now.
+    #[error("what is in {} is being delivered by another `fbs deliver`", .0.display())]
+    Busy(PathBuf),
     /// There is nothing to do.
     #[error("everything in {} was delivered", .0.display())]
     Nothing(PathBuf),
@@ -47,7 +54,7 @@ impl StageError for DeliverError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Report { .. } | Self::Nothing(_) | Self::Password(_) => ErrorKind::Usage,
-            Self::File { .. } => ErrorKind::Failed,
+            Self::File { .. } | Self::Busy(_) => ErrorKind::Failed,
             Self::Transfer(error) => error.kind(),
         }
     }
@@ -62,6 +69,7 @@ impl StageError for DeliverError {
                 format!("name the {REPORT} of the folder that the failed build named")
             }
             Self::File { .. } => "build the image again".to_owned(),
+            Self::Busy(_) => "wait until that one has ended".to_owned(),
             Self::Nothing(_) => "name another place with --staging".to_owned(),
             Self::Password(_) => "name the place with --staging".to_owned(),
             Self::Transfer(error) => return error.hint(),
@@ -71,7 +79,8 @@ impl StageError for DeliverError {
 
 /// Delivers the files beside a report to `places`; where none are given, to those where the build
 /// could not deliver all. What is there already is not sent again. When all is delivered, the
-/// report says so, and the folder in which the build kept its files is removed.
+/// report says so, and the folder in which the build kept its files is removed. The report in another folder is renewed,
+/// if that can be written to.
 ///
 /// # Errors
 ///
@@ -100,8 +109,8 @@ pub async fn deliver(
     }
     let mut sent = courier.put(name, &files, events, cancel).await;
     if sent.is_ok() {
-        let last = kept.write(&kept.updated(courier.records()))?;
-        sent = courier.put(name, &last, events, cancel).await;
+        let written = kept.write(&kept.updated(courier.records()))?;
+        sent = courier.put(name, &written.last, events, cancel).await;
     }
     // What the last files met with is told, too.
     let mut records = courier.records();
@@ -110,13 +119,21 @@ pub async fn deliver(
         let names: Vec<&str> = names.chain([kept.report.log.as_str(), REPORT]).collect();
         records.iter_mut().for_each(|one| one.mark_stopped(&names));
     }
+    let now: BTreeSet<String> = records.iter().map(|one| one.staging.clone()).collect();
     let report = kept.updated(records);
-    kept.write(&report)?;
+    let before = report.deliveries.iter();
+    for folder in before.filter_map(|one| complete_folder(one, &now)) {
+        kept.renew_at(&folder, &report, events);
+    }
+    let is_spent = sent.is_ok() && report.kept_in.is_none() && Outbox::is_one(&kept.folder);
+    if !is_spent {
+        renew(&kept.folder, &report, events);
+    }
     sent?;
     if let Some(error) = courier.take_error() {
         return Err(error.into());
     }
-    if report.kept_in.is_none() {
+    if is_spent {
         kept.remove_outbox(events);
     }
     Ok(report)
@@ -159,6 +176,40 @@ struct Kept {
     path: PathBuf,
     folder: PathBuf,
     report: BuildReport,
+    /// As long as it is open, nobody else delivers what is in the folder.
+    _lock: File,
+}
+
+/// The folder of a place of this host that had everything before this delivery, which was to the places `now`.
+fn complete_folder(record: &DeliveryRecord, now: &BTreeSet<String>) -> Option<PathBuf> {
+    let address: Address = record.staging.parse().ok()?;
+    let is_here = matches!(Staging::of(&address, Path::to_owned), Staging::Folder(_));
+    let is_complete = record.error.is_none() && !now.contains(&record.staging);
+    let folder = record.folder.as_ref().filter(|_| is_here && is_complete)?;
+    Some(PathBuf::from(folder))
+}
+
+/// Puts the report in the place of an older one. Where that cannot be, the older one stays.
+fn renew(folder: &Path, report: &BuildReport, events: &Events) {
+    let path = folder.join(REPORT);
+    let renewed = text(report).and_then(|text| {
+        replace(&path, &text).map_err(|source| TransferError::Put {
+            file: path.clone(),
+            to: path.clone(),
+            source,
+        })
+    });
+    if let Err(error) = renewed {
+        let path = path.display();
+        events.warn(format!("{path} does not tell of this delivery: {error}"));
+    }
+}
+
+/// The log and a report as they are sent.
+struct Written {
+    last: [Delivery; 2],
+    /// What the report lies in; gone with this.
+    _folder: TempDir,
 }
 
 impl Kept {
@@ -172,6 +223,15 @@ impl Kept {
             path: path.to_owned(),
             problem,
         };
+        let folder = path
+            .canonicalize()
+            .map_err(|error| wrong(error.to_string()))?;
+        let folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
+        let lock = File::open(&folder).map_err(|error| wrong(error.to_string()))?;
+        // Where the file system has no locks, nobody is kept out.
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(DeliverError::Busy(folder));
+        }
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let report: BuildReport = serde_json::from_str(&text)
             .map_err(|error| wrong(format!("it is not a report: {error}")))?;
@@ -182,10 +242,6 @@ impl Kept {
             )));
         }
         check_names(&report).map_err(wrong)?;
-        let folder = path
-            .canonicalize()
-            .map_err(|error| wrong(error.to_string()))?;
-        let folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
         // A log has no checksum here that would show that a link leads to another file.
         let log = folder.join(&report.log);
         if log.is_symlink() {
@@ -195,6 +251,7 @@ impl Kept {
             folder,
             path: path.clone(),
             report,
+            _lock: lock,
         })
     }
 
@@ -265,18 +322,39 @@ impl Kept {
         report
     }
 
-    /// Writes the report over the old one; it and the log are what is delivered last.
-    fn write(&self, report: &BuildReport) -> Result<[Delivery; 2], TransferError> {
-        let outbox = Outbox::at(&self.folder);
-        log_and_report(&outbox, report, &self.folder.join(&self.report.log))
+    /// Writes the report for those who get it; it and the log are what is delivered last. It has a folder of its own: the
+    /// one of the old report may be full, or read-only.
+    fn write(&self, report: &BuildReport) -> Result<Written, TransferError> {
+        let folder = tempfile::tempdir().map_err(|source| TransferError::Put {
+            file: REPORT.into(),
+            to: std::env::temp_dir(),
+            source,
+        })?;
+        let there = Outbox::at(folder.path()).write(REPORT, &text(report)?)?;
+        Ok(Written {
+            last: last(report, self.folder.join(&self.report.log), there),
+            _folder: folder,
+        })
     }
 
-    /// Removes the folder that the build kept, with its work directory; not one in which somebody
-    /// wants to have it.
-    fn remove_outbox(&self, events: &Events) {
-        if !Outbox::is_one(&self.folder) {
+    /// The same in a folder that had all before, if the report there is of the same build: a report may name any folder.
+    fn renew_at(&self, folder: &Path, report: &BuildReport, events: &Events) {
+        let is_own = folder.canonicalize().is_ok_and(|it| it == self.folder);
+        let path = folder.join(REPORT);
+        if is_own || !path.symlink_metadata().is_ok_and(|it| it.is_file()) {
             return;
         }
+        let there = std::fs::read(&path).map_err(|error| error.to_string());
+        let there = there.and_then(|text| {
+            serde_json::from_slice::<BuildReport>(&text).map_err(|error| error.to_string())
+        });
+        if there.is_ok_and(|there| there.job == self.report.job) {
+            renew(folder, report, events);
+        }
+    }
+
+    /// Removes the folder that the build kept, with its work directory.
+    fn remove_outbox(&self, events: &Events) {
         let work = self.folder.parent().unwrap_or(&self.folder);
         let removed = std::fs::remove_dir_all(&self.folder);
         if let Err(error) = removed {
@@ -292,9 +370,11 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use nix::mount::{MsFlags, mount};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::compose::mounts::apart;
 
     /// A staging folder, and the report of a build whose only file is its log, in a folder of its own.
     fn kept(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf, Staging) {
@@ -357,6 +437,70 @@ mod tests {
             let around = report.ancestors().nth(2).unwrap();
             assert_eq!(around.read_dir().unwrap().count(), 3, "{words}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_report_in_a_folder_that_had_all_before_is_renewed() {
+        let (dir, report, place) = kept(|_| ());
+        let first = delivered(&report, &place).await.unwrap();
+        let at = |report: &BuildReport| {
+            let folder = report.deliveries[0].folder.clone().unwrap();
+            PathBuf::from(folder).join(REPORT)
+        };
+        let told = |path: &Path| -> BuildReport {
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        // One of another build lies where the report says that it was delivered, too.
+        let (_other, other, _) = kept(|report| report["job"] = json!("20260101T000000-abcdef"));
+        let strange = std::fs::read_to_string(&other).unwrap();
+        let mut said = told(&report);
+        said.deliveries.push(DeliveryRecord {
+            staging: other.parent().unwrap().display().to_string(),
+            folder: Some(other.parent().unwrap().display().to_string()),
+            ..DeliveryRecord::default()
+        });
+        std::fs::write(&report, serde_json::to_string(&said).unwrap()).unwrap();
+        let second = Staging::Folder(dir.path().join("second"));
+        delivered(&report, &second).await.unwrap();
+        for path in [&report, &at(&first)] {
+            assert_eq!(told(path).deliveries.len(), 3, "{}", path.display());
+        }
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), strange);
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_delivers_what_is_in_a_folder() {
+        let (_dir, report, place) = kept(|_| ());
+        let first = Kept::read(&report).unwrap();
+        let error = delivered(&report, &place).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+        assert!(matches!(error, DeliverError::Busy(_)), "{error}");
+        drop(first);
+        delivered(&report, &place).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_to_is_delivered_as_it_is() {
+        let (dir, report, place) = kept(|_| ());
+        let folder = report.parent().unwrap();
+        let before = std::fs::read_to_string(&report).unwrap();
+        let (mounted, path) = (folder.to_owned(), report.clone());
+        // Root writes into any folder, but not into one of a file system that is read-only.
+        let done = apart(move || async move {
+            let bind = |flags| mount(Some(&mounted), &mounted, None::<&str>, flags, None::<&str>);
+            bind(MsFlags::MS_BIND)
+                .and_then(|()| bind(MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY))?;
+            delivered(&path, &place).await.unwrap();
+            Ok::<(), nix::Error>(())
+        });
+        done.await.unwrap().unwrap();
+        assert_eq!(std::fs::read_to_string(&report).unwrap(), before);
+        let name = crate::notification::test_report().name;
+        let there = dir.path().join("staging").join(name);
+        let told: Value =
+            serde_json::from_slice(&std::fs::read(there.join(REPORT)).unwrap()).unwrap();
+        assert_eq!(told["deliveries"].as_array().unwrap().len(), 1);
+        assert!(there.join("build.log").is_file());
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ pub(crate) use delivered::folders;
 pub use delivered::{Delivered, DeliveredFile, is_image};
 pub use outbox::Outbox;
 
+use std::path::PathBuf;
+
 use crate::builders::Built;
 use crate::digest;
 use crate::plan::BuildPlan;
@@ -35,7 +37,7 @@ pub async fn files(
     built: Option<&Built>,
     image_sha256: Option<&str>,
     verdicts: &[BootVerdict],
-    logs: &[std::path::PathBuf],
+    logs: &[PathBuf],
 ) -> Result<Vec<Delivery>, TransferError> {
     let mut files = Vec::new();
     if let Some(iso) = built.and_then(|built| built.iso.as_ref()) {
@@ -154,15 +156,17 @@ pub fn log_and_report(
         false => outbox.add(log, &report.log)?,
     };
     let report_there = outbox.write(REPORT, &text(report)?)?;
-    Ok([
-        (log_there, report.log.clone()),
-        (report_there, REPORT.to_owned()),
-    ]
-    .map(|(file, name)| Delivery {
+    Ok(last(report, log_there, report_there))
+}
+
+/// The files `log` and `there`, the report, as they are delivered.
+fn last(report: &BuildReport, log: PathBuf, there: PathBuf) -> [Delivery; 2] {
+    let files = [(log, report.log.clone()), (there, REPORT.to_owned())];
+    files.map(|(file, name)| Delivery {
         file,
         name,
         sha256: None,
-    }))
+    })
 }
 
 /// The report as it is written, without passwords.

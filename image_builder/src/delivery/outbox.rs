@@ -4,7 +4,7 @@
 //! is what stays of the build, whole and ready to be delivered again.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -68,22 +68,34 @@ impl Outbox {
         Ok(to)
     }
 
-    /// Writes a file, over an earlier one.
+    /// Writes a file, in the place of an earlier one: that stays whole where there is no room, and as it is where it has
+    /// another name, as in a folder that it was delivered to.
     ///
     /// # Errors
     ///
     /// [`TransferError::Put`]
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, TransferError> {
         let to = self.folder.join(name);
-        fs::create_dir_all(&self.folder)
-            .and_then(|()| fs::write(&to, text))
-            .map_err(|source| TransferError::Put {
-                file: to.clone(),
-                to: to.clone(),
-                source,
-            })?;
+        let written = fs::create_dir_all(&self.folder).and_then(|()| replace(&to, text));
+        written.map_err(|source| TransferError::Put {
+            file: to.clone(),
+            to: to.clone(),
+            source,
+        })?;
         Ok(to)
     }
+}
+
+/// Puts a file with this text in the place of `path`, in a folder that is there.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new();
+    // As a file has them that nobody makes in secret.
+    new.permissions(fs::Permissions::from_mode(0o666));
+    let mut new = new.prefix(".").tempfile_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    new.persist(path)?;
+    Ok(())
 }
 
 fn link(file: &Path, to: &Path) -> io::Result<()> {
@@ -114,5 +126,19 @@ mod tests {
         outbox.write("report", "one").unwrap();
         let report = outbox.write("report", "two").unwrap();
         assert_eq!(fs::read_to_string(report).unwrap(), "two");
+    }
+
+    #[test]
+    fn what_was_written_before_stays_as_it_is_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = Outbox::of(dir.path());
+        let report = outbox.write("report", "one").unwrap();
+        let delivered = dir.path().join("delivered");
+        fs::hard_link(&report, &delivered).unwrap();
+        outbox.write("report", "two").unwrap();
+        assert_eq!(fs::read_to_string(delivered).unwrap(), "one");
+        let mode = report.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o600, 0o600);
+        assert_eq!(outbox.folder().read_dir().unwrap().count(), 1);
     }
 }

@@ -27,7 +27,7 @@ use crate::quantity::ByteSize;
 use crate::repo_create::SideRepository;
 use crate::report::{self, BuildReport, Recorder};
 use crate::spec::{Backend, BootTest as Wanted};
-use crate::transfer::{Courier, Delivery, StagingSettings, TransferError};
+use crate::transfer::{Courier, Delivery, DeliveryRecord, StagingSettings, TransferError};
 use crate::verify::{
     self, BootTest, BootVerdict, BuildProof, Firmware, GuestArch, ImplantedMd5, InspectOptions,
     IsoContents, PackageList,
@@ -50,6 +50,8 @@ pub(super) struct Run<'a> {
     contents: Option<IsoContents>,
     verdicts: Vec<BootVerdict>,
     logs: Vec<PathBuf>,
+    /// What a delivery that was stopped was to bring.
+    stopped: Vec<String>,
     notices: Notices<'a>,
     gate: Option<&'a dyn Gate>,
 }
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
             contents: None,
             verdicts: Vec::new(),
             logs: Vec::new(),
+            stopped: Vec::new(),
             notices,
             gate: None,
         }
@@ -278,14 +281,10 @@ impl<'a> Run<'a> {
                 | ImageBuilderError::TimedOut(_)
                 | ImageBuilderError::Overdue)
         );
-        let iso = self.deliverable(stopped);
-        let cancel = match stopped {
-            true => last_moments(),
-            false => self.ctx.cancel.clone(),
-        };
         let outbox = Outbox::of(work.path());
-        let deliver = self.deliver(&mut report, &mut courier, &outbox, iso, cancel);
-        let delivered = self.ctx.stage(Stage::Transfer, deliver).await;
+        let ctx = self.ctx;
+        let deliver = self.deliver(&mut report, &mut courier, &outbox, stopped);
+        let delivered = ctx.stage(Stage::Transfer, deliver).await;
         let result = match (result, delivered) {
             (Ok(()), delivered) => delivered,
             // The first error is the one to tell.
@@ -376,7 +375,7 @@ impl<'a> Run<'a> {
         };
         let sent = courier.put(&self.plan.name, &last, &self.ctx.events, &cancel);
         let sent = sent.await;
-        report.deliveries = courier.records();
+        report.deliveries = self.records(courier);
         if report.kept_in.is_none() {
             report.kept_in = match sent {
                 Ok(()) => lacking(courier),
@@ -412,32 +411,32 @@ impl<'a> Run<'a> {
 
     /// The image, its tree and the logs of tools; not yet the job's own log and report.
     async fn deliver(
-        &self,
+        &mut self,
         report: &mut BuildReport,
         courier: &mut Courier,
         outbox: &Outbox,
-        iso: Option<&Built>,
-        cancel: CancellationToken,
+        stopped: bool,
     ) -> Result<(), ImageBuilderError> {
         let kept = outbox.folder().to_owned();
-        let refused = |source| match source {
-            TransferError::Cancelled => self.name_the_cause(ImageBuilderError::Cancelled),
-            source => ImageBuilderError::Transfer {
-                source,
-                kept: kept.clone(),
-            },
+        let cancel = match stopped {
+            true => last_moments(),
+            false => self.ctx.cancel.clone(),
         };
-        let files = self.fill(report, outbox, iso).await.map_err(refused)?;
+        let filled = self.fill(report, outbox, self.deliverable(stopped)).await;
+        let files = filled.map_err(|error| self.refused(error, &kept))?;
         let sent = courier.put(&self.plan.name, &files, &self.ctx.events, &cancel);
         let sent = sent.await;
-        report.deliveries = courier.records();
+        if sent.is_err() {
+            self.stopped = files.into_iter().map(|file| file.name).collect();
+        }
+        report.deliveries = self.records(courier);
         if sent.is_err() {
             // What was stopped is not begun again: the report lists what is there.
             let there =
                 |name: &String| report.deliveries.iter().any(|one| one.files.contains(name));
             report.files.retain(|file| there(&file.name));
         }
-        sent.map_err(refused)?;
+        sent.map_err(|error| self.refused(error, &kept))?;
         if let (ImagePlan::Dvd(dvd), Some(_)) = (&self.plan.image, &self.built)
             && dvd.keep
         {
@@ -460,7 +459,26 @@ impl<'a> Run<'a> {
         // The tree is there whatever became of the image.
         courier
             .take_error()
-            .map_or(Ok(()), |error| Err(refused(error)))
+            .map_or(Ok(()), |error| Err(self.refused(error, &kept)))
+    }
+
+    fn refused(&self, error: TransferError, kept: &std::path::Path) -> ImageBuilderError {
+        match error {
+            TransferError::Cancelled => self.name_the_cause(ImageBuilderError::Cancelled),
+            source => ImageBuilderError::Transfer {
+                source,
+                kept: kept.to_owned(),
+            },
+        }
+    }
+
+    /// What became of each place. One that lacks what the build was to bring when it was stopped has an error, though its
+    /// log may still come there.
+    fn records(&self, courier: &Courier) -> Vec<DeliveryRecord> {
+        let names: Vec<&str> = self.stopped.iter().map(String::as_str).collect();
+        let mut records = courier.records();
+        records.iter_mut().for_each(|one| one.mark_stopped(&names));
+        records
     }
 
     /// The outbox with all but the job's own log and report, each file with its line in the report.
