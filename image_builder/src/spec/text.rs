@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use url::Url;
+use url::{Host, Url};
 
 use super::password::hidden;
 use super::value::{ValueError, quoted};
@@ -86,16 +86,24 @@ pub(crate) fn email(value: &str) -> Result<String, ValueError> {
         )
     };
     let (user, host) = value.rsplit_once('@').ok_or_else(wrong)?;
+    if !user.is_ascii() {
+        return Err(ValueError::new(
+            format!("{} is not ASCII before the \"@\"", quoted(value)),
+            "few mail servers take that; name an address of ASCII letters for the same mailbox",
+        ));
+    }
     let user_fits = !user.is_empty()
         && user
             .chars()
-            .all(|c| c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c));
+            .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c));
     let host_fits = !host.is_empty()
         && !host.starts_with(['.', '-'])
         && !host.ends_with(['.', '-'])
         && host
             .chars()
-            .all(|c| c.is_alphanumeric() || ".-".contains(c));
+            .all(|c| c.is_alphanumeric() || ".-".contains(c))
+        // Mail goes to such a domain under its name in punycode, which not all letters have.
+        && (host.is_ascii() || Host::parse(host).is_ok());
     if user_fits && host_fits && !user.starts_with('-') && value.len() <= 254 {
         Ok(value.to_owned())
     } else {
@@ -308,7 +316,7 @@ mod tests {
             "qa@example.org",
             "a.b+c@host",
             "root@localhost",
-            "jürgen@müller.example",
+            "jurgen@müller.example",
         ] {
             assert!(email(good).is_ok(), "{good}");
         }
@@ -321,8 +329,14 @@ mod tests {
             "<qa@host>",
             "-x@host",
             "a@.b",
+            "a@xn--\u{e4}.b",
         ] {
             assert!(email(bad).is_err(), "{bad}");
         }
+        assert_eq!(
+            email("jürgen@example.org").unwrap_err().to_string(),
+            "\"jürgen@example.org\" is not ASCII before the \"@\"; few mail servers take that; name an address of \
+             ASCII letters for the same mailbox"
+        );
     }
 }

@@ -68,7 +68,7 @@ impl<'a> Letter<'a> {
             .message_id(Some(self.message_id()));
         for to in &notice.recipients {
             // An address that is none is refused when it is sent to.
-            if let Ok(to) = to.parse::<Mailbox>() {
+            if let Ok(to) = super::mailbox(to) {
                 builder = builder.to(to);
             }
         }

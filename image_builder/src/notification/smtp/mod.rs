@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Address;
-use lettre::address::Envelope;
+use lettre::address::{AddressError, Envelope};
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
+use url::Host;
 
 use super::tls::Trust;
 use super::{Notice, NoticeKind, Notification, NotificationError};
@@ -95,10 +96,8 @@ impl Smtp {
             what: what.to_owned(),
             reason,
         };
-        let from: Mailbox = server
-            .from
-            .parse()
-            .map_err(|error| unusable(&server.from, format!("no mail address: {error}")))?;
+        let from = mailbox(&server.from)
+            .map_err(|reason| unusable(&server.from, format!("no mail address: {reason}")))?;
         if server.login.is_some() && server.security == Security::None {
             let reason = "a password is not sent over a connection that everybody on the way can \
                           read: use starttls or tls";
@@ -208,6 +207,19 @@ impl Smtp {
         }
     }
 
+    /// A letter's way to one.
+    fn envelope(&self, to: &str) -> Result<Envelope, NotificationError> {
+        mailbox(to)
+            .and_then(|to| {
+                let from = Some(self.from.email.clone());
+                Envelope::new(from, vec![to.email]).map_err(|error| error.to_string())
+            })
+            .map_err(|reason| NotificationError::Unusable {
+                what: to.to_owned(),
+                reason,
+            })
+    }
+
     /// Sends a letter to one.
     async fn deliver(
         &self,
@@ -215,17 +227,7 @@ impl Smtp {
         to: &str,
         letter: &[u8],
     ) -> Result<AsyncSmtpConnection, NotificationError> {
-        let address: Result<Address, _> = to.parse();
-        let envelope = address
-            .map_err(|error| error.to_string())
-            .and_then(|to| {
-                let from = Some(self.from.email.clone());
-                Envelope::new(from, vec![to]).map_err(|error| error.to_string())
-            })
-            .map_err(|reason| NotificationError::Unusable {
-                what: to.to_owned(),
-                reason,
-            })?;
+        let envelope = self.envelope(to)?;
         let mut connection = match connection {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -234,6 +236,24 @@ impl Smtp {
         sent.map_err(|error| self.failure(&error))?;
         Ok(connection)
     }
+}
+
+/// An address as every server takes it: a domain that is not ASCII in punycode. Few servers take more than ASCII
+/// (SMTPUTF8), and one address that is not makes the headers invalid for all who get the mail.
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    let written: Mailbox = text
+        .parse()
+        .map_err(|error: AddressError| error.to_string())?;
+    let (user, domain) = (written.email.user(), written.email.domain());
+    if !user.is_ascii() {
+        return Err("what stands before the \"@\" is not ASCII".to_owned());
+    }
+    if domain.is_ascii() {
+        return Ok(written);
+    }
+    let domain = Host::parse(domain).map_err(|error| error.to_string())?;
+    let address = Address::new(user, domain.to_string()).map_err(|error| error.to_string())?;
+    Ok(Mailbox::new(written.name, address))
 }
 
 /// How we introduce ourselves.
@@ -444,9 +464,35 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_domain_that_is_not_ascii_goes_over_the_wire_in_punycode() {
+        let from = "Zoë <fbs@exämple.org>".to_owned();
+        let smtp = Smtp::new(MailServer { from, ..server() }).unwrap();
+        let notice = Notice {
+            recipients: vec!["Ok@exämple.org".into(), "ok2@x.org".into()],
+            ..expiring(Reason::Age)
+        };
+        let letter = Letter::new(&notice, &smtp.from).await;
+        let mail = String::from_utf8(letter.bytes(&smtp.from).unwrap()).unwrap();
+        let (headers, _) = mail.split_once("\r\n\r\n").unwrap();
+        assert!(headers.is_ascii(), "{headers}");
+        for words in [
+            "To: Ok@xn--exmple-cua.org, ok2@x.org",
+            "<fbs@xn--exmple-cua.org>",
+        ] {
+            assert!(headers.contains(words), "{words}: {headers}");
+        }
+        let envelope = smtp.envelope("Ok@exämple.org").unwrap();
+        assert_eq!(envelope.to(), ["Ok@xn--exmple-cua.org".parse().unwrap()]);
+        let from = envelope.from().unwrap();
+        assert_eq!(from, &"fbs@xn--exmple-cua.org".parse().unwrap());
+        let error = smtp.envelope("jürgen@x.org").unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    }
+
     #[test]
     fn a_sender_is_one_address() {
-        for wrong in ["nobody", "a@b\r\nBcc: c@d", "<a@b"] {
+        for wrong in ["nobody", "a@b\r\nBcc: c@d", "<a@b", "jürgen@x.org"] {
             let from = wrong.to_owned();
             assert!(
                 Smtp::new(MailServer { from, ..server() }).is_err(),
