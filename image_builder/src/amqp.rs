@@ -15,6 +15,12 @@ use crate::secret::Secret;
 /// What RabbitMQ says of a login that it refuses, and of rights that somebody lacks.
 const ACCESS_REFUSED: u16 = 403;
 
+/// What it says of a virtual host that is not there, or not there for us.
+const NOT_ALLOWED: u16 = 530;
+
+/// How it ends when it says that of a limit, as of the number of connections: others may leave.
+const AT_ITS_LIMIT: &str = " reached";
+
 /// Where a broker is, and who we are there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Account {
@@ -157,11 +163,15 @@ impl Fault {
             };
         };
         let reason = said.get_message().to_string();
-        // A soft error is about what was asked for; of the hard ones only this one is.
-        match said.kind() {
-            AMQPErrorKind::Soft(_) => Self::Refused(reason),
-            AMQPErrorKind::Hard(_) if said.get_id() == ACCESS_REFUSED => Self::Refused(reason),
-            AMQPErrorKind::Hard(_) => Self::Busy(reason),
+        // A soft error is about what was asked for; of the hard ones only these are.
+        let refused = match (said.kind(), said.get_id()) {
+            (AMQPErrorKind::Soft(_), _) | (_, ACCESS_REFUSED) => true,
+            (_, NOT_ALLOWED) => !reason.contains(AT_ITS_LIMIT),
+            _ => false,
+        };
+        match refused {
+            true => Self::Refused(reason),
+            false => Self::Busy(reason),
         }
     }
 }
@@ -170,5 +180,48 @@ fn code(error: &lapin::Error) -> u16 {
     match error.kind() {
         ErrorKind::ProtocolError(said) => said.get_id(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    fn of_connecting(code: u16, words: &str) -> Fault {
+        let said = AMQPError::from_id(code, words.into()).unwrap();
+        Fault::of_connecting(&ErrorKind::ProtocolError(said).into())
+    }
+
+    #[test]
+    fn what_a_broker_says_tells_whether_it_gets_better_by_itself() {
+        for (code, words) in [
+            (530, "NOT_ALLOWED - vhost nope not found"),
+            (
+                530,
+                "NOT_ALLOWED - access to vhost 'v' refused for user 'fbs'",
+            ),
+            (404, "NOT_FOUND - no exchange 'x' in vhost '/'"),
+        ] {
+            let fault = of_connecting(code, words);
+            assert!(
+                matches!(&fault, Fault::Refused(reason) if reason == words),
+                "{fault:?}"
+            );
+        }
+        for (code, words) in [
+            (320, "CONNECTION_FORCED - broker forced connection closure"),
+            (541, "INTERNAL_ERROR - vhost '/' is down"),
+            (
+                530,
+                "NOT_ALLOWED - access to vhost '/' refused for user 'fbs': connection limit (1) is reached",
+            ),
+        ] {
+            let fault = of_connecting(code, words);
+            assert!(matches!(fault, Fault::Busy(_)), "{fault:?}");
+        }
+        let fault = of_connecting(403, "ACCESS_REFUSED - Login was refused");
+        assert!(matches!(fault, Fault::Login(_)), "{fault:?}");
     }
 }

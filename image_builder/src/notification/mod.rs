@@ -116,6 +116,10 @@ impl StageError for NotificationError {
                 "`fbs check --service` tries the same".to_owned()
             }
             Self::Login { .. } => "look at the user and the password's file".to_owned(),
+            // So says a broker of the virtual host.
+            Self::Refused { reason, .. } if reason.starts_with("NOT_ALLOWED") => {
+                "look at the virtual host at the end of the broker's `url`, and at the user's rights in it".to_owned()
+            }
             Self::Partly { .. } | Self::Refused { .. } | Self::Unusable { .. } => return None,
         })
     }

@@ -109,6 +109,11 @@ impl StageError for QueueError {
             Self::Login { .. } => Some(
                 "the user needs a password and rights in this virtual host: `rabbitmqctl set_permissions`".to_owned(),
             ),
+            Self::Refused { reason, .. } if reason.starts_with("NOT_ALLOWED") => Some(
+                "the virtual host at the end of the address has to be there, and the user needs rights in it: \
+                 `rabbitmqctl add_vhost`, `rabbitmqctl set_permissions`"
+                    .to_owned(),
+            ),
             Self::TooLarge { .. } => Some("put what is large where the kickstart can fetch it".to_owned()),
             _ => None,
         }
