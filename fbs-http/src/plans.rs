@@ -101,6 +101,8 @@ impl App {
             now: Timestamp::now(),
             current_dir: JOB.into(),
             cache_dir: CACHE.into(),
+            // Its workers tell without being asked to.
+            notified: true,
             ..self.plan_options.clone()
         };
         let planned = tokio::task::spawn_blocking(move || {

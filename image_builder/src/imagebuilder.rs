@@ -51,7 +51,7 @@ pub struct ImageBuilder {
     options: PlanOptions,
     staging: Vec<StagingSettings>,
     ctx: BuildContext,
-    notifier: Notifier,
+    notifier: Option<Notifier>,
     gate: Option<Arc<dyn Gate>>,
     requester: Option<String>,
     watch: Option<String>,
@@ -83,7 +83,7 @@ impl ImageBuilder {
             options: PlanOptions::from_environment(),
             staging: Vec::new(),
             ctx: BuildContext::default(),
-            notifier: Notifier::default(),
+            notifier: None,
             gate: None,
             requester: None,
             watch: None,
@@ -129,7 +129,7 @@ impl ImageBuilder {
     /// With those who are told when it begins and ends.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Notifier) -> Self {
-        self.notifier = notifier;
+        self.notifier = Some(notifier);
         self
     }
 
@@ -195,7 +195,11 @@ impl ImageBuilder {
     ///
     /// See [`PlanError`].
     pub fn plan_with(&self, kickstart: &KickstartPlan) -> Result<BuildPlan, PlanError> {
-        let mut plan = BuildPlan::new(&self.spec, kickstart, &self.host, &self.options)?;
+        let options = PlanOptions {
+            notified: self.options.notified || self.notifier.is_some(),
+            ..self.options.clone()
+        };
+        let mut plan = BuildPlan::new(&self.spec, kickstart, &self.host, &options)?;
         plan.steps = builder_of(&plan)?.steps(&plan);
         if let Some(date) = &plan.source_date {
             let seconds = date.seconds.to_string();
@@ -239,11 +243,12 @@ impl ImageBuilder {
         };
         let requester = self.requester.clone();
         let requester = requester.unwrap_or_else(|| run::requester(&self.host));
+        let notifier = self.notifier.clone().unwrap_or_default();
         let notices = Notices {
             plan,
             host: &self.host,
             ctx: &ctx,
-            notifier: &self.notifier,
+            notifier: &notifier,
             requester: &requester,
             watch: self.watch.as_deref(),
             sent: Sent::default(),
@@ -261,4 +266,30 @@ fn builder_of(plan: &BuildPlan) -> Result<Builder, PlanError> {
         problem: format!("does not make {} images", plan.image_type),
         instead: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tests::complete;
+    use crate::spec::Format;
+
+    #[test]
+    fn that_nobody_gets_mail_is_said_only_where_it_is_so() {
+        let text = "[DEFAULT]\ntype = boot\nrelease = 43\nemail = qa@example.test\n";
+        let builder = || {
+            let spec = BuildSpec::parse(text, Format::Ini, "boot.conf").unwrap();
+            ImageBuilder::new(spec).with_host(complete())
+        };
+        let of_mail = |builder: ImageBuilder| {
+            let plan = builder.plan_with(&KickstartPlan::default()).unwrap();
+            plan.notes.iter().any(|note| note.contains("mail"))
+        };
+        assert!(of_mail(builder()));
+        assert!(!of_mail(builder().with_notifier(Notifier::default())));
+        // Whichever is said first.
+        let options = PlanOptions::from_environment();
+        let told = builder().with_notifier(Notifier::default());
+        assert!(!of_mail(told.with_options(options)));
+    }
 }

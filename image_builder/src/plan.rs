@@ -217,7 +217,7 @@ impl BuildPlan {
         let boot_test = shared.boot_test.unwrap_or_else(defaults::boot_test);
 
         let mut notes = Vec::new();
-        if !spec.common.email.is_empty() {
+        if !spec.common.email.is_empty() && !options.notified {
             notes.push("mail is sent with --notify only".to_owned());
         }
         let packages = packages::packages(

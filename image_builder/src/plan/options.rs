@@ -31,6 +31,8 @@ pub struct PlanOptions {
     pub bodhi: Option<String>,
     /// `SOURCE_DATE_EPOCH` as it is in the environment.
     pub source_date_epoch: Option<String>,
+    /// Whether the spec's `email` is told of the build; if not, a note of the plan says so.
+    pub notified: bool,
 }
 
 impl PlanOptions {
@@ -52,6 +54,7 @@ impl PlanOptions {
             koji_files: None,
             bodhi: None,
             source_date_epoch: None,
+            notified: false,
         }
     }
 
