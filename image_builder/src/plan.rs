@@ -268,6 +268,7 @@ impl BuildPlan {
         if boot_test != BootTest::None {
             needs.extend(boot_test_requirements(boot_test != BootTest::Bios));
         }
+        let staging = staging(spec, &options.current_dir, &mut notes);
         let install = InstallOptions::of(image_type, &kickstart.settings, &mut notes);
         let mut image = image::of(spec, &version, initramfs, &work, &options.current_dir);
         if let ImagePlan::Dvd(dvd) = &mut image {
@@ -323,7 +324,7 @@ impl BuildPlan {
                 cache_max_bytes: options.cache_max_bytes,
                 in_memory: options.in_memory,
                 tree: named.tree.as_deref().map(here),
-                staging: staging(spec, &options.current_dir),
+                staging,
             },
             missing: host.missing(&needs),
             notes,
@@ -394,12 +395,21 @@ fn check_compression(
     Ok(())
 }
 
-fn staging(spec: &BuildSpec, current_dir: &Path) -> Vec<Staging> {
-    let places = spec.common.staging.iter().map(|address| {
-        let folder = |path: &Path| current_dir.join(spec.resolve(path));
-        Staging::of(address, folder)
-    });
-    let places: Vec<Staging> = places.collect();
+/// Each place once, however often and in whichever words the spec names it.
+fn staging(spec: &BuildSpec, current_dir: &Path, notes: &mut Vec<String>) -> Vec<Staging> {
+    let folder = |path: &Path| current_dir.join(spec.resolve(path));
+    let mut places: Vec<Staging> = Vec::new();
+    for address in &spec.common.staging {
+        let place = Staging::of(address, folder);
+        let Some(named) = places.iter().find(|one| one.is_same_place(&place)) else {
+            places.push(place);
+            continue;
+        };
+        let note = format!("staging names {named} more than once: it gets one copy");
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
     match places.is_empty() {
         true => vec![Staging::Folder(current_dir.join(defaults::STAGING))],
         false => places,
@@ -547,6 +557,25 @@ mod tests {
             assert!(!error.to_string().contains("secret"), "{error}");
             assert!(error.hint().is_some());
         }
+    }
+
+    #[test]
+    fn a_place_that_is_named_twice_gets_one_copy() {
+        let plan = plan(&format!(
+            "{BOOT}staging = /srv/b;file:///home/qa/same;./same;./same/;ftp://u:secret@h/x;ftp://u:secret@h/x/\n"
+        ))
+        .unwrap();
+        let places: Vec<String> = plan.paths.staging.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["/srv/b", "/home/qa/same", "ftp://u:***@h/x"]);
+        let named = |note: &&String| note.starts_with("staging names");
+        let notes: Vec<&String> = plan.notes.iter().filter(named).collect();
+        assert_eq!(
+            notes,
+            [
+                "staging names /home/qa/same more than once: it gets one copy",
+                "staging names ftp://u:***@h/x more than once: it gets one copy",
+            ]
+        );
     }
 
     fn with_kickstart(section: &str, text: &str) -> Result<BuildPlan, PlanError> {

@@ -42,6 +42,19 @@ impl Staging {
         }
         Self::Server(url)
     }
+
+    /// Whether what is delivered to one lies in the other, as far as the words tell: `.` and slashes at the end do not
+    /// count.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Paths are compared part by part.
+            (Self::Folder(one), Self::Folder(other)) => one == other,
+            (Self::Server(one), Self::Server(other)) => {
+                one.as_str().trim_end_matches('/') == other.as_str().trim_end_matches('/')
+            }
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Staging {
