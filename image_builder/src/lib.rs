@@ -137,7 +137,6 @@ pub mod master;
 pub mod network;
 pub mod notification;
 pub mod outdir;
-#[cfg(any(feature = "ftp", feature = "sftp", feature = "s3"))]
 mod percent;
 pub mod plan;
 pub mod preflight;

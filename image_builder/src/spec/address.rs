@@ -10,6 +10,7 @@ use super::password::hidden;
 use super::text::is_of_the_system;
 use super::value::{ValueError, closest, quoted};
 use super::word::deserialize_from_text;
+use crate::percent;
 
 /// How a staging address is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -183,10 +184,11 @@ fn no_parent_folders(text: &str, path: &Path) -> Result<(), ValueError> {
 
 fn host_of(address: &Address) -> Result<(), ValueError> {
     let shown = quoted(&hidden(&address.raw));
+    all_of_it_is_said(&address.raw, &shown)?;
     let url = address
         .url()
         .ok_or_else(|| ValueError::new(format!("{shown} is not an address"), EXPECTED))?;
-    if address.raw.contains(char::is_whitespace) || url.host_str().is_none_or(str::is_empty) {
+    if url.host_str().is_none_or(str::is_empty) {
         return Err(ValueError::new(format!("{shown} names no host"), EXPECTED));
     }
     if url.host_str().is_some_and(|host| host.starts_with('-')) {
@@ -195,7 +197,35 @@ fn host_of(address: &Address) -> Result<(), ValueError> {
             EXPECTED,
         ));
     }
-    no_parent_folders(&address.raw, Path::new(""))
+    let Some(folder) = percent::decoded(url.path()) else {
+        return Err(ValueError::new(
+            format!("{shown} holds a \"%\" that begins no character of a name"),
+            "write % as %25",
+        ));
+    };
+    // Who delivers decodes the path, and Url::parse resolves an encoded ".." of its own.
+    let parts = address.raw.split('/').filter_map(percent::decoded);
+    let decoded: Vec<String> = parts.collect();
+    no_parent_folders(&decoded.join("/"), Path::new(&folder))
+}
+
+/// Refuses what would not be a part of the folder: blanks, a query and a fragment.
+fn all_of_it_is_said(text: &str, shown: &str) -> Result<(), ValueError> {
+    if text.contains(char::is_whitespace) {
+        return Err(ValueError::new(
+            format!("{shown} holds a blank"),
+            "expected one address; write a blank in it as %20",
+        ));
+    }
+    for (mark, code) in [('?', "%3F"), ('#', "%23")] {
+        if text.contains(mark) {
+            return Err(ValueError::new(
+                format!("{shown} holds \"{mark}\", which ends the folder's name"),
+                format!("write {mark} as {code}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -244,7 +274,14 @@ mod tests {
             ("stfp://host", "\"stfp\" is not a known way to deliver"),
             ("ftp://", "\"ftp://\" is not an address"),
             ("s3:///prefix", "\"s3:///prefix\" names no host"),
-            ("my host", "\"my host\" is not an address"),
+            ("my host", "\"my host\" holds a blank"),
+            ("s3://images/a b", "\"s3://images/a b\" holds a blank"),
+            ("ftp://h/a/..%2F..%2Fetc", "the path goes up with \"..\""),
+            ("sftp://h/a/%2e%2E/b", "the path goes up with \"..\""),
+            (
+                "s3://images/100%zz",
+                "\"s3://images/100%zz\" holds a \"%\" that begins no character of a name",
+            ),
             (
                 "sftp://-oProxyCommand=x/",
                 "the host of \"sftp://-oProxyCommand=x/\" begins with \"-\"",
@@ -265,6 +302,33 @@ mod tests {
                 problem,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn nothing_of_an_address_is_dropped() {
+        for (text, message) in [
+            (
+                "ftp://h/pub/a?b",
+                "\"ftp://h/pub/a?b\" holds \"?\", which ends the folder's name; write ? as %3F",
+            ),
+            (
+                "h/pub/a#b",
+                "\"h/pub/a#b\" holds \"#\", which ends the folder's name; write # as %23",
+            ),
+            (
+                "s3://images/x?versionId=1",
+                "\"s3://images/x?versionId=1\" holds \"?\", which ends the folder's name; write ? as %3F",
+            ),
+            (
+                "sftp://h/d/a b",
+                "\"sftp://h/d/a b\" holds a blank; expected one address; write a blank in it as %20",
+            ),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap_err().to_string(), message);
+        }
+        for text in ["/srv/a?b#c %zz", "./a?b", "ftp://h/a%3Fb%23c%20d%25"] {
+            assert!(text.parse::<Address>().is_ok(), "{text}");
         }
     }
 }
