@@ -6,6 +6,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::TransferError;
+use crate::percent;
 use crate::plan::Staging;
 use crate::secret::SecretPlace;
 
@@ -89,7 +90,8 @@ impl StagingSettings {
             Staging::Server(url) => {
                 let own = Url::parse(&self.address).ok()?;
                 let inner = Path::new(url.path()).strip_prefix(own.path()).ok()?;
-                inner.to_string_lossy().into_owned()
+                // Its parts are encoded again below.
+                percent::decoded(&inner.to_string_lossy())?
             }
         };
         let mut link = public.clone();
@@ -164,6 +166,23 @@ mod tests {
             "/srv/images"
         );
         assert_eq!(address(Staging::Folder("/srv/images2".into())), "");
+    }
+
+    #[test]
+    fn a_link_has_each_part_encoded_once() {
+        for (address, staging, link) in [
+            ("sftp://h/tmp", "sftp://h/tmp/s%20f", "http://w/s%20f/x/"),
+            ("ftp://h/", "ftp://h/a%3Fb", "http://w/a%3Fb/x/"),
+            ("s3://images", "s3://images/ü", "http://w/%C3%BC/x/"),
+            (
+                "s3://images",
+                "s3://images/100%2520",
+                "http://w/100%2520/x/",
+            ),
+        ] {
+            let link_of = settings(address, "http://w/").link(&server(staging), "x");
+            assert_eq!(link_of.as_deref(), Some(link), "{staging}");
+        }
     }
 
     #[test]
