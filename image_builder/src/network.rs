@@ -20,6 +20,15 @@ pub fn leads_here(url: &Url) -> bool {
     }
 }
 
+/// Whether people reach what lies below an address: over HTTP, and with nothing behind
+/// the path, which is added to.
+pub(crate) fn is_for_people(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
 /// Addresses: `10.0.0.0/8`, `2001:db8::/32`, or one by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Network(IpNet);

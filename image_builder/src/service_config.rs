@@ -391,6 +391,30 @@ mod tests {
                 &["line 3", "secret_file"],
             ),
             ("[[webhook]]\nurl = \"h\"\n", &["[[webhook]] url"]),
+            (
+                "[[staging]]\npublic_url = \"mailto:x@y\"\n",
+                &["line 2", "[[staging]] public_url", "https://images"],
+            ),
+            (
+                "[[staging]]\npublic_url = \"http://ab/?d=/q\"\n",
+                &["[[staging]] public_url", "without \"?\""],
+            ),
+            (
+                "[[staging]]\npublic_url = \"http://ab/#q\"\n",
+                &["[[staging]] public_url"],
+            ),
+            (
+                "[[staging]]\npublic_url = \"images.example.org\"\n",
+                &["[[staging]] public_url", "http or https"],
+            ),
+            (
+                "[worker]\nmonitor_url = \"http://ab/?d=/q\"\n",
+                &["[worker] monitor_url", "without \"?\""],
+            ),
+            (
+                "[http]\npublic_url = \"http://ab/#q\"\n",
+                &["[http] public_url"],
+            ),
         ] {
             let problem = ServiceConfig::parse(text).unwrap_err();
             assert!(!problem.contains("f00bar"), "{problem}");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::notification::counted_from;
+use crate::network::is_for_people;
 use crate::quantity::{Age, ByteSize};
 use crate::secret::SecretPlace;
 use crate::spec::Arch;
@@ -54,11 +55,11 @@ impl WorkerSection {
             return Ok(());
         };
         let parsed = url::Url::parse(url).ok();
-        match parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        match parsed.is_some_and(|url| is_for_people(&url)) {
             true => Ok(()),
             false => Err(
-                "[worker] monitor_url: an http or https address is wanted, such as \
-                 \"https://builds.example.org/builder\""
+                "[worker] monitor_url: an http or https address without \"?\" and \"#\" is wanted, such \
+                 as \"https://builds.example.org/builder\""
                     .to_owned(),
             ),
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::access::{Auth, Networks, OidcSection};
 use super::{Lifetime, RetentionSection, SecretPlace};
 use crate::accounts::{Quota, RoleRules};
-use crate::network::Network;
+use crate::network::{Network, is_for_people};
 use crate::quantity::{Age, ByteSize};
 use crate::spec::Release;
 
@@ -105,11 +105,7 @@ impl HttpSection {
         if let Some(text) = &self.public_url {
             let parsed = url::Url::parse(text).ok();
             let fits = parsed.is_some_and(|url| {
-                matches!(url.scheme(), "http" | "https")
-                    && url.has_host()
-                    && url.path() == "/"
-                    && url.query().is_none()
-                    && url.username().is_empty()
+                is_for_people(&url) && url.path() == "/" && url.username().is_empty()
             });
             if !fits {
                 return Err(

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use url::Url;
 
 use super::TransferError;
+use crate::network::is_for_people;
 use crate::percent;
 use crate::plan::Staging;
 use crate::secret::SecretPlace;
@@ -17,6 +19,7 @@ pub struct StagingSettings {
     /// The address, or the part of it that the places have in common; without a user.
     pub address: String,
     /// Where people find what lies there.
+    #[serde(deserialize_with = "for_people")]
     pub public_url: Option<Url>,
     /// Who logs in, where the address does not say; of an object store, the id of the access key.
     pub user: Option<String>,
@@ -129,6 +132,18 @@ impl StagingSettings {
                    looks at it"
                 .to_owned(),
         }
+    }
+}
+
+/// A `public_url`: links are made of it by adding to its path.
+fn for_people<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Url>, D::Error> {
+    let url = Url::parse(&String::deserialize(text)?).ok();
+    match url.filter(is_for_people) {
+        Some(url) => Ok(Some(url)),
+        None => Err(D::Error::custom(
+            "[[staging]] public_url: an http or https address without \"?\" and \"#\" is wanted, \
+             such as \"https://images.example.org/\"",
+        )),
     }
 }
 
