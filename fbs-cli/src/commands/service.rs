@@ -1,5 +1,6 @@
 //! What the service's configuration says to a command.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use image_builder::error::ErrorKind;
@@ -64,10 +65,10 @@ pub(super) async fn check() -> Exit {
         ..
     } = PlanOptions::of(&config);
     let or_default = |text: Option<String>| text.unwrap_or_else(|| "the default".to_owned());
-    tell!("{:<12}{}", "koji hub", or_default(koji_hub));
-    tell!("{:<12}{}", "koji files", or_default(koji_files));
-    tell!("{:<12}{}", "bodhi", or_default(bodhi));
-    tell!("{:<12}{}", "cache", cache_dir.display());
+    tell!("{}", line("koji hub", or_default(koji_hub)));
+    tell!("{}", line("koji files", or_default(koji_files)));
+    tell!("{}", line("bodhi", or_default(bodhi)));
+    tell!("{}", line("cache", cache_dir.display()));
     let exit = worse(try_staging(&config).await, try_each(&notifier).await);
     if exit == Exit::Done {
         tell!("the service configuration is fine");
@@ -93,7 +94,7 @@ async fn try_each(notifier: &Notifier) -> Exit {
         };
         let failed = match result {
             Ok(Ok(())) => {
-                tell!("{:<12}{name}: answers", "notification");
+                tell!("{}", line("notification", format_args!("{name}: answers")));
                 continue;
             }
             Ok(Err(error)) => exit::error(&error),
@@ -119,12 +120,16 @@ async fn try_staging(config: &ServiceConfig) -> Exit {
             Ok(address) => Staging::of(&address, Path::to_owned),
             Err(error) => {
                 exit::say(format_args!("[[staging]] address: {}", error.problem));
+                if let Some(hint) = error.hint {
+                    tell!("hint: {hint}");
+                }
                 exit = worse(exit, Exit::Usage);
                 continue;
             }
         };
         if is_whole_server(&place) {
-            tell!("{:<12}{place}: a whole server, and not tried", "staging");
+            let words = format_args!("{place}: a whole server, and not tried");
+            tell!("{}", line("staging", words));
             continue;
         }
         let checked = match transfer::open(&place, settings) {
@@ -132,7 +137,7 @@ async fn try_staging(config: &ServiceConfig) -> Exit {
             Err(error) => Err(error),
         };
         match checked {
-            Ok(()) => tell!("{:<12}{place}: takes files", "staging"),
+            Ok(()) => tell!("{}", line("staging", format_args!("{place}: takes files"))),
             Err(error) => exit = worse(exit, exit::error(&error)),
         }
     }
@@ -147,11 +152,33 @@ fn is_whole_server(place: &Staging) -> bool {
     }
 }
 
+/// A line of the check: the columns of most words, and a blank behind any.
+fn line(what: &str, words: impl Display) -> String {
+    format!("{what:<11} {words}")
+}
+
 /// What is wrong goes before what may be right tomorrow.
 fn worse(one: Exit, other: Exit) -> Exit {
     match (one, other) {
         (Exit::Done, other) => other,
         (Exit::Usage, _) | (_, Exit::Usage) => Exit::Usage,
         (one, _) => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_stands_behind_the_longest_word_too() {
+        assert_eq!(
+            line("cache", "/var/cache/fbs"),
+            "cache       /var/cache/fbs"
+        );
+        assert_eq!(
+            line("notification", "mail by h:587"),
+            "notification mail by h:587"
+        );
     }
 }
