@@ -1,6 +1,6 @@
 //! What a staging place needs beside its address: `[[staging]]` of the service's configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -11,6 +11,7 @@ use crate::network::is_for_people;
 use crate::percent;
 use crate::plan::Staging;
 use crate::secret::SecretPlace;
+use crate::spec::Address;
 
 /// What holds for the staging places whose address begins with [`StagingSettings::address`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -45,13 +46,15 @@ pub struct StagingSettings {
 }
 
 impl StagingSettings {
-    /// Those of `all` with the longest address that `staging` begins with; none of them give the
+    /// Those of `all` whose folder is the nearest to `staging` of those that it lies in; none of them give the
     /// defaults.
     #[must_use]
     pub fn of(all: &[Self], staging: &Staging) -> Self {
-        let fitting = all.iter().filter(|one| one.fits(staging));
-        let longest = fitting.max_by_key(|one| one.address.len());
-        longest.cloned().unwrap_or_default()
+        let fitting = all
+            .iter()
+            .filter_map(|one| Some((one, one.inner(staging)?.components().count())));
+        let nearest = fitting.min_by_key(|(_, between)| *between);
+        nearest.map(|(one, _)| one.clone()).unwrap_or_default()
     }
 
     /// Whether these are of `staging` for whoever names it: for the user that they say, or for the one that logs in where
@@ -66,17 +69,31 @@ impl StagingSettings {
     }
 
     fn fits(&self, staging: &Staging) -> bool {
-        match staging {
-            Staging::Folder(path) => {
-                let own = self.address.strip_prefix("file://");
-                path.starts_with(own.unwrap_or(&self.address))
+        self.inner(staging).is_some()
+    }
+
+    /// The folder of `staging` within that of the address, if it lies there.
+    fn inner(&self, staging: &Staging) -> Option<PathBuf> {
+        let (own, folder) = match (self.place()?, staging) {
+            (Staging::Folder(own), Staging::Folder(path)) => (own, path.clone()),
+            (Staging::Server(own), Staging::Server(url)) if is_same_server(&own, url) => {
+                (folder_of(&own)?, folder_of(url)?)
             }
-            Staging::Server(url) => Url::parse(&self.address).is_ok_and(|own| {
-                let same = own.scheme() == url.scheme()
-                    && own.host_str() == url.host_str()
-                    && own.port_or_known_default() == url.port_or_known_default();
-                same && Path::new(url.path()).starts_with(own.path())
-            }),
+            _ => return None,
+        };
+        // It leads out of the folder that it seems to lie in.
+        if folder.components().any(|part| part == Component::ParentDir) {
+            return None;
+        }
+        folder.strip_prefix(own).ok().map(Path::to_owned)
+    }
+
+    /// The address as a spec's is read. But a host alone is all of it, not its folder `pub`.
+    fn place(&self) -> Option<Staging> {
+        let address: Address = self.address.parse().ok()?;
+        match address.path() {
+            Some(path) => Some(Staging::Folder(path)),
+            None => address.url().map(Staging::Server),
         }
     }
 
@@ -84,23 +101,14 @@ impl StagingSettings {
     #[must_use]
     pub fn link(&self, staging: &Staging, name: &str) -> Option<String> {
         let public = self.public_url.as_ref()?;
-        let inner = match staging {
-            Staging::Folder(path) => {
-                let own = self.address.strip_prefix("file://");
-                let inner = path.strip_prefix(own.unwrap_or(&self.address));
-                inner.ok()?.to_string_lossy().into_owned()
-            }
-            Staging::Server(url) => {
-                let own = Url::parse(&self.address).ok()?;
-                let inner = Path::new(url.path()).strip_prefix(own.path()).ok()?;
-                // Its parts are encoded again below.
-                percent::decoded(&inner.to_string_lossy())?
-            }
-        };
+        let inner = self.inner(staging)?;
         let mut link = public.clone();
         if let Ok(mut segments) = link.path_segments_mut() {
-            let inner = inner.split('/').filter(|part| !part.is_empty());
-            segments.pop_if_empty().extend(inner).push(name).push("");
+            let parts = inner.components().filter_map(|part| match part {
+                Component::Normal(name) => Some(name.to_string_lossy()),
+                _ => None,
+            });
+            segments.pop_if_empty().extend(parts).push(name).push("");
         }
         Some(link.into())
     }
@@ -133,6 +141,38 @@ impl StagingSettings {
                 .to_owned(),
         }
     }
+}
+
+/// Whether two addresses are of the same server, whatever folder they name.
+fn is_same_server(one: &Url, other: &Url) -> bool {
+    let hosts = (one.host_str(), other.host_str());
+    let same_host = match (hosts, one.scheme()) {
+        // That is a bucket.
+        ((one, other), "s3") => one == other,
+        ((Some(one), Some(other)), _) => one.eq_ignore_ascii_case(other),
+        _ => false,
+    };
+    one.scheme() == other.scheme() && same_host && port(one) == port(other)
+}
+
+/// The port of an address, which the URL standard knows of `ftp` only. Implicit TLS is asked for by its port.
+fn port(url: &Url) -> Option<u16> {
+    url.port().or(match url.scheme() {
+        "ftp" | "ftps" => Some(21),
+        "sftp" => Some(22),
+        _ => None,
+    })
+}
+
+/// The folder that an address means to those who deliver there; none of a path that they do not take.
+fn folder_of(url: &Url) -> Option<PathBuf> {
+    let path = percent::decoded(url.path())?;
+    Some(match url.scheme() {
+        // It counts from where the login leads, and with another slash from the root.
+        "ftp" | "ftps" => path.strip_prefix('/').unwrap_or(&path).into(),
+        _ if path.is_empty() => "/".into(),
+        _ => path.into(),
+    })
 }
 
 /// A `public_url`: links are made of it by adding to its path.
@@ -181,6 +221,67 @@ mod tests {
             "/srv/images"
         );
         assert_eq!(address(Staging::Folder("/srv/images2".into())), "");
+    }
+
+    #[test]
+    fn an_address_fits_as_the_spec_means_it() {
+        for (address, staging) in [
+            ("127.0.0.1:41021/pub", "127.0.0.1:41021/pub/qa"),
+            ("ftp.example.org", "ftp://FTP.example.org/qa"),
+            ("file:///srv/sp%20ace", "/srv/sp ace"),
+            ("file:///srv/sp%20ace", "file:///srv/sp%20ace/qa"),
+            ("sftp://localhost:41030/", "sftp://root@LOCALHOST:41030/tmp"),
+            ("sftp://h/", "sftp://h:22/srv"),
+            ("sftp://h/", "sftp://h"),
+            ("ftps://h", "ftps://h:21/pub"),
+            ("ftp://h/s%2Df", "ftp://h/s-f"),
+            ("ftp://h/", "ftp://h/%2Fsrv"),
+            ("s3://images/%C3%BC", "s3://images/ü/qa"),
+        ] {
+            let place = staging.parse().unwrap();
+            let place = Staging::of(&place, Path::to_owned);
+            let one = settings(address, "http://w/");
+            assert!(one.fits(&place), "{address} {staging}");
+        }
+        for (address, staging) in [
+            ("", "/srv"),
+            ("", "ftp://h/"),
+            ("/srv/images", "/srv/images2"),
+            ("/srv/images", "/srv/images/../qa"),
+            ("sftp://h/srv/images", "sftp://h/srv/images2"),
+            ("sftp://h/srv/images", "sftp://h/srv/images%2F..%2F..%2Fetc"),
+            ("sftp://h/srv/images", "sftp://h/srv/images/%2e%2e/etc"),
+            ("sftp://h/srv/images", "sftp://h/srv/images/..%2fetc"),
+            ("sftp://h/srv/images", "sftp://h2/srv/images"),
+            ("sftp://h/srv/images", "sftp://h:2222/srv/images"),
+            ("ftps://h", "ftps://h:990/pub"),
+            ("ftps://h:990", "ftps://h/pub"),
+            ("sftp://h/", "ftp://h:22/"),
+            ("s3://images", "s3://Images/qa"),
+            // Where the login leads, and the root.
+            ("ftp://h/etc", "ftp://h/%2Fetc"),
+            ("ftp://h/etc", "ftp://h//etc"),
+            ("ftp://h/%2Fsrv", "ftp://h/srv"),
+        ] {
+            let place = match staging.starts_with('/') {
+                true => Staging::Folder(staging.into()),
+                false => server(staging),
+            };
+            let one = settings(address, "http://w/");
+            assert!(!one.fits(&place), "{address} {staging}");
+            assert_eq!(one.link(&place, "x"), None, "{address} {staging}");
+        }
+    }
+
+    #[test]
+    fn the_longest_is_the_one_with_the_inmost_folder() {
+        let all = [
+            settings("ftp://127.0.0.1:2121/pub", "http://w/"),
+            settings("127.0.0.1:2121/pub/qa", "http://qa/"),
+        ];
+        let place = server("ftp://127.0.0.1:2121/pub/qa/x");
+        let one = StagingSettings::of(&all, &place);
+        assert_eq!(one.address, "127.0.0.1:2121/pub/qa");
     }
 
     #[test]
