@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fbs_suite::certificates::Certificates;
-use fbs_suite::command::Program;
+use fbs_suite::command::{Program, eventually};
 use fbs_suite::daemon::{free_port, wait_for_bytes};
 use fbs_suite::ftp::{self, Options, Vsftpd};
 use fbs_suite::need::{self, Need};
@@ -16,7 +16,8 @@ use fbs_suite::noise::noise;
 use fbs_suite::object_store::ObjectStore;
 use fbs_suite::proxy::Proxy;
 use fbs_suite::ssh::Sshd;
-use fbs_suite::{Folders, release, turn};
+use fbs_suite::tools::Stubs;
+use fbs_suite::{Folders, fake, release, turn};
 use image_builder::context::CancellationToken;
 use image_builder::digest::sha256_file;
 use image_builder::error::{ErrorKind, StageError};
@@ -24,6 +25,7 @@ use image_builder::plan::Staging;
 use image_builder::transfer::{
     self, Checked, Delivered, Delivery, Progress, StagingSettings, Transfer, TransferError,
 };
+use nix::sys::signal::Signal;
 
 const FTP: &[Need] = &[Need::Root, Need::Tool("vsftpd")];
 const TLS: &[Need] = &[Need::Tool("openssl")];
@@ -676,6 +678,74 @@ fn build_to(folders: &Folders, staging: &str, package: &str) -> Program {
         .set("backend", "native")
         .set("packages", package)
         .set("staging", staging)
+}
+
+/// Whether more than a MiB of a file is in a folder, and not all of it.
+fn is_begun(folder: &Path) -> bool {
+    // The folder with which the place was tried may be gone by now.
+    let entries = folder.read_dir().into_iter().flatten();
+    entries.filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        path.extension().is_some_and(|end| end == "part")
+            && path.metadata().is_ok_and(|file| file.len() > 1 << 20)
+    })
+}
+
+#[test]
+fn an_upload_that_is_stopped_is_told_of_and_can_be_made_good() {
+    if !need::met(&[need::BUILD, FTP]) {
+        return;
+    }
+    let folders = Folders::new();
+    let slow = Options {
+        rate: 8 << 20,
+        ..Options::default()
+    };
+    let server = Vsftpd::start(&folders.top().join("ftp"), &slow);
+    let far = server.make_pub();
+    let ftp = format!("ftp://127.0.0.1:{}/pub", server.port);
+    let stubs = fake::root(Stubs::new(folders.top()));
+    let build = folders.build().arg("--staging").arg(&ftp);
+    let build = build.env("PATH", stubs.path()).env("FBS_STUB_MIB", "60");
+    let running = build.start();
+    eventually("the image is on its way", Duration::from_secs(60), || {
+        names(&far).iter().any(|folder| is_begun(&far.join(folder)))
+    });
+    running.signal(Signal::SIGTERM);
+    let done = running.finish();
+    let undelivered = format!("undelivered to {ftp}: ");
+    done.assert_exit(130).assert_says(&[&undelivered]);
+    let listed = |what: &str, place: &str| {
+        let lines = done.stderr.lines();
+        lines
+            .filter(|line| line.starts_with(what) && line.contains(place))
+            .count()
+    };
+    let here = folders.staging().display().to_string();
+    assert_eq!(
+        (listed("image ", &here), listed("image ", &ftp)),
+        (1, 0),
+        "{done}"
+    );
+    assert_eq!(
+        (listed("log ", &here), listed("log ", &ftp)),
+        (1, 1),
+        "{done}"
+    );
+    // What arrived nowhere else is delivered from there.
+    let delivery = folders.delivery();
+    let deliver = folders.fbs("deliver").arg(&delivery.folder).run();
+    deliver.assert_exit(0);
+    let report = fbs_suite::Delivery::of(delivery.folder).report;
+    let record = &report["deliveries"].as_array().unwrap()[1];
+    assert_eq!(record["error"], serde_json::Value::Null, "{report:#}");
+    let folder = record["folder"].as_str().unwrap().trim_end_matches('/');
+    let name = folder.rsplit('/').next().unwrap();
+    let there = fbs_suite::Delivery::of(far.join(name));
+    assert!(there.iso().is_some(), "{:?}", there.names());
+    there.assert_files();
+    drop(server);
+    folders.assert_nothing_left();
 }
 
 /// A build that fails delivers its log and its report all the same.

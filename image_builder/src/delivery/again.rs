@@ -99,7 +99,12 @@ pub async fn deliver(
     };
     let files = kept.files().await?;
     let mut courier = Courier::new(&places, settings)?;
-    for record in &kept.report.deliveries {
+    for record in kept
+        .report
+        .deliveries
+        .iter()
+        .filter(|one| kept.goes_on(one))
+    {
         courier.resume(record);
     }
     let name = &kept.report.name;
@@ -253,6 +258,12 @@ impl Kept {
             report,
             _lock: lock,
         })
+    }
+
+    /// Whether a delivery goes on in the folder that it began. One of a build that was stopped does not: its log is there, and
+    /// a report that says so, which nothing is written over.
+    fn goes_on(&self, record: &DeliveryRecord) -> bool {
+        record.error.is_none() || self.report.kept_in.is_some()
     }
 
     fn places_left(&self) -> Result<Vec<Staging>, DeliverError> {
