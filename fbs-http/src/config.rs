@@ -1,5 +1,8 @@
 //! What the command line and the configuration say.
 
+// What is said of an option is its help in a terminal, and no Markdown.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
