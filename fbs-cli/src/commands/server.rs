@@ -13,7 +13,7 @@ use super::cancelled_by_signals;
 use super::queue::{
     LOG, Listed, ListedWorker, WaitLog, end_of, exit_of, goes_on, same_place, summary,
 };
-use super::watched::{WAITS, Watched, write_log};
+use super::watched::{Watched, write_log};
 use crate::args::{Cancel, Jobs, Retry, ServiceArgs, Status, Submit, Workers};
 use crate::exit::{self, Exit};
 use crate::output::{self, tell};
@@ -132,14 +132,17 @@ async fn follow(
 ) -> Result<RemoteJob, ClientError> {
     let mut log = client.follow(id);
     let mut last = 0;
+    let why = async || match client.job(id).await {
+        Ok(job) => Ok(job.waits.map(|waits| waits.reason)),
+        Err(error) if error.is_transient() => Ok(None),
+        Err(error) => Err(error),
+    };
     loop {
         let next = tokio::select! {
             next = log.next() => next?,
-            error = say_why(client, id, watched.as_deref_mut()), if last == 0 => return Err(error),
+            error = Watched::say_why(watched.as_deref_mut(), why), if last == 0 => return Err(error),
         };
-        let Some(event) = next else {
-            return client.job(id).await;
-        };
+        let Some(event) = next else { break };
         match event {
             LogEvent::Run { run, worker } => {
                 if let Some(watched) = &mut watched
@@ -154,7 +157,7 @@ async fn follow(
             }
             LogEvent::Lines(text) => {
                 if !write_log(out, &text, watched.as_deref_mut()) {
-                    return client.job(id).await;
+                    break;
                 }
             }
             LogEvent::Progress(progress) => {
@@ -164,25 +167,7 @@ async fn follow(
             }
         }
     }
-}
-
-/// Says why a job waits, and says it again where that becomes another reason; ends where the service cannot be asked.
-async fn say_why(client: &Client, id: &str, watched: Option<&mut Watched>) -> ClientError {
-    let Some(watched) = watched else {
-        return std::future::pending().await;
-    };
-    loop {
-        match client.job(id).await {
-            Ok(job) => {
-                if let Some(waits) = job.waits {
-                    watched.waits(&waits.reason);
-                }
-            }
-            Err(error) if error.is_transient() => {}
-            Err(error) => return error,
-        }
-        tokio::time::sleep(WAITS).await;
-    }
+    client.job(id).await
 }
 
 pub(super) async fn logs(

@@ -20,14 +20,10 @@ pub(super) struct Watched {
     waits: Option<String>,
 }
 
-/// It is asked so often whether what waits does so for another reason.
+/// It is looked so often whether what waits does so for another reason.
 pub(super) const WAITS: Duration = Duration::from_secs(5);
 
 impl Watched {
-    pub(super) fn new() -> Self {
-        Self::on(Display::new())
-    }
-
     fn on(display: Display) -> Self {
         Self {
             display,
@@ -44,7 +40,7 @@ impl Watched {
         follow: impl AsyncFnOnce(&mut Self) -> T,
     ) -> Option<T> {
         // Its bar goes with it, before anything else is said.
-        let mut watched = Self::new();
+        let mut watched = Self::on(Display::new());
         if count > 1 {
             watched.say(&format!("job {job}"));
         }
@@ -64,8 +60,26 @@ impl Watched {
         self.say(&format!("warning: {words}"));
     }
 
+    /// Says why a job waits, as `ask` tells it, and says it again where that becomes another reason; ends with its error.
+    pub(super) async fn say_why<E>(
+        watched: Option<&mut Self>,
+        ask: impl AsyncFn() -> Result<Option<String>, E>,
+    ) -> E {
+        let Some(watched) = watched else {
+            return std::future::pending().await;
+        };
+        loop {
+            match ask().await {
+                Ok(Some(reason)) => watched.waits(&reason),
+                Ok(None) => {}
+                Err(error) => return error,
+            }
+            tokio::time::sleep(WAITS).await;
+        }
+    }
+
     /// It waits, for the first time or again, or for another reason than before.
-    pub(super) fn waits(&mut self, reason: &str) {
+    fn waits(&mut self, reason: &str) {
         if self.waits.as_deref() != Some(reason) {
             self.display.rest();
             self.say(&format!("queued: {reason}"));

@@ -181,13 +181,17 @@ pub(super) async fn follow(
             if job.state.is_final() {
                 return Ok(job);
             }
-            let watched = watched.as_deref_mut();
+            let why = async || {
+                // Who cannot be asked now is asked again. A worker that is free takes it meanwhile.
+                let workers = roll_call(&*queue, ANSWERS).await.ok();
+                Ok::<_, Infallible>(workers.map(|workers| why_waiting(&job, before, &workers)))
+            };
             tokio::select! {
                 changed = jobs.changed() => match changed {
                     Ok(()) => {}
                     Err(_) => break,
                 },
-                never = say_why(&*queue, &job, before, watched) => match never {},
+                never = Watched::say_why(watched.as_deref_mut(), why) => match never {},
             }
             continue;
         };
@@ -236,25 +240,6 @@ pub(super) async fn follow(
     match watching.await {
         Ok(Err(error)) => Err(error),
         _ => Err(QueueError::Forgotten),
-    }
-}
-
-/// Says why a job waits, and says it again where that becomes another reason.
-async fn say_why(
-    queue: &dyn JobQueue,
-    job: &Job,
-    before: usize,
-    watched: Option<&mut Watched>,
-) -> Infallible {
-    let Some(watched) = watched else {
-        return std::future::pending().await;
-    };
-    loop {
-        // A worker that is free takes it meanwhile.
-        if let Ok(workers) = roll_call(queue, ANSWERS).await {
-            watched.waits(&why_waiting(job, before, &workers));
-        }
-        tokio::time::sleep(WAITS).await;
     }
 }
 
