@@ -185,31 +185,6 @@ struct Kept {
     _lock: File,
 }
 
-/// The folder of a place of this host that had everything before this delivery, which was to the places `now`.
-fn complete_folder(record: &DeliveryRecord, now: &BTreeSet<String>) -> Option<PathBuf> {
-    let address: Address = record.staging.parse().ok()?;
-    let is_here = matches!(Staging::of(&address, Path::to_owned), Staging::Folder(_));
-    let is_complete = record.error.is_none() && !now.contains(&record.staging);
-    let folder = record.folder.as_ref().filter(|_| is_here && is_complete)?;
-    Some(PathBuf::from(folder))
-}
-
-/// Puts the report in the place of an older one. Where that cannot be, the older one stays.
-fn renew(folder: &Path, report: &BuildReport, events: &Events) {
-    let path = folder.join(REPORT);
-    let renewed = text(report).and_then(|text| {
-        replace(&path, &text).map_err(|source| TransferError::Put {
-            file: path.clone(),
-            to: path.clone(),
-            source,
-        })
-    });
-    if let Err(error) = renewed {
-        let path = path.display();
-        events.warn(format!("{path} does not tell of this delivery: {error}"));
-    }
-}
-
 /// The log and a report as they are sent.
 struct Written {
     last: [Delivery; 2],
@@ -348,18 +323,16 @@ impl Kept {
         })
     }
 
-    /// The same in a folder that had all before, if the report there is of the same build: a report may name any folder.
+    /// [`renew`] in a folder that had all before, if the report there is of the same build: a report may name any folder.
     fn renew_at(&self, folder: &Path, report: &BuildReport, events: &Events) {
         let is_own = folder.canonicalize().is_ok_and(|it| it == self.folder);
         let path = folder.join(REPORT);
         if is_own || !path.symlink_metadata().is_ok_and(|it| it.is_file()) {
             return;
         }
-        let there = std::fs::read(&path).map_err(|error| error.to_string());
-        let there = there.and_then(|text| {
-            serde_json::from_slice::<BuildReport>(&text).map_err(|error| error.to_string())
-        });
-        if there.is_ok_and(|there| there.job == self.report.job) {
+        let there = std::fs::read(&path).ok();
+        let there: Option<BuildReport> = there.and_then(|text| serde_json::from_slice(&text).ok());
+        if there.is_some_and(|there| there.job == self.report.job) {
             renew(folder, report, events);
         }
     }
@@ -376,6 +349,24 @@ impl Kept {
         }
         // There may be more in it.
         let _ = std::fs::remove_dir(work);
+    }
+}
+
+/// The folder of a place of this host that had everything before this delivery, which was to the places `now`.
+fn complete_folder(record: &DeliveryRecord, now: &BTreeSet<String>) -> Option<PathBuf> {
+    let address: Address = record.staging.parse().ok()?;
+    let is_here = matches!(Staging::of(&address, Path::to_owned), Staging::Folder(_));
+    let is_complete = record.error.is_none() && !now.contains(&record.staging);
+    let folder = record.folder.as_ref().filter(|_| is_here && is_complete)?;
+    Some(PathBuf::from(folder))
+}
+
+/// Puts the report in the place of an older one. Where that cannot be, the older one stays.
+fn renew(folder: &Path, report: &BuildReport, events: &Events) {
+    let path = folder.join(REPORT);
+    if let Err(error) = text(report).and_then(|text| replace(&path, &text)) {
+        let path = path.display();
+        events.warn(format!("{path} does not tell of this delivery: {error}"));
     }
 }
 

@@ -76,18 +76,30 @@ impl Outbox {
     /// [`TransferError::Put`]
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, TransferError> {
         let to = self.folder.join(name);
-        let written = fs::create_dir_all(&self.folder).and_then(|()| replace(&to, text));
-        written.map_err(|source| TransferError::Put {
-            file: to.clone(),
-            to: to.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&self.folder).map_err(|source| not_written(&to, source))?;
+        replace(&to, text)?;
         Ok(to)
     }
 }
 
 /// Puts a file with this text in the place of `path`, in a folder that is there.
-pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+///
+/// # Errors
+///
+/// [`TransferError::Put`]; an earlier file is as it was then.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), TransferError> {
+    write_over(path, text).map_err(|source| not_written(path, source))
+}
+
+fn not_written(path: &Path, source: io::Error) -> TransferError {
+    TransferError::Put {
+        file: path.to_owned(),
+        to: path.to_owned(),
+        source,
+    }
+}
+
+fn write_over(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::Builder::new();
     // As a file has them that nobody makes in secret.
