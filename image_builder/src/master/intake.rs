@@ -111,7 +111,9 @@ impl Master {
             }
         }
         standing.skipped += self.save(ledger, &events).await;
-        if let Some((place, digest)) = last.filter(|_| reading.is_to_be_bookmarked()) {
+        if let Some((place, digest)) = last
+            && reading.is_to_be_bookmarked()
+        {
             let done = self.patiently(|| self.store.mark_read(ledger, place, digest));
             if let Err(error) = done.await {
                 tracing::warn!("{ledger}: there is no bookmark at {place}: {error}");

@@ -34,13 +34,12 @@ fn fits(read: &Bookmark, place: u64, body: &[u8]) -> bool {
     place > read.place || read.digest.is_none_or(|known| known == digest(body))
 }
 
-/// Reads what comes behind `after` until nobody wants it any more.
+/// Reads what comes behind what was `read` until nobody wants it any more.
 pub(super) async fn read(
     link: std::sync::Arc<Link>,
-    after: Option<Bookmark>,
+    mut read: Option<Bookmark>,
     items: mpsc::Sender<LedgerItem>,
 ) {
-    let mut read = after;
     let mut backoff = Backoff::default();
     loop {
         let reason = tokio::select! {
