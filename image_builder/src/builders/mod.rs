@@ -37,6 +37,8 @@ pub struct Built {
     pub iso: Option<PathBuf>,
     /// The ISO's SHA-256 where the builder has computed it.
     pub iso_sha256: Option<String>,
+    /// The checksum that is implanted in the ISO, where the builder has computed it of what is on the disk.
+    pub media_md5: Option<String>,
     /// The time that the image carries, where the builder sets it.
     pub source_date: Option<SourceDate>,
     /// Further images and lists that are delivered beside it.

@@ -155,6 +155,7 @@ impl<'a> Run<'a> {
         self.logs.extend(built.logs.iter().cloned());
         self.kickstart.clone_from(&built.kickstart);
         let (iso, sha256) = (built.iso.clone(), built.iso_sha256.clone());
+        let media_md5 = built.media_md5.clone();
         let packages = built.packages.clone();
         self.built = Some(built);
         let Some(iso) = iso else {
@@ -163,6 +164,7 @@ impl<'a> Run<'a> {
         let options = InspectOptions {
             work_dir: Some(self.plan.paths.work.clone()),
             sha256,
+            media_md5,
             ..InspectOptions::default()
         };
         let read_back = async {

@@ -34,6 +34,9 @@ pub struct InspectOptions {
     pub digests: DigestFiles,
     /// The SHA-256 of the image, as hex, where it is known already; computed when absent.
     pub sha256: Option<String>,
+    /// What the image has to have implanted, as hex, where that was computed of what is on the disk while it was
+    /// written; computed again when absent.
+    pub media_md5: Option<String>,
 }
 
 /// A file on the disc.
@@ -128,7 +131,7 @@ pub async fn inspect(
     // Side by side: each is one pass over the image on one processor.
     let all = async {
         tokio::try_join!(
-            ImplantedMd5::check(ctx, &image),
+            ImplantedMd5::check(ctx, &image, options.media_md5.as_deref()),
             sha256,
             files(ctx, &image, options.digests),
             Root::read(ctx, &image, options),

@@ -156,7 +156,7 @@ impl Job<'_> {
             let iso = async move {
                 match is_kept {
                     true => Ok(None),
-                    false => job.make_iso(&first).await,
+                    false => job.make_iso(&first).await.map(Some),
                 }
             };
             let root = async move {
@@ -173,9 +173,10 @@ impl Job<'_> {
             };
             (iso, root)
         });
-        let (to_keep, initramfs) = written.await?;
+        let (made, initramfs) = written.await?;
         self.initramfs = initramfs;
-        if let Some(to_keep) = to_keep
+        let (media_md5, to_keep) = made.unzip();
+        if let Some(to_keep) = to_keep.flatten()
             && let Some(key) = self.iso_key()?
         {
             self.keep_iso(ctx, &key, &to_keep);
@@ -189,6 +190,7 @@ impl Job<'_> {
             tree: self.wants_tree.then_some(tree),
             iso: Some(self.layout.iso()),
             iso_sha256: sha256,
+            media_md5,
             source_date: Some(self.source_date.clone()),
             ..Built::default()
         })
@@ -286,9 +288,9 @@ impl Job<'_> {
         }
     }
 
-    /// Makes the ISO, and the boot loaders if they are not there yet. Where it may be kept, a second one is written in
-    /// the same pass: that is what it gives.
-    async fn make_iso(&self, ctx: &BuildContext) -> Result<Option<Fresh>, ComposeError> {
+    /// Makes the ISO, and the boot loaders if they are not there yet. Gives its implanted checksum and, where it may be
+    /// kept, a second ISO, written in the same pass.
+    async fn make_iso(&self, ctx: &BuildContext) -> Result<(String, Option<Fresh>), ComposeError> {
         if !self.has_loaders {
             self.loaders().make(ctx).await?;
         }
@@ -306,9 +308,9 @@ impl Job<'_> {
         match written.without_second {
             Some(why) => {
                 self.not_kept(ctx, "ISO", &why.to_string());
-                Ok(None)
+                Ok((written.md5, None))
             }
-            None => Ok(to_keep),
+            None => Ok((written.md5, to_keep)),
         }
     }
 

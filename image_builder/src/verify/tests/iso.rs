@@ -118,7 +118,7 @@ impl Workshop {
         let options = InspectOptions {
             work_dir: Some(self.path("work")),
             digests: DigestFiles::Boot,
-            sha256: None,
+            ..InspectOptions::default()
         };
         let result = inspect(&context(), iso, &options).await;
         let left = std::fs::read_dir(self.path("work")).unwrap().count();
@@ -336,7 +336,25 @@ async fn checks_the_implanted_checksum() {
     bytes[middle] ^= 1;
     std::fs::write(&iso, bytes).unwrap();
     let contents = workshop.inspect(&iso).await.unwrap();
-    assert_eq!(contents.implanted_md5, ImplantedMd5::Mismatch { md5 });
+    let mismatch = ImplantedMd5::Mismatch { md5: md5.clone() };
+    assert_eq!(contents.implanted_md5, mismatch);
+
+    // One that was computed while the image was written is only compared.
+    let known = |md5: &str| {
+        let (iso, options) = (
+            iso.clone(),
+            InspectOptions {
+                media_md5: Some(md5.to_owned()),
+                ..InspectOptions::default()
+            },
+        );
+        async move {
+            let contents = inspect(&context(), &iso, &options).await.unwrap();
+            contents.implanted_md5
+        }
+    };
+    assert_eq!(known(&md5).await, ImplantedMd5::Intact { md5: md5.clone() });
+    assert_eq!(known("another").await, mismatch);
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Job<'_> {
         self.check_tree().await?;
         self.write_metadata(date.seconds).await?;
         let (iso, netinst) = (self.folders.dvd(), self.folders.netinst());
-        self.make(ctx, &iso, &self.rewrite()).await?;
+        let media_md5 = self.make(ctx, &iso, &self.rewrite()).await?;
         let fresh = Fresh::of(&netinst)?;
         place(&self.folders.boot_iso(), fresh.path())?;
         fresh.install()?;
@@ -95,6 +95,7 @@ impl Job<'_> {
         Ok(Built {
             iso: Some(iso),
             iso_sha256: sums.into_iter().next(),
+            media_md5: Some(media_md5),
             source_date: Some(date),
             extra,
             ..Built::default()
@@ -166,13 +167,14 @@ impl Job<'_> {
         ctx: &BuildContext,
         iso: &Path,
         command: &Invocation,
-    ) -> Result<(), ComposeError> {
+    ) -> Result<String, ComposeError> {
         let fresh = Fresh::of(iso)?;
         let pipe = self.pipe();
         let written = iso_stream::write(ctx, Stage::CreateIso, command, &pipe, fresh.path(), None);
         let folder = iso.parent().unwrap_or(iso);
-        written.await.map_err(|error| not_written(error, folder))?;
-        fresh.install()
+        let written = written.await.map_err(|error| not_written(error, folder))?;
+        fresh.install()?;
+        Ok(written.md5)
     }
 }
 
