@@ -1,4 +1,4 @@
-//! Programs that leave a processor to another one.
+//! Programs and threads that leave a processor to another program.
 //!
 //! dracut is a script of some two thousand short processes, one after the other. Beside a program that keeps all
 //! processors busy each of them waits for one, whatever priority that program has: on two processors it took a sixth
@@ -13,7 +13,7 @@ tokio::task_local! {
     static ASIDE: Aside;
 }
 
-/// Programs that stand aside as long as another one runs. Where there is one processor only, nothing is done; nor where the
+/// What stands aside as long as another program runs. Where there is one processor only, nothing is done; nor where the
 /// system says no: it is no more than a matter of speed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Aside(Arc<Mutex<State>>);
@@ -21,14 +21,23 @@ pub(crate) struct Aside(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     is_over: bool,
-    programs: Vec<Pid>,
+    standing: Vec<Who>,
 }
 
-/// A program that stands aside, as long as this is there.
+/// Who stands aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// A program, with all of its threads.
+    Program(Pid),
+    /// A thread of this program.
+    Thread(Pid),
+}
+
+/// A program or thread that stands aside, as long as this is there.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     aside: Aside,
-    program: Pid,
+    who: Who,
 }
 
 impl Aside {
@@ -44,9 +53,19 @@ impl Aside {
         let Ok(all) = sched_getaffinity(Pid::from_raw(0)) else {
             return;
         };
-        for &program in &state.programs {
-            allow(program, &all);
+        for &who in &state.standing {
+            allow(who, &all);
         }
+    }
+
+    /// That of the work which asks, where there is one.
+    pub(crate) fn current() -> Option<Self> {
+        ASIDE.try_with(Self::clone).ok()
+    }
+
+    /// The thread that asks stands aside, too.
+    pub(crate) fn stand(&self) -> Option<Standing> {
+        Standing::new(self, Who::Thread(nix::unistd::gettid()))
     }
 
     /// Whether it has.
@@ -62,15 +81,21 @@ impl Aside {
 impl Standing {
     /// `program`, which was just started, stands aside if it belongs to such work.
     pub(super) fn of(program: Option<u32>) -> Option<Self> {
-        let aside = ASIDE.try_with(Aside::clone).ok()?;
         let program = Pid::from_raw(i32::try_from(program?).ok()?);
+        Self::new(&Aside::current()?, Who::Program(program))
+    }
+
+    fn new(aside: &Aside, who: Who) -> Option<Self> {
         let mut state = aside.state();
         if !state.is_over {
-            allow(program, &all_but_one()?);
-            state.programs.push(program);
+            allow(who, &all_but_one()?);
+            state.standing.push(who);
         }
         drop(state);
-        Some(Self { aside, program })
+        Some(Self {
+            aside: aside.clone(),
+            who,
+        })
     }
 }
 
@@ -78,7 +103,7 @@ impl Drop for Standing {
     fn drop(&mut self) {
         // Its number may be another one's soon.
         let mut state = self.aside.state();
-        state.programs.retain(|&program| program != self.program);
+        state.standing.retain(|&who| who != self.who);
     }
 }
 
@@ -91,14 +116,20 @@ fn all_but_one() -> Option<CpuSet> {
     Some(set)
 }
 
-/// What runs in `program` runs on `processors` only. Threads that it starts later do as that which starts them.
-fn allow(program: Pid, processors: &CpuSet) {
-    let threads = std::fs::read_dir(format!("/proc/{program}/task"));
-    for thread in threads.into_iter().flatten().flatten() {
-        if let Some(thread) = thread.file_name().to_str().and_then(|id| id.parse().ok())
-            && let Err(error) = sched_setaffinity(Pid::from_raw(thread), processors)
-        {
-            tracing::debug!("the processors of {program}: {error}");
+/// `who` runs on `processors` only. Threads that it starts later do as that which starts them.
+fn allow(who: Who, processors: &CpuSet) {
+    let threads = match who {
+        Who::Thread(thread) => vec![thread],
+        Who::Program(program) => {
+            let threads = std::fs::read_dir(format!("/proc/{program}/task"));
+            let names = (threads.into_iter().flatten().flatten()).map(|thread| thread.file_name());
+            let ids = names.filter_map(|name| name.to_str()?.parse().ok());
+            ids.map(Pid::from_raw).collect()
+        }
+    };
+    for thread in threads {
+        if let Err(error) = sched_setaffinity(thread, processors) {
+            tracing::debug!("the processors of {who:?}: {error}");
         }
     }
 }
@@ -129,7 +160,7 @@ mod tests {
         let asks = Invocation::new("sh").args(["-c", script]).path(dir.path());
         let aside = Aside::default();
         let (lines, ()) = tokio::join!(aside.scope(ctx.query(&asks)), async {
-            while aside.state().programs.is_empty() {
+            while aside.state().standing.is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             std::fs::write(file("begun"), "").unwrap();
@@ -141,12 +172,42 @@ mod tests {
         });
         let fewer = (all - 1).max(1);
         assert_eq!(lines.unwrap(), [fewer.to_string(), all.to_string()]);
-        assert_eq!(aside.state().programs, []);
+        assert_eq!(aside.state().standing, []);
         // What begins later, and what belongs to other work.
         let nproc = Invocation::new("nproc");
         let later = aside.scope(ctx.query(&nproc)).await.unwrap();
         assert_eq!(later, [all.to_string()]);
         assert_eq!(ctx.query(&nproc).await.unwrap(), [all.to_string()]);
         assert_eq!(count(), all);
+    }
+
+    #[test]
+    fn a_thread_stands_aside_alone() {
+        let count = || {
+            let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            (0..CpuSet::count())
+                .filter(|&one| set.is_set(one).unwrap())
+                .count()
+        };
+        let all = count();
+        let aside = Aside::default();
+        let (began, told) = std::sync::mpsc::channel();
+        let (over, waits) = std::sync::mpsc::channel();
+        let counted = std::thread::scope(|scope| {
+            let aside = &aside;
+            let thread = scope.spawn(move || {
+                let _standing = aside.stand();
+                began.send(count()).unwrap();
+                waits.recv().unwrap();
+                count()
+            });
+            let before = told.recv().unwrap();
+            aside.end();
+            over.send(()).unwrap();
+            (before, thread.join().unwrap())
+        });
+        // With one processor there is none to be left.
+        assert_eq!(counted, ((all - 1).max(1), all));
+        assert_eq!((count(), aside.state().standing.len()), (all, 0));
     }
 }
