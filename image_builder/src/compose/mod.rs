@@ -1,7 +1,7 @@
 //! The native engine: a boot ISO from packages, with parts that any Linux has.
 //!
 //! dnf solves, downloads and installs into a new root; dracut, inside that root, makes the
-//! initramfs; mksquashfs or mkfs.erofs packs the root; GRUB and xorriso make one ISO for BIOS and
+//! initramfs; [`squashfs`] or mkfs.erofs packs the root; GRUB and xorriso make one ISO for BIOS and
 //! UEFI. Each file here holds one of these: a pure function from plain data to an
 //! [`Invocation`](crate::process::Invocation), and the reading of what the program says.
 //! [`crate::builders::native`] runs them in order.
@@ -32,6 +32,7 @@ pub mod sandbox;
 pub mod script;
 pub(crate) mod shared_files;
 pub(crate) mod solution;
+pub mod squashfs;
 pub mod system;
 pub mod tree;
 
