@@ -26,10 +26,15 @@ mod kiwi;
 mod peer;
 
 /// What is built, and whether with what the builds before it left.
-const CASES: [(&str, Request, bool); 4] = [
+const CASES: [(&str, Request, bool); 5] = [
     ("zstd:3, an empty cache", cold(Compression::Same), false),
     ("zstd:3, nothing changed", cold(Compression::Same), true),
     ("zstd:3, one package newer", newer(Compression::Same), true),
+    (
+        "zstd:3 for the root alone, an empty cache",
+        cold(Compression::SameRoot),
+        false,
+    ),
     (
         "each tool's own compression, an empty cache",
         cold(Compression::Default),

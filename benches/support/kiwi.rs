@@ -53,7 +53,7 @@ impl Description {
     fn config(&self) -> String {
         let packing = match self.compression {
             // In blocks of the size that mksquashfs has by itself.
-            Compression::Same => {
+            Compression::Same | Compression::SameRoot => {
                 " squashfscompression=\"zstd\" \
                  fscreateoptions=\"-comp zstd -Xcompression-level 3 -b 131072\""
             }

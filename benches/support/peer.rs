@@ -22,6 +22,8 @@ pub(crate) struct Request {
 pub(crate) enum Compression {
     /// zstd at level 3, for the initramfs as well.
     Same,
+    /// zstd at level 3 for the root, and for the initramfs what the tool takes by itself.
+    SameRoot,
     /// What the tool does unless told otherwise.
     Default,
 }
@@ -140,7 +142,7 @@ fn build_by_backend(name: &str, folders: &Folders, request: Request) -> Result<I
 pub(crate) fn fbs(folders: &Folders, example: &str, backend: &str, request: Request) -> Program {
     let build = demo::build(folders, example, request.newer).args(["--backend", backend]);
     match request.compression {
-        Compression::Same => build.set("compression", "zstd:3"),
+        Compression::Same | Compression::SameRoot => build.set("compression", "zstd:3"),
         Compression::Default => build,
     }
 }
