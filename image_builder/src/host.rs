@@ -197,18 +197,12 @@ pub fn requirements(backend: Backend, arch: Arch, rootfs: RootFs) -> Vec<Require
     let read_back = [XORRISO, UNSQUASHFS, RPM];
     let mut needs = match backend {
         Backend::Native => {
-            let mut needs = vec![
-                DNF,
-                BWRAP,
-                match rootfs {
-                    RootFs::Squashfs => MKSQUASHFS,
-                    RootFs::Erofs => MKFS_EROFS,
-                },
-                MKIMAGE,
-                MKFS_VFAT,
-                MTOOLS,
-                ISOMD5SUM,
-            ];
+            let mut needs = vec![DNF, BWRAP, MKIMAGE, MKFS_VFAT, MTOOLS, ISOMD5SUM];
+            match rootfs {
+                // The engine packs it itself.
+                RootFs::Squashfs => {}
+                RootFs::Erofs => needs.push(MKFS_EROFS),
+            }
             match arch {
                 Arch::X86_64 => needs.extend([GRUB_PC, GRUB_X64]),
                 Arch::I686 => needs.extend([GRUB_PC, GRUB_IA32]),
@@ -512,7 +506,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_missing_is_named_with_this_system_s_package() {
         let mut host = complete();
-        host.found.remove("mksquashfs");
+        host.found.remove("unsquashfs");
         host.found.remove("mcopy");
         let needs = requirements(Backend::Native, Arch::X86_64, RootFs::Squashfs);
         let missing = host.missing(&needs);
@@ -520,8 +514,8 @@ pub(crate) mod tests {
         assert_eq!(
             words,
             [
-                "mksquashfs to pack the root (package squashfs-tools)",
-                "mcopy to fill the UEFI partition (package mtools)"
+                "mcopy to fill the UEFI partition (package mtools)",
+                "unsquashfs to read the image back (package squashfs-tools)"
             ]
         );
         assert_eq!(
@@ -559,7 +553,7 @@ pub(crate) mod tests {
             .insert("setpriv".into(), "/usr/bin/setpriv".into());
         assert_eq!(
             host.install_command(&host.missing(&needs)).as_deref(),
-            Some("dnf install e2fsprogs kiwi-cli util-linux-core")
+            Some("dnf install e2fsprogs kiwi-cli squashfs-tools util-linux-core")
         );
     }
 

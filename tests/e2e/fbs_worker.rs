@@ -230,9 +230,9 @@ fn a_job_that_cannot_be_built_here_goes_elsewhere_and_nobody_is_told_that_it_fai
     [tiny, small, large].into_iter().for_each(end);
 }
 
-/// Squashing takes three seconds more, and says so.
+/// Making the UEFI partition takes three seconds more, and says so.
 const SLOW: (&str, &str) = (
-    "mksquashfs",
+    "mkfs.vfat",
     "for n in 1 2 3 4 5 6; do echo \"packed $n\"; sleep 0.5; done\nexec {real} \"$@\"",
 );
 
@@ -327,7 +327,7 @@ fn a_deadline_ends_what_is_being_built() {
     let host = Host::new(&server);
     let forever = "echo packing\nexec sleep 60";
     let worker = host
-        .fake_worker("anna", Some(("mksquashfs", forever)))
+        .fake_worker("anna", Some(("mkfs.vfat", forever)))
         .start();
     let spec = host.spec("99", "email=qa@example.test\n");
     let job = host.submit(&spec, &["--deadline", "5s"]);
@@ -419,7 +419,7 @@ fn a_log_of_500_mib_neither_holds_the_build_up_nor_fills_the_memory() {
     let server = MailServer::open();
     let host = Host::new(&server);
     let chatty = "line=$(head -c 8000 /dev/zero | tr '\\0' x)\nyes \"$line\" | head -c 500M\nexec {real} \"$@\"";
-    let worker = host.fake_worker("anna", Some(("mksquashfs", chatty)));
+    let worker = host.fake_worker("anna", Some(("mkfs.vfat", chatty)));
     let mut worker = worker.args(["--monitor", "127.0.0.1:0"]).start();
     let job = host.submit(&host.spec("99", ""), &[]);
     let link = link(&mut worker, &job);

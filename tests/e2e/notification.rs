@@ -161,7 +161,7 @@ fn a_failed_build_sends_the_end_of_its_log_and_attaches_it() {
         let build = build(&folders, &config);
         let stub = "printf 'bad \\377\\376 \\033[31mred\\000\\r\\n</pre><script>x</script>\\n'\n\
                     seq -f 'line %g' 100\nexit 1";
-        let path = folders.top().join("stubs/mksquashfs");
+        let path = folders.top().join("stubs/grub-mkimage");
         fs::write(&path, format!("#!/bin/sh\n{stub}\n")).unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
         build.run()
@@ -184,8 +184,8 @@ fn a_failed_build_sends_the_end_of_its_log_and_attaches_it() {
     );
     let text = failed.text("text/plain");
     for words in [
-        "packing the root",
-        "mksquashfs",
+        "writing the ISO",
+        "grub-mkimage",
         "The last 60 lines of the log",
         "line 100\n",
     ] {
@@ -224,7 +224,7 @@ fn a_build_that_is_stopped_or_cannot_begin_is_told_of() {
         .env("FBS_STUB_MIB", "200")
         .arg("--json")
         .start();
-    running.wait_for_command("root_image", "mksquashfs");
+    running.wait_for_progress("root_image");
     running.signal(Signal::SIGINT);
     running.finish().assert_exit(130);
     let [submitted, _, cancelled, _] = [(); 4].map(|()| server.mail());

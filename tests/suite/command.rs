@@ -234,6 +234,13 @@ impl Running {
         });
     }
 
+    /// Waits until a stage has told how far it is.
+    pub fn wait_for_progress(&mut self, stage: &str) {
+        self.wait_for(&format!("progress of the stage {stage}"), |event| {
+            event["event"] == "progress" && event["stage"] == stage
+        });
+    }
+
     /// Waits for a line with `words` on standard error, and gives it.
     pub fn wait_for_stderr(&mut self, words: &str) -> String {
         loop {

@@ -8,7 +8,6 @@ pub const BUILD: &[Need] = &[
     Need::Debian,
     Need::Tool("dnf"),
     Need::Tool("bwrap"),
-    Need::Tool("mksquashfs"),
     Need::Tool("unsquashfs"),
     Need::Tool("grub-mkimage"),
     Need::Tool("mkfs.vfat"),

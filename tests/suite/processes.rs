@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub struct Process {
     /// Its id.
     pub pid: i32,
-    /// Its short name: `mksquashfs`.
+    /// Its short name: `xorriso`.
     pub name: String,
     /// Its command line.
     pub command: String,

@@ -135,6 +135,9 @@ fn render(plan: &BuildPlan, out: &mut String) -> std::fmt::Result {
     }
     for step in &plan.steps {
         writeln!(out, "\n{}:", step.stage.title())?;
+        if step.commands.is_empty() {
+            writeln!(out, "  (done without a program)")?;
+        }
         for command in &step.commands {
             writeln!(out, "  {command}")?;
         }

@@ -11,6 +11,7 @@ mod key_tests;
 mod live;
 mod loaders;
 mod packages;
+mod packed_root;
 mod root;
 mod solve;
 
@@ -23,7 +24,7 @@ use crate::events::Stage;
 use crate::plan::{BuildPlan, Step};
 use job::{Job, MenuText};
 
-/// Makes boot ISOs with dnf, dracut, mksquashfs, GRUB and xorriso.
+/// Makes boot ISOs with dnf, dracut, GRUB and xorriso.
 #[derive(Debug, Clone, Copy)]
 pub struct Native;
 

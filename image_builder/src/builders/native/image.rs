@@ -1,35 +1,25 @@
-//! From the root to the image: the packed root, the boot loaders, the ISO, and the tree beside it; each
-//! made, or taken from what is kept.
+//! From the root to the image: its parts, the ISO, and the tree beside it; each made, or taken from what is kept.
 
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::initramfs::Initramfs;
-use super::job::{BOOT_ISO, Job, MenuText, failure, not_written};
+use super::job::{BOOT_ISO, Job, MenuText, not_written};
 use super::kept::Tool;
 use super::stage;
 use crate::builders::{BuildError, Built};
 use crate::cache::{Fresh, Key, Kind};
 use crate::compose::bootloader::{self, BootFiles, GRUB_MODULES};
-use crate::compose::files::{make_folder, place, require, write};
+use crate::compose::files::{make_folder, place, write};
 use crate::compose::iso_stream;
 use crate::compose::layout::{INITRAMFS, KERNEL, ROOT_IMAGE};
 use crate::compose::root::{self, Kernel};
 use crate::compose::tree::TreeFile;
-use crate::compose::{ComposeError, initramfs, iso, root_image};
-use crate::context::{BuildContext, Line, side_by_side};
-use crate::events::{Stage, Unit};
+use crate::compose::{ComposeError, initramfs, iso};
+use crate::context::{BuildContext, side_by_side};
+use crate::events::Stage;
 use crate::process::Aside;
-
-/// What a packed root depends on.
-#[derive(Debug, Serialize)]
-pub(super) struct ImageInputs<'a> {
-    root: &'a Key,
-    command: String,
-    tool: Option<Tool>,
-    source_date_epoch: u64,
-}
 
 /// What an ISO depends on.
 #[derive(Debug, Serialize)]
@@ -83,56 +73,6 @@ impl Job<'_> {
         self.initramfs = initramfs;
         (self.image_key, self.layers_wait) = image;
         Ok(kernel)
-    }
-
-    /// The key of the packed root, where the root has one.
-    pub(super) fn packed_key(&self) -> Option<Key> {
-        self.packed_inputs().map(|inputs| Key::of(&inputs))
-    }
-
-    pub(super) fn packed_inputs(&self) -> Option<ImageInputs<'_>> {
-        let command = self.pack();
-        Some(ImageInputs {
-            root: self.root_key.as_ref()?,
-            command: self.anywhere(&command),
-            tool: Tool::program(&command.program),
-            source_date_epoch: self.source_date.seconds,
-        })
-    }
-
-    /// Packs the root, unless the same root was packed alike before. Gives its key, if it is one that is
-    /// kept.
-    async fn pack_root(&self, ctx: &BuildContext) -> Result<Option<Key>, ComposeError> {
-        let image = self.layout.root_image();
-        make_folder(image.parent().unwrap_or(self.layout.job()))?;
-        let command = self.pack();
-        let key = self.packed_key();
-        if let Some(key) = &key
-            && self.take(ctx, Kind::Image, key, &image)
-        {
-            ctx.events
-                .info(format!("Packed root:: hit {}, the same root", key.short()));
-            return Ok(Some(key.clone()));
-        }
-        let events = ctx.events.clone();
-        let result = ctx
-            .run_watched(&command, move |line| match root_image::progress(line) {
-                Some(percent) => {
-                    events.progress(Stage::RootImage, percent, 100, Unit::Percent);
-                    Line::Drop
-                }
-                None => Line::Keep,
-            })
-            .await;
-        result.map_err(|error| failure(error, self.layout.job()))?;
-        require(&image)?;
-        if let Some(key) = &key
-            && self.keep(ctx, "Packed root", (Kind::Image, key), &image, ())
-        {
-            ctx.events
-                .info(format!("Packed root:: miss, kept as {}", key.short()));
-        }
-        Ok(key)
     }
 
     /// Writes the ISO, or takes one of the same parts; and the tree beside it. Meanwhile what is left to

@@ -18,6 +18,7 @@ use crate::compose::layout::{INITRAMFS, KERNEL, Layout, ROOT_IMAGE};
 use crate::compose::mounts::Memory;
 use crate::compose::repository_state::State;
 use crate::compose::root::{self, Kernel};
+use crate::compose::root_image::Packer;
 use crate::compose::solution::{Located, Package};
 use crate::compose::tree::TreeInfo;
 use crate::compose::{ComposeError, initramfs, iso, root_image};
@@ -147,7 +148,10 @@ impl<'a> Job<'a> {
             },
             Step {
                 stage: Stage::RootImage,
-                commands: vec![self.pack()],
+                commands: match self.packer() {
+                    Packer::Squashfs(_) => Vec::new(),
+                    Packer::Erofs(command) => vec![*command],
+                },
             },
             Step {
                 stage: Stage::Iso,
@@ -179,13 +183,13 @@ impl<'a> Job<'a> {
         )
     }
 
-    pub(super) fn pack(&self) -> Invocation {
-        root_image::invocation(
+    pub(super) fn packer(&self) -> Packer {
+        root_image::packer(
             &self.layout,
             self.plan.arch,
             self.plan.rootfs,
             self.plan.compression,
-            self.plan.processors,
+            self.source_date.seconds,
         )
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::cache::{self, Key, Kind};
+use crate::cache::{self, Entry, Key, Kind};
 use crate::context::BuildContext;
 use crate::process::Invocation;
 use crate::quantity::ByteSize;
@@ -88,7 +88,18 @@ impl Job<'_> {
     /// Puts the file of the entry `key`, of which nothing is noted, to `to`; `false` if it is not kept.
     pub(super) fn take(&self, ctx: &BuildContext, kind: Kind, key: &Key, to: &Path) -> bool {
         let entry = self.found(ctx, self.store(kind).get::<()>(key));
-        let linked = entry.map(|entry| self.link(&entry.data(), to)).transpose();
+        self.taken(ctx, entry, Entry::data, to)
+    }
+
+    /// Puts a file of an entry to `to`; `false` if there is no entry.
+    pub(super) fn taken<N>(
+        &self,
+        ctx: &BuildContext,
+        entry: Option<Entry<N>>,
+        file: impl FnOnce(&Entry<N>) -> PathBuf,
+        to: &Path,
+    ) -> bool {
+        let linked = entry.map(|entry| self.link(&file(&entry), to)).transpose();
         if linked.is_err() {
             // Half of it, if anything.
             let _ = std::fs::remove_file(to);
@@ -109,10 +120,7 @@ impl Job<'_> {
         let store = self.store(kind);
         let keep = || {
             let fresh = store.fresh()?;
-            if !self.is_linked(file, &fresh.data()) {
-                self.make_room(ctx, file.metadata()?.len());
-                std::fs::copy(file, fresh.data())?;
-            }
+            self.put_file(ctx, file, &fresh.data())?;
             store.put(key, &fresh, note)
         };
         let kept = keep();
@@ -120,6 +128,15 @@ impl Job<'_> {
             self.not_kept(ctx, what, &error.to_string());
         }
         kept.is_ok()
+    }
+
+    /// Puts a file into an entry on its way.
+    pub(super) fn put_file(&self, ctx: &BuildContext, file: &Path, to: &Path) -> io::Result<()> {
+        if !self.is_linked(file, to) {
+            self.make_room(ctx, file.metadata()?.len());
+            std::fs::copy(file, to)?;
+        }
+        Ok(())
     }
 
     /// A second name for a file: where nobody else gets it, who might change it in its place.

@@ -528,7 +528,15 @@ fn changes() -> Vec<(Build, &'static [&'static str])> {
         ),
         (
             spec("compression=zstd:15"),
-            &["image/command", "initramfs/command"],
+            &["image/method/Zstd/level", "initramfs/command"],
+        ),
+        (
+            spec("compression=small"),
+            &["image/block_size", "initramfs/command"],
+        ),
+        (
+            spec("rootfs=erofs"),
+            &["image/method", "image/command", "initramfs/command"],
         ),
         (
             Build {
@@ -616,6 +624,7 @@ fn the_documentation_names_every_input() {
         include_str!("root.rs"),
         include_str!("live.rs"),
         include_str!("initramfs.rs"),
+        include_str!("packed_root.rs"),
         include_str!("image.rs"),
     ];
     let mut seen = 0;
@@ -643,5 +652,5 @@ fn the_documentation_names_every_input() {
         }
     }
     // All of them: a derive that is written otherwise would be passed over.
-    assert_eq!(seen, 41, "inputs");
+    assert_eq!(seen, 43, "inputs");
 }
