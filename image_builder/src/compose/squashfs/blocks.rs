@@ -1,4 +1,4 @@
-//! Blocks of images that were packed before, by the SHA-256 of what is in them.
+//! Blocks of images that were packed before, by what is in them.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -6,8 +6,27 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// A block's name: the SHA-256 of its bytes before they are compressed.
+use sha2::{Digest, Sha256};
+
+/// A block's name: a SHA-256 that tells what is in it.
 pub(super) type Name = [u8; 32];
+
+/// What the SHA-256 begins with, so that no bytes of a file are taken for a list of files.
+const BYTES: [u8; 1] = [0];
+const FILES: [u8; 1] = [1];
+
+/// The name of a block by the bytes in it, before they are compressed.
+pub(super) fn named_by_bytes(bytes: &[u8]) -> Name {
+    Sha256::new_with_prefix(BYTES)
+        .chain_update(bytes)
+        .finalize()
+        .into()
+}
+
+/// Begins the name of a block of small files, which is made of their names and sizes.
+pub(super) fn named_by_files() -> Sha256 {
+    Sha256::new_with_prefix(FILES)
+}
 
 /// In what is stored of a block: it is not compressed.
 pub(super) const PLAIN: u32 = 1 << 24;

@@ -15,7 +15,7 @@ use std::thread;
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
-use super::blocks::{Index, KnownBlocks, Name, PLAIN};
+use super::blocks::{self, Index, KnownBlocks, Name, PLAIN};
 use super::compressor::Compressor;
 use super::metadata::too_large;
 use super::tree::{FileData, NodeKind, Tree};
@@ -69,6 +69,7 @@ pub(super) fn write<T>(
             packed: vec![false; read.nodes.len()],
             small: HashMap::new(),
             fragment: Vec::new(),
+            members: blocks::named_by_files(),
             fragments: 0,
             files: Vec::new(),
         };
@@ -108,8 +109,8 @@ pub(super) fn write<T>(
 enum Work {
     /// The next block of a file.
     Block(Vec<u8>),
-    /// A block of small files.
-    Fragment(Vec<u8>),
+    /// A block of small files, and its name.
+    Fragment(Vec<u8>, Name),
 }
 
 /// What comes next in the image.
@@ -155,6 +156,8 @@ struct Reader<'a> {
     small: HashMap<Name, (u32, u32)>,
     /// The one that is open.
     fragment: Vec<u8>,
+    /// The names of the files in it, from which it has its own: their bytes need not be hashed once more.
+    members: Sha256,
     /// Those before it.
     fragments: u32,
     /// Small files.
@@ -239,6 +242,8 @@ impl Reader<'_> {
                 let offset = u32::try_from(self.fragment.len()).unwrap_or_default();
                 let place = (self.fragments, offset);
                 self.fragment.extend_from_slice(bytes);
+                self.members.update(name);
+                self.members.update((bytes.len() as u64).to_le_bytes());
                 self.small.insert(name, place);
                 let relative = path.strip_prefix(&self.tree.top).unwrap_or(path);
                 if ends_fragment(relative, bytes.len(), self.block_size) {
@@ -262,7 +267,9 @@ impl Reader<'_> {
         }
         self.fragments += 1;
         let fragment = std::mem::take(&mut self.fragment);
-        self.work(Work::Fragment(fragment))
+        let members = std::mem::replace(&mut self.members, blocks::named_by_files());
+        let name = members.finalize().into();
+        self.work(Work::Fragment(fragment, name))
     }
 
     fn work(&mut self, work: Work) -> Result<(), Gone> {
@@ -319,8 +326,13 @@ fn pack(
                 none => none.insert(Compressor::new(options.method, options.block_size)?),
             };
             Ok(match work {
-                Work::Block(bytes) => Done::Block(store(bytes, compressor, known)?),
-                Work::Fragment(bytes) => Done::Fragment(store(bytes, compressor, known)?),
+                Work::Block(bytes) => {
+                    let name = blocks::named_by_bytes(&bytes);
+                    Done::Block(store(bytes, name, compressor, known)?)
+                }
+                Work::Fragment(bytes, name) => {
+                    Done::Fragment(store(bytes, name, compressor, known)?)
+                }
             })
         }));
         let stored = stored.unwrap_or_else(|_| Err(io::Error::other("compressing failed")));
@@ -330,8 +342,12 @@ fn pack(
     }
 }
 
-fn store(bytes: Vec<u8>, with: &mut Compressor, known: &KnownBlocks) -> io::Result<Stored> {
-    let name: Name = Sha256::digest(&bytes).into();
+fn store(
+    bytes: Vec<u8>,
+    name: Name,
+    with: &mut Compressor,
+    known: &KnownBlocks,
+) -> io::Result<Stored> {
     let unpacked = bytes.len() as u64;
     // One that cannot be read is compressed as any other.
     if let Ok(Some((bytes, stored))) = known.read(&name) {

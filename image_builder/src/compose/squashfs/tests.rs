@@ -487,3 +487,14 @@ fn it_can_be_stopped_and_says_what_failed() {
         assert_eq!(error.kind(), ErrorKind::StorageFull);
     }
 }
+
+#[test]
+fn a_file_cannot_be_taken_for_a_list_of_files() {
+    use sha2::Digest;
+    let list = noise(5, 400);
+    let of_files: [u8; 32] = blocks::named_by_files()
+        .chain_update(&list)
+        .finalize()
+        .into();
+    assert_ne!(blocks::named_by_bytes(&list), of_files);
+}
