@@ -375,12 +375,17 @@ touch "$top/hangs"
 sleep 600
 "#;
 
+/// Those of files in the test's folder, whose name nobody else has: the kernel counts a file's path from the file system
+/// on which it lies.
 fn loop_devices(folder: &Path) -> Vec<PathBuf> {
+    let name = folder.file_name().unwrap();
     let files = entries(Path::new("/sys/block")).into_iter();
     let files =
         files.filter_map(|device| fs::read_to_string(device.join("loop/backing_file")).ok());
     let files = files.map(|text| PathBuf::from(text.trim_end()));
-    files.filter(|file| file.starts_with(folder)).collect()
+    files
+        .filter(|file| file.components().any(|part| part.as_os_str() == name))
+        .collect()
 }
 
 #[test]

@@ -243,8 +243,8 @@ async fn detach_loops(ctx: &BuildContext, work: &Path) {
     let devices = entries.filter_map(|entry| {
         let device = entry.ok()?;
         let file = std::fs::read_to_string(device.path().join("loop/backing_file")).ok()?;
-        let ours = Path::new(file.trim_end()).starts_with(work);
-        ours.then(|| Path::new("/dev").join(device.file_name()))
+        is_below(Path::new(file.trim_end()), work)
+            .then(|| Path::new("/dev").join(device.file_name()))
     });
     for device in devices {
         let detach = Invocation::new("losetup").arg("--detach").path(&device);
@@ -256,6 +256,14 @@ async fn detach_loops(ctx: &BuildContext, work: &Path) {
             ctx.events.warn(format!("{}: {error}", device.display()));
         }
     }
+}
+
+/// Whether a file that the kernel names lies in the work folder of a job. A tool has mounts of its own, so that the kernel
+/// counts the file's path from the file system that it lies on: what it has in common with ours are the folder's name,
+/// which is the job's, and what follows.
+fn is_below(file: &Path, work: &Path) -> bool {
+    work.file_name()
+        .is_some_and(|job| file.components().any(|part| part.as_os_str() == job))
 }
 
 /// Environment variables that have the tool's downloads go through the plan's proxy.
@@ -271,6 +279,24 @@ pub(super) fn with_proxy(plan: &BuildPlan, tool: Invocation) -> Invocation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loop_device_of_a_job_is_known_whatever_its_file_system_is_mounted_as() {
+        let work = Path::new("/srv/work/20261123T145755573-12i1u7sa");
+        for (file, ours) in [
+            ("/srv/work/20261123T145755573-12i1u7sa/disk.img", true),
+            // Where /srv is a file system of its own.
+            (
+                "/work/20261123T145755573-12i1u7sa/tmp/disk.img (deleted)",
+                true,
+            ),
+            ("/20261123T145755573-12i1u7sa/disk.img", true),
+            ("/srv/work/20261123T145755573-12i1u7sb/disk.img", false),
+            ("/srv/work/disk.img", false),
+        ] {
+            assert_eq!(is_below(Path::new(file), work), ours, "{file}");
+        }
+    }
 
     #[test]
     fn phrases_tell_how_far_it_is() {
