@@ -63,6 +63,16 @@ impl Made {
             .any(|record| record["command"].as_str().unwrap().contains(words))
     }
 
+    /// How many blocks of the packed root were there before, and all of them.
+    fn blocks(&self) -> (u64, u64) {
+        let line = self.delivery.log.lines();
+        let line = line.filter_map(|line| line.strip_suffix(" blocks as they were packed before"));
+        let line = line.last().expect("the root was packed");
+        let numbers = line.rsplit(", ").next().and_then(|n| n.split_once(" of "));
+        let (known, all) = numbers.expect("two numbers");
+        (known.parse().unwrap(), all.parse().unwrap())
+    }
+
     fn says(&self, words: &str) {
         let log = &self.delivery.log;
         assert!(log.contains(words), "{words}:\n{log}");
@@ -82,6 +92,7 @@ fn nothing_changed_one_package_changed_and_back_again() {
     let cold = make("cold", build(&folders, "cold", "a", HELLO));
     assert!(cold.ran("install --cacheonly") && cold.ran("-- dracut "));
     cold.says("Install root:: miss");
+    assert_eq!(cold.blocks().0, 0);
 
     let again = make("again", build(&folders, "again", "a", HELLO));
     for program in ["dnf", "dracut", "grub-mkimage", "mkisofs"] {
@@ -96,6 +107,8 @@ fn nothing_changed_one_package_changed_and_back_again() {
     newer.says("1 updated, 0 added, 0 removed");
     newer.says("Initramfs:: hit");
     assert!(newer.ran("rpm --root=") && !newer.ran("install --cacheonly"));
+    let (known, all) = newer.blocks();
+    assert!(known < all && all - known < all / 50, "{known} of {all}");
     let fresh = make("fresh", updated(build(&folders, "fresh", "b", HELLO)));
     fresh.says("Install root:: miss");
     assert_same_image("newer and fresh", &newer.iso(), &fresh.iso());
