@@ -65,9 +65,10 @@ impl Made {
 
     /// How many blocks of the packed root were there before, and all of them.
     fn blocks(&self) -> (u64, u64) {
-        let line = self.delivery.log.lines();
-        let line = line.filter_map(|line| line.strip_suffix(" blocks as they were packed before"));
-        let line = line.last().expect("the root was packed");
+        let end = " blocks as they were packed before";
+        let mut lines = self.delivery.log.lines();
+        let line = lines.find_map(|line| line.strip_suffix(end));
+        let line = line.expect("the root was packed");
         let numbers = line.rsplit(", ").next().and_then(|n| n.split_once(" of "));
         let (known, all) = numbers.expect("two numbers");
         (known.parse().unwrap(), all.parse().unwrap())

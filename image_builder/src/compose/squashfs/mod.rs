@@ -12,8 +12,8 @@
 //!   content lie there once; blocks of zeros not at all;
 //! - then inodes, directories, and tables: fragments, inodes by number, owners, extended attributes.
 //!
-//! Data flows one way: [`tree`] lists the folder, [`data`] reads and writes what is in the files, [`inodes`] and
-//! [`table`] what is known of them.
+//! Data flows one way: `tree` lists the folder, `data` reads and writes what is in the files, `inodes` and
+//! `table` what is known of them.
 
 mod blocks;
 mod compressor;
