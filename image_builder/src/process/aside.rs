@@ -142,14 +142,16 @@ mod tests {
     use crate::context::BuildContext;
     use crate::process::Invocation;
 
+    /// How many processors this thread may use.
+    fn count() -> usize {
+        let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        (0..CpuSet::count())
+            .filter(|&one| set.is_set(one).unwrap())
+            .count()
+    }
+
     #[tokio::test]
     async fn what_stands_aside_leaves_one_processor_until_the_other_one_has_ended() {
-        let count = || {
-            let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
-            (0..CpuSet::count())
-                .filter(|&one| set.is_set(one).unwrap())
-                .count()
-        };
         let all = count();
         let ctx = BuildContext::default();
         let dir = tempfile::tempdir().unwrap();
@@ -183,12 +185,6 @@ mod tests {
 
     #[test]
     fn a_thread_stands_aside_alone() {
-        let count = || {
-            let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
-            (0..CpuSet::count())
-                .filter(|&one| set.is_set(one).unwrap())
-                .count()
-        };
         let all = count();
         let aside = Aside::default();
         let (began, told) = std::sync::mpsc::channel();

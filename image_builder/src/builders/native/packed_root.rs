@@ -147,7 +147,7 @@ impl Job<'_> {
                 known: &known,
                 processors,
             };
-            let begin = || aside.as_ref().map(Aside::stand);
+            let begin = || aside.as_ref().and_then(Aside::stand);
             squashfs::pack(packing, &begin, &mut watch)
         });
         let packed = packed

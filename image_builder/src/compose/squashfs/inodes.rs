@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use super::compressor::Compressor;
 use super::metadata::{BLOCK, Metadata, Place, too_large};
 use super::table::NONE_U32;
-use super::tree::{self, FileData, Node, NodeKind, Tree};
+use super::tree::{FileData, Node, NodeKind, Tree};
 
 /// What is known of all files, as it is stored.
 pub(super) struct Inodes {
@@ -153,7 +154,7 @@ impl Making<'_> {
                 entries: Vec::new(),
             });
             let ahead = run.ahead(number).unwrap_or_default();
-            run.entries.push((tree::stored(name), place, ahead, kind));
+            run.entries.push((name.as_bytes(), place, ahead, kind));
         }
         if let Some(done) = run {
             self.list(&done, &mut listing)?;

@@ -1,7 +1,7 @@
 //! What is in a folder: read once, in an order that depends on the names alone.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -200,9 +200,4 @@ fn device(number: u64) -> u32 {
     // 12 and 20 bits.
     let bits = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
     u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default()
-}
-
-/// A name as it is stored.
-pub(super) fn stored(name: &OsStr) -> &[u8] {
-    name.as_bytes()
 }
