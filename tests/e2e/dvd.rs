@@ -11,6 +11,7 @@ use fbs_suite::folders::entries;
 use fbs_suite::{Delivery, Finished, Folders, binaries, need, release, turn};
 use hub::Hub;
 use mini_release::{Repository, Server};
+use serde_json::Value;
 
 const REPOCLOSURE: need::Need =
     need::Need::File("/usr/lib/python3/dist-packages/dnf-plugins/repoclosure.py");
@@ -110,12 +111,15 @@ fn the_example_boots_and_dnf_installs_from_it() {
     let stages: Vec<&str> = (delivery.report["stages"].as_array().unwrap().iter())
         .map(|stage| stage["stage"].as_str().unwrap())
         .collect();
+    // The repository is made beside the installer.
+    let repository = ["gather", "create_repo"];
+    let (beside, stages): (Vec<_>, Vec<_>) =
+        (stages.into_iter()).partition(|stage| repository.contains(stage));
+    assert_eq!(beside, repository);
     assert_eq!(
         stages,
         [
             "check",
-            "gather",
-            "create_repo",
             "packages",
             "root",
             "initramfs",
@@ -459,29 +463,37 @@ fn what_no_repository_has_is_named_at_once() {
         return;
     }
     let _turn = turn::take();
-    let folders = Folders::warm();
     let wrong = "nosuch;@no-group;@^no-environment;no-such-*";
-    let kickstart = folders.file("wrong.ks", "%packages\n@none --optional\n%end\n");
-    let keys = [("packages", wrong), ("config", kickstart.to_str().unwrap())];
-    let done = build(&folders, &keys).run();
-    done.assert_exit(1).assert_one_error().assert_says(&[
-        "gathering the packages: no repository has ",
-        "@none",
-        "@no-group",
-        "@no-environment",
-        "nosuch",
-        "no-such-*",
-    ]);
-    let delivery = folders.delivery();
-    delivery.assert_outcome("failed").assert_files();
-    let programs: Vec<String> = (delivery.report["commands"].as_array().unwrap().iter())
-        .map(|command| command["command"].to_string())
-        .collect();
-    assert!(
-        !programs.iter().any(|one| one.contains("bwrap")),
-        "{programs:?}"
-    );
+    let warm = Folders::warm();
+    for (folders, is_warm) in [(&Folders::new(), false), (&warm, true)] {
+        let (destdir, in_spec) = destdir(folders);
+        let kickstart = folders.file("wrong.ks", "%packages\n@none --optional\n%end\n");
+        let keys = [
+            ("packages", wrong),
+            ("config", kickstart.to_str().unwrap()),
+            ("destdir", &in_spec),
+        ];
+        let done = build(folders, &keys).run();
+        done.assert_exit(1).assert_one_error().assert_says(&[
+            "gathering the packages: no repository has ",
+            "@none",
+            "@no-group",
+            "@no-environment",
+            "nosuch",
+            "no-such-*",
+        ]);
+        let delivery = folders.delivery();
+        delivery.assert_outcome("failed").assert_files();
+        let os = tree(&destdir).join("os");
+        assert!(!os.exists(), "{}", os.display());
+        // What is at hand may have become an installer meanwhile; nothing is fetched for it.
+        let fetches = |command: &Value| command.to_string().contains("--downloadonly");
+        let mut commands = delivery.report["commands"].as_array().unwrap().iter();
+        assert!(is_warm || !commands.any(fetches), "{}", delivery.report);
+        folders.assert_nothing_left();
+    }
 
+    let folders = warm;
     let done = build(&folders, &[("config", "nowhere.ks")]).run();
     done.assert_one_error().assert_says(&["nowhere.ks"]);
     assert_ne!(done.code, Some(0));

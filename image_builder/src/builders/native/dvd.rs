@@ -1,4 +1,5 @@
-//! Install DVDs, natively: pungi's stages, each on the folders that the one before left.
+//! Install DVDs, natively: pungi's stages, on the folders that earlier ones left. The installer and the repository have nothing
+//! to do with each other, and are made side by side.
 
 mod comps;
 mod create_iso;
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use super::{Native, apart, stage};
 use crate::builders::{BuildError, Built, Dvd};
 use crate::compose::{ComposeError, dnf_cache};
-use crate::context::BuildContext;
+use crate::context::{BuildContext, side_by_side};
 use crate::destdir::Destdir;
 use crate::events::Stage;
 use crate::plan::{BuildPlan, DvdPlan, ImagePlan, Step};
@@ -40,6 +41,22 @@ impl<'a> Job<'a> {
             }),
             ImagePlan::Boot | ImagePlan::Live(_) => None,
         }
+    }
+
+    /// The repository of the DVD: its packages, their groups, its repodata. Gives what [`Job::on_the_dvd`] does.
+    async fn repository(
+        &self,
+        ctx: &BuildContext,
+    ) -> Result<(Vec<String>, SourceDate), BuildError> {
+        if self.runs(DvdStage::Gather) {
+            stage(ctx, Stage::Gather, self.gather(ctx)).await?;
+        }
+        let found = self.on_the_dvd().await;
+        let (packages, date) = found.map_err(|error| BuildError::new(Stage::Gather, error))?;
+        if self.runs(DvdStage::CreateRepo) {
+            stage(ctx, Stage::CreateRepo, self.create_repo(ctx, &date)).await?;
+        }
+        Ok((packages, date))
     }
 
     /// The packages that lie in the tree, as name-epoch:version-release.arch, and the time that a
@@ -101,14 +118,21 @@ impl Dvd for Native {
             return Vec::new();
         };
         let mut steps = Vec::new();
-        if job.runs(DvdStage::Gather) {
-            steps.push(Step {
-                stage: Stage::Gather,
-                commands: job.gather_commands(),
-            });
-        }
         if job.runs(DvdStage::BuildInstall) {
             steps.extend(job.installer_steps());
+        }
+        if job.runs(DvdStage::Gather) {
+            let stage = Stage::Gather;
+            let commands = job.gather_commands();
+            let gather = Step { stage, commands };
+            // Tried before the installer's packages are fetched; done behind that, beside the rest of it.
+            match steps.first_mut() {
+                Some(fetch) => {
+                    fetch.commands.insert(0, job.trial());
+                    steps.insert(1, gather);
+                }
+                None => steps.push(gather),
+            }
         }
         if job.runs(DvdStage::CreateIso) {
             steps.push(Step {
@@ -133,18 +157,23 @@ async fn dvd(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> 
     let _taken = (job.folders)
         .take(&plan.job, job.dvd.sources)
         .map_err(|error| BuildError::new(Stage::Gather, error))?;
-    if job.runs(DvdStage::Gather) {
-        stage(ctx, Stage::Gather, job.gather(ctx)).await?;
-    }
-    let (packages, date) = job
-        .on_the_dvd()
-        .await
-        .map_err(|error| BuildError::new(Stage::Gather, error))?;
-    if job.runs(DvdStage::CreateRepo) {
-        stage(ctx, Stage::CreateRepo, job.create_repo(ctx, &date)).await?;
-    }
-    if job.runs(DvdStage::BuildInstall) {
-        job.build_installer(ctx).await?;
+    let plan = job.installer_plan();
+    let installer = job.fetch_installer(ctx, &plan).await?;
+    // What lies on the DVD is downloaded while the installer, which is small, is installed.
+    let (has_installer, (packages, date)) = side_by_side(ctx, |first, second| {
+        let job = &job;
+        let installer = async move {
+            match installer {
+                Some(installer) => job.build_installer(&first, installer).await.map(|()| true),
+                None => Ok(false),
+            }
+        };
+        (installer, async move { job.repository(&second).await })
+    })
+    .await?;
+    // Once all of it stands: the tree is not to have a new half.
+    if has_installer {
+        job.place_installer(ctx, &plan).await?;
     }
     if !job.runs(DvdStage::CreateIso) {
         return Ok(Built {
@@ -185,7 +214,8 @@ mod tests {
             Stage::RootImage,
             Stage::Iso,
         ];
-        let all = [&[Stage::Gather][..], &INSTALLER, &[Stage::CreateIso]].concat();
+        let (first, rest) = INSTALLER.split_at(1);
+        let all = [first, &[Stage::Gather], rest, &[Stage::CreateIso]].concat();
         assert_eq!(stages(""), all);
         assert_eq!(stages("stage=-G -C"), [Stage::Gather]);
         assert_eq!(stages("stage=-B"), INSTALLER);

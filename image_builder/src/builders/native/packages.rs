@@ -17,6 +17,7 @@ use crate::context::{BuildContext, Line};
 use crate::events::{Stage, Unit};
 use crate::host::DnfVersion;
 use crate::plan::BuildPlan;
+use crate::process::{CommandError, Invocation};
 use crate::repository::Repository;
 
 /// The folders that dnf works in.
@@ -109,6 +110,69 @@ impl Places {
         })
     }
 
+    /// Makes the first command that it is given fetch metadata, where those at hand are not of `states`: dnf believes for hours what
+    /// it has once read.
+    fn refreshing_first(
+        &self,
+        plan: &BuildPlan,
+        states: Option<&[State]>,
+    ) -> impl FnMut(Invocation) -> Invocation + use<> {
+        let mut is_old = states.is_some_and(|states| !self.is_current(plan, states, true));
+        move |command| match std::mem::take(&mut is_old) {
+            true => dnf::refreshing(command),
+            false => command,
+        }
+    }
+
+    /// `packages`, and what stands for groups that have to be looked up.
+    async fn with_groups(
+        &self,
+        ctx: &BuildContext,
+        plan: &BuildPlan,
+        packages: &[String],
+        first: &mut impl FnMut(Invocation) -> Invocation,
+    ) -> Result<Vec<String>, ComposeError> {
+        if !plan.install.looks_up_groups() {
+            return Ok(packages.to_vec());
+        }
+        let question = first(groups::invocation(&self.solver(plan), &plan.install));
+        let found = groups::look_up(ctx, &question, &self.cache, &plan.install).await?;
+        Ok(groups::with(found, packages))
+    }
+
+    /// Finds out whether there are `packages` and all that they require, and downloads nothing but metadata.
+    pub(super) async fn try_out(
+        &self,
+        ctx: &BuildContext,
+        plan: &BuildPlan,
+        packages: &[String],
+        states: Option<&[State]>,
+    ) -> Result<(), ComposeError> {
+        let dnf = self.solver(plan);
+        let mut wanted = packages.to_vec();
+        let tried = async {
+            let mut first = self.refreshing_first(plan, states);
+            wanted = self.with_groups(ctx, plan, packages, &mut first).await?;
+            let trial = first(dnf.dry_run(&wanted));
+            let run = || ctx.run_watched(&trial, |_| Line::Drop);
+            match dnf_lock::run(ctx, &self.cache, run).await {
+                Ok(_) => Ok(()),
+                Err(error @ CommandError::Cancelled { .. }) => Err(error.into()),
+                Err(error) => match explain(error, &self.cache) {
+                    // It fails where all is well, too: it was told not to go on.
+                    ComposeError::Command(_) => Ok(()),
+                    error => Err(error),
+                },
+            }
+        };
+        match tried.await {
+            Err(ComposeError::UnknownPackages(names)) => {
+                Err(all_unknown(ctx, &dnf, &wanted, names).await)
+            }
+            tried => tried,
+        }
+    }
+
     /// Downloads `packages` with all that they require into the cache, in a stage of progress.
     pub(super) async fn download(
         &self,
@@ -122,17 +186,8 @@ impl Places {
         let said = Arc::new(Mutex::new(Vec::new()));
         let mut wanted = packages.to_vec();
         let downloaded = async {
-            // dnf believes for hours what it has once read; told otherwise, its first command fetches it.
-            let mut is_old = states.is_some_and(|states| !self.is_current(plan, states, true));
-            let mut first = |command| match std::mem::take(&mut is_old) {
-                true => dnf::refreshing(command),
-                false => command,
-            };
-            if plan.install.looks_up_groups() {
-                let question = first(groups::invocation(&dnf, &plan.install));
-                let found = groups::look_up(ctx, &question, &self.cache, &plan.install).await;
-                wanted = groups::with(found?, packages);
-            }
+            let mut first = self.refreshing_first(plan, states);
+            wanted = self.with_groups(ctx, plan, packages, &mut first).await?;
             let (events, said) = (ctx.events.clone(), Arc::clone(&said));
             let watch = move |line: &str| {
                 lock(&said).push(line.to_owned());

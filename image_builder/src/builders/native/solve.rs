@@ -77,6 +77,17 @@ impl Job<'_> {
     /// Finds out which packages are to be installed, and downloads them unless a root that is kept may
     /// have them.
     pub(super) async fn fetch_packages(&mut self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        match self.recall_solution(ctx).await? {
+            true => Ok(()),
+            false => self.download(ctx, true).await,
+        }
+    }
+
+    /// Whether it is known which packages are to be installed: chosen before from what the repositories still have.
+    pub(super) async fn recall_solution(
+        &mut self,
+        ctx: &BuildContext,
+    ) -> Result<bool, ComposeError> {
         let repositories = self.with_local_keys().await?;
         self.dnf_use = dnf_lock::hold(&self.plan.paths.cache, Phase::Use).await;
         self.places.prepare(self.plan, &repositories)?;
@@ -88,12 +99,12 @@ impl Job<'_> {
         let Some(key) = self.solution_key() else {
             ctx.events
                 .info("Packages:: solved anew: a repository does not say which state it is in");
-            return self.download(ctx, true).await;
+            return Ok(false);
         };
         let kept = self.store(Kind::Solution).get::<Vec<Package>>(&key);
         let Some(kept) = self.found(ctx, kept) else {
             ctx.events.info(format!("Packages:: miss {}", key.short()));
-            return self.download(ctx, true).await;
+            return Ok(false);
         };
         ctx.events.info(format!(
             "Packages:: hit {}, {} packages of repositories that are as they were",
@@ -101,7 +112,7 @@ impl Job<'_> {
             kept.note.len()
         ));
         self.settle(ctx, kept.note);
-        Ok(())
+        Ok(true)
     }
 
     /// Has dnf solve and download; what it chose is kept.

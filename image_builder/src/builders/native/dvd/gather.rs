@@ -61,6 +61,12 @@ impl Job<'_> {
         }
     }
 
+    /// The command that tells whether there is what is to be gathered.
+    pub(super) fn trial(&self) -> Invocation {
+        let (plan, places) = (self.plan, self.places("trial"));
+        places.solver(plan).dry_run(&plan.packages)
+    }
+
     /// Every command of the stage.
     pub(super) fn gather_commands(&self) -> Vec<Invocation> {
         let (plan, places) = (self.plan, self.places("gather"));
@@ -88,6 +94,16 @@ impl Job<'_> {
             .arg("--dbpath")
             .path(&places.root.join(database))
             .args(["--nosignature", "--nodigest", "-qa", "--qf", QUERY])
+    }
+
+    /// Finds out whether there is what is to be gathered: before anything is downloaded, who misspelt a name should hear of it.
+    pub(super) async fn try_out(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+        let (plan, places) = (self.plan, self.places("trial"));
+        let _held = dnf_lock::hold(&plan.paths.cache, Phase::Fetch).await;
+        places.prepare(plan, &plan.repositories)?;
+        let states = places.states(plan).await;
+        let states = states.as_deref();
+        places.try_out(ctx, plan, &plan.packages, states).await
     }
 
     /// The packages, their groups and their sources, in their places.

@@ -17,14 +17,14 @@ use crate::events::Stage;
 use crate::outdir;
 use crate::plan::{BuildPlan, InstallOptions, Step};
 use crate::source_date::SourceDate;
-use crate::spec::defaults;
+use crate::spec::{Stage as DvdStage, defaults};
 
 /// What the boot image leaves in its tree.
 const RESULTS: [&str; 6] = ["images", "LiveOS", "EFI", "boot", ".discinfo", ".treeinfo"];
 
 impl Job<'_> {
     /// The plan of the installer's boot image: small, and in a folder of its own.
-    fn installer_plan(&self) -> BuildPlan {
+    pub(super) fn installer_plan(&self) -> BuildPlan {
         let mut plan = self.plan.clone();
         plan.packages.clone_from(&self.dvd.installer);
         plan.install = InstallOptions::default();
@@ -41,13 +41,39 @@ impl Job<'_> {
         steps
     }
 
-    /// The installer in the tree of the DVD.
-    pub(super) async fn build_installer(&self, ctx: &BuildContext) -> Result<(), BuildError> {
-        let plan = self.installer_plan();
-        let mut job = job::Job::new(&plan, &plan.packages);
+    /// The installer's packages, by its plan; where there is one to be made.
+    pub(super) async fn fetch_installer<'p>(
+        &self,
+        ctx: &BuildContext,
+        plan: &'p BuildPlan,
+    ) -> Result<Option<job::Job<'p>>, BuildError> {
+        if !self.runs(DvdStage::BuildInstall) {
+            return Ok(None);
+        }
+        let mut job = job::Job::new(plan, &plan.packages);
         job.wants_tree = true;
-        stage(ctx, Stage::Packages, job.fetch_packages(ctx)).await?;
-        let ctx = &job.dated(ctx);
+        let fetch = async {
+            let of_packages = |error| BuildError::new(Stage::Packages, error);
+            if job.recall_solution(ctx).await.map_err(of_packages)? {
+                return Ok(());
+            }
+            if self.runs(DvdStage::Gather) {
+                let tried = self.try_out(ctx).await;
+                tried.map_err(|error| BuildError::new(Stage::Gather, error))?;
+            }
+            job.download(ctx, true).await.map_err(of_packages)
+        };
+        ctx.stage(Stage::Packages, fetch).await?;
+        Ok(Some(job))
+    }
+
+    /// The installer, in a tree of its own, of the packages that were fetched.
+    pub(super) async fn build_installer(
+        &self,
+        ctx: &BuildContext,
+        mut job: job::Job<'_>,
+    ) -> Result<(), BuildError> {
+        let (plan, ctx) = (job.plan, &job.dated(ctx));
         stage(ctx, Stage::Root, async {
             job.install_root(ctx).await?;
             let text = self.buildstamp(&job.source_date);
@@ -69,20 +95,30 @@ impl Job<'_> {
                 kernel_args: Some(&stage2),
             };
             job.write_iso(ctx, &kernel, &menu).await?;
-            let (tree, os) = (Layout::new(&plan.paths.work).tree(), self.folders.os());
-            let cancel = ctx.cancel.clone();
-            blocking(move || {
-                for name in RESULTS {
-                    let fresh = Fresh::of(&os.join(name))?;
-                    outdir::move_or_copy(&tree.join(name), fresh.path(), &cancel)
-                        .map_err(at(&os))?;
-                    fresh.install()?;
-                }
-                Ok(())
-            })
-            .await
+            Ok(())
         })
         .await
+    }
+
+    /// Puts the installer into the tree of the DVD.
+    pub(super) async fn place_installer(
+        &self,
+        ctx: &BuildContext,
+        plan: &BuildPlan,
+    ) -> Result<(), BuildError> {
+        let (tree, os) = (Layout::new(&plan.paths.work).tree(), self.folders.os());
+        let cancel = ctx.cancel.clone();
+        let placed = blocking(move || {
+            for name in RESULTS {
+                let fresh = Fresh::of(&os.join(name))?;
+                outdir::move_or_copy(&tree.join(name), fresh.path(), &cancel).map_err(at(&os))?;
+                fresh.install()?;
+            }
+            Ok(())
+        });
+        placed
+            .await
+            .map_err(|error| BuildError::new(Stage::Iso, error))
     }
 
     /// What an installer reads of itself, as lorax writes it
