@@ -6,7 +6,7 @@ use std::time::Instant;
 pub use tokio_util::sync::CancellationToken;
 
 use crate::error::{ErrorKind, StageError};
-use crate::events::{EventKind, Events, Outcome, Stage, seconds};
+use crate::events::{EventKind, Events, Outcome, Stage, Work, Working, seconds};
 use crate::process::{
     CommandError, CommandRunner, Completed, Invocation, OutputSink, Stream, SystemRunner,
 };
@@ -144,6 +144,13 @@ impl BuildContext {
             seconds: seconds(started.elapsed()),
         });
         result
+    }
+
+    /// `work` begins, of the stage that this is called in; it has ended when what this gives is dropped.
+    #[must_use = "the work has ended when this is dropped"]
+    pub fn working(&self, work: Work) -> Working {
+        let stage = RUNNING.try_with(|stage| *stage).ok();
+        self.events.working(stage, work)
     }
 
     /// Runs `invocation`; its lines go to the event stream.

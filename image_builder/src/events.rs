@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::de::{
@@ -120,6 +120,33 @@ fn named<'a, T: Deserialize<'a>>(name: &'a str) -> Option<T> {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// What the engine does itself, and others start a program for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Packing the root, as `mksquashfs` does.
+    PackRoot,
+    /// Making repodata, as `createrepo_c` does.
+    Repodata,
+    /// The checksum that an ISO carries of itself, as of `implantisomd5`.
+    MediaMd5,
+    /// The SHA-256 of an image or of parts of it, as of `sha256sum`.
+    Sha256,
+}
+
+impl Work {
+    /// What is being done, for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Work::PackRoot => "packing the root",
+            Work::Repodata => "making repodata",
+            Work::MediaMd5 => "adding up the image's own checksum",
+            Work::Sha256 => "adding up SHA-256",
+        }
     }
 }
 
@@ -240,6 +267,24 @@ pub enum EventKind {
         /// It was a question to the host: a failure is an answer, and nobody's fault.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         probe: bool,
+    },
+    /// The engine began what others have a program for.
+    WorkStarted {
+        /// The stage that does it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
+        /// What.
+        work: Work,
+    },
+    /// It ended, however.
+    WorkFinished {
+        /// The stage that did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
+        /// What.
+        work: Work,
+        /// Wall-clock seconds.
+        seconds: f64,
     },
     /// A line that a program printed.
     Output {
@@ -370,6 +415,18 @@ impl Events {
         self.log(Level::Error, message);
     }
 
+    /// Emits that `work` begins, for `stage`; and that it has ended when what this gives is dropped.
+    #[must_use = "the work has ended when this is dropped"]
+    pub fn working(&self, stage: Option<Stage>, work: Work) -> Working {
+        self.emit(EventKind::WorkStarted { stage, work });
+        Working {
+            events: self.clone(),
+            stage,
+            work,
+            started: Instant::now(),
+        }
+    }
+
     fn log(&self, level: Level, message: impl Into<String>) {
         self.emit(EventKind::Log {
             level,
@@ -389,6 +446,25 @@ impl Events {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// [Work](Work) that goes on until this is dropped.
+#[derive(Debug)]
+pub struct Working {
+    events: Events,
+    stage: Option<Stage>,
+    work: Work,
+    started: Instant,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.events.emit(EventKind::WorkFinished {
+            stage: self.stage,
+            work: self.work,
+            seconds: seconds(self.started.elapsed()),
+        });
     }
 }
 

@@ -142,6 +142,11 @@ fn message(kind: &EventKind) -> Option<String> {
             (Some(exit), _) => format!("$ {exit} after {seconds:.1} s"),
             (None, outcome) => format!("$ {outcome} after {seconds:.1} s"),
         },
+        // What it made is told by itself.
+        EventKind::WorkStarted { .. } => return None,
+        EventKind::WorkFinished { work, seconds, .. } => {
+            format!("* {}: {seconds:.1} s", work.title())
+        }
         EventKind::Output { line, .. } if line.is_empty() => return None,
         EventKind::Output { line, .. } => format!("  {line}"),
         EventKind::Log {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ErrorKind, StageError};
-use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage};
+use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage, Work};
 use crate::koji::KojiConfig;
 use crate::process::Exit;
 use crate::source_date::SourceDate;
@@ -47,6 +47,17 @@ pub struct CommandRecord {
     /// It was a question to the host: a failure is an answer, and nobody's fault.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub probe: bool,
+}
+
+/// Work of the engine's own, for which others start a program.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WorkRecord {
+    /// The stage that did it.
+    pub stage: Stage,
+    /// What.
+    pub work: Work,
+    /// Wall-clock seconds.
+    pub seconds: f64,
 }
 
 /// A file that was delivered.
@@ -104,6 +115,9 @@ pub struct TimeRecord {
     pub total_seconds: f64,
     /// Of these, so many while at least one command of the build ran.
     pub command_seconds: f64,
+    /// Of the others, so many while at least one work of the engine's own went on.
+    #[serde(default)]
+    pub work_seconds: f64,
 }
 
 /// How much memory was used at most.
@@ -234,6 +248,9 @@ pub struct BuildReport {
     pub stages: Vec<StageRecord>,
     /// Every command in its order.
     pub commands: Vec<CommandRecord>,
+    /// What the engine did itself and others start a program for, as it ended.
+    #[serde(default)]
+    pub work: Vec<WorkRecord>,
     /// Where the time went.
     pub time: TimeRecord,
     /// The memory that it took.
@@ -284,13 +301,38 @@ pub struct Recorded {
     pub stages: Vec<StageRecord>,
     /// The commands that ended.
     pub commands: Vec<CommandRecord>,
-    /// Seconds in which at least one command ran: two boots side by side count once.
-    pub command_seconds: f64,
+    /// The work of our own that ended.
+    pub work: Vec<WorkRecord>,
     current: Option<Stage>,
     /// What has begun: two may end in another order.
     began: Began,
+    /// While commands ran; and while these or work of our own did.
+    commands_ran: Span,
+    anything_ran: Span,
+}
+
+/// The time in which at least one of several things went on: two boots side by side count once.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Span {
     running: u32,
     since: Option<Timestamp>,
+    seconds: f64,
+}
+
+impl Span {
+    fn begin(&mut self, now: Timestamp) {
+        self.running += 1;
+        self.since.get_or_insert(now);
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.running = self.running.saturating_sub(1);
+        if self.running == 0
+            && let Some(since) = self.since.take()
+        {
+            self.seconds += now.duration_since(since).as_secs_f64().max(0.0);
+        }
+    }
 }
 
 /// Which stages and commands have begun, and the numbers of the events that said so.
@@ -310,6 +352,20 @@ fn place<T: PartialEq>(begun: &mut Vec<(u64, T)>, what: &T, ended: &mut Vec<u64>
     let place = ended.partition_point(|&other| other <= number);
     ended.insert(place, number);
     place
+}
+
+impl Recorded {
+    /// Where a build's time went that took `total_seconds`.
+    #[must_use]
+    pub fn time(&self, total_seconds: f64) -> TimeRecord {
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        let command_seconds = self.commands_ran.seconds;
+        TimeRecord {
+            total_seconds,
+            command_seconds: rounded(command_seconds),
+            work_seconds: rounded(self.anything_ran.seconds - command_seconds),
+        }
+    }
 }
 
 impl Recorder {
@@ -348,8 +404,8 @@ impl EventSink for Recorder {
             }
             EventKind::CommandStarted { command, .. } => {
                 state.began.commands.push((event.seq, command.clone()));
-                state.running += 1;
-                state.since.get_or_insert(event.time);
+                state.commands_ran.begin(event.time);
+                state.anything_ran.begin(event.time);
             }
             EventKind::CommandFinished {
                 stage,
@@ -370,13 +426,21 @@ impl EventSink for Recorder {
                 let began = &mut state.began;
                 let place = place(&mut began.commands, command, &mut began.ended_commands);
                 state.commands.insert(place, record);
-                state.running = state.running.saturating_sub(1);
-                if state.running == 0
-                    && let Some(since) = state.since.take()
-                {
-                    let busy = event.time.duration_since(since);
-                    state.command_seconds += busy.as_secs_f64().max(0.0);
-                }
+                state.commands_ran.end(event.time);
+                state.anything_ran.end(event.time);
+            }
+            EventKind::WorkStarted { .. } => state.anything_ran.begin(event.time),
+            EventKind::WorkFinished {
+                stage,
+                work,
+                seconds,
+            } => {
+                state.work.push(WorkRecord {
+                    stage: stage.or(state.current).unwrap_or(Stage::Check),
+                    work: *work,
+                    seconds: *seconds,
+                });
+                state.anything_ran.end(event.time);
             }
             _ => {}
         }
@@ -433,6 +497,59 @@ mod tests {
         let recorded = recorder.recorded();
         assert_eq!(recorded.commands[0].stage, Stage::Root);
         assert_eq!(recorded.stages[0].outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn time_counts_once_whatever_runs_side_by_side() {
+        let recorder = Recorder::default();
+        let mut seq = 0;
+        let mut at = |millis: i64, kind: EventKind| {
+            seq += 1;
+            recorder.event(&BuildEvent {
+                time: Timestamp::from_millisecond(1_000_000 + millis).unwrap(),
+                seq,
+                kind,
+            });
+        };
+        let started = |command: &str| EventKind::CommandStarted {
+            stage: None,
+            command: command.to_owned(),
+        };
+        let ended = |command: &str| EventKind::CommandFinished {
+            stage: None,
+            command: command.to_owned(),
+            exit: Some(Exit::Code(0)),
+            outcome: Outcome::Succeeded,
+            seconds: 1.0,
+            probe: false,
+        };
+        let (stage, work) = (Some(Stage::Iso), Work::MediaMd5);
+        at(0, started("xorriso"));
+        at(1_000, EventKind::WorkStarted { stage, work });
+        at(2_000, started("rpm"));
+        at(3_000, ended("xorriso"));
+        at(4_000, ended("rpm"));
+        let seconds = 3.5;
+        at(
+            4_500,
+            EventKind::WorkFinished {
+                stage,
+                work,
+                seconds,
+            },
+        );
+        at(9_000, started("true"));
+        at(9_250, ended("true"));
+        let recorded = recorder.recorded();
+        let time = recorded.time(10.0);
+        assert_eq!(time.command_seconds, 4.25);
+        assert_eq!(time.work_seconds, 0.5);
+        let record = WorkRecord {
+            stage: Stage::Iso,
+            work,
+            seconds,
+        };
+        assert_eq!(recorded.work, [record]);
     }
 
     #[test]

@@ -34,6 +34,8 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::StageFinished { .. } => "stage_finished",
         EventKind::CommandStarted { .. } => "command_started",
         EventKind::CommandFinished { .. } => "command_finished",
+        EventKind::WorkStarted { .. } => "work_started",
+        EventKind::WorkFinished { .. } => "work_finished",
         EventKind::Output { .. } => "output",
         EventKind::Log { .. } => "log",
         EventKind::Progress(_) => "progress",
@@ -42,7 +44,7 @@ fn name(kind: &EventKind) -> &'static str {
     }
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 12;
 
 #[test]
 fn every_kind_of_event_has_an_example_that_is_one() {

@@ -102,6 +102,7 @@ fn events_are_in_order(build: &Finished) {
     let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert_eq!(count("stage_started"), count("stage_finished"));
     assert_eq!(count("command_started"), count("command_finished"));
+    assert_eq!(count("work_started"), count("work_finished"));
 }
 
 fn report_tells_all(delivery: &Delivery, build: &Finished) {
@@ -115,6 +116,14 @@ fn report_tells_all(delivery: &Delivery, build: &Finished) {
     assert_eq!(report["backend"]["name"], "native");
     assert!(!report["backend"]["reason"].as_str().unwrap().is_empty());
     assert_eq!(report["error"], Value::Null);
+    let work: Vec<&str> = (report["work"].as_array().unwrap().iter())
+        .map(|one| one["work"].as_str().unwrap())
+        .collect();
+    assert!(work.contains(&"sha256"), "{work:?}");
+    let time = |name: &str| report["time"][name].as_f64().unwrap();
+    assert!(time("work_seconds") > 0.0, "{}", report["time"]);
+    let known = time("command_seconds") + time("work_seconds");
+    assert!(known <= time("total_seconds"), "{}", report["time"]);
     let stages: Vec<&str> = report["stages"]
         .as_array()
         .unwrap()

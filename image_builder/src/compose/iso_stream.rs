@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 use super::ComposeError;
 use super::media_checksum::{AREA, DESCRIPTOR, MediaChecksum};
 use crate::context::{BuildContext, CancellationToken};
-use crate::events::{Events, Stage, Unit};
+use crate::events::{Events, Stage, Unit, Work};
 use crate::process::{CommandError, Discard, Invocation};
 
 /// Received at once, and what the pipe holds, in bytes.
@@ -246,6 +246,7 @@ impl Receive {
         let size = image_size(&head).ok_or_else(|| cut_off("what came is no ISO image"))?;
         head[AREA].fill(b' ');
         let mut done = self.write(&head)?;
+        let working = self.events.working(Some(self.stage), Work::MediaMd5);
         let adding = Adding::start(size, &self.image.path)?;
         adding.add(head.len());
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -268,6 +269,7 @@ impl Receive {
             return Err(cut_off(&format!("more than its {size} bytes came")));
         }
         let (md5, area) = adding.finish()?.finish();
+        drop(working);
         self.image.fill_in(&area, AREA.start)?;
         self.write_second(|second| second.fill_in(&area, AREA.start));
         Ok(Written {

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::ComposeError;
+use crate::context::BuildContext;
 use crate::digest;
+use crate::events::Work;
 use crate::spec::Arch;
 
 /// One file of the tree with its checksum.
@@ -22,7 +24,12 @@ impl TreeFile {
     /// # Errors
     ///
     /// One that cannot be read.
-    pub(crate) async fn hash(tree: &Path, names: &[&str]) -> Result<Vec<Self>, ComposeError> {
+    pub(crate) async fn hash(
+        ctx: &BuildContext,
+        tree: &Path,
+        names: &[&str],
+    ) -> Result<Vec<Self>, ComposeError> {
+        let _working = ctx.working(Work::Sha256);
         let files: Vec<PathBuf> = names.iter().map(|name| tree.join(name)).collect();
         let digests = digest::sha256_files(&files)
             .await

@@ -683,6 +683,7 @@ impl<'a> Run<'a> {
             kickstart: self.kickstart.clone(),
             stages: Vec::new(),
             commands: Vec::new(),
+            work: Vec::new(),
             time: report::TimeRecord::default(),
             memory: report::MemoryRecord::default(),
             image: self.contents.clone().map(|contents| IsoContents {
@@ -721,13 +722,11 @@ impl<'a> Run<'a> {
     /// What is known only at the end.
     fn complete(&self, report: &mut BuildReport) {
         let recorded = self.recorder.recorded();
+        report.time = recorded.time(seconds(self.clock.elapsed()));
         report.stages = recorded.stages;
         report.commands = recorded.commands;
+        report.work = recorded.work;
         report.finished = Timestamp::now();
-        report.time = report::TimeRecord {
-            total_seconds: seconds(self.clock.elapsed()),
-            command_seconds: recorded.command_seconds,
-        };
         report.memory = report::memory();
     }
 }

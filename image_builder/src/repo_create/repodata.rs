@@ -25,7 +25,7 @@ use super::previous::Previous;
 use super::repomd::{self, Record};
 use crate::context::BuildContext;
 use crate::error::ErrorKind;
-use crate::events::seconds;
+use crate::events::{Work, seconds};
 
 /// The root element of one of the three files: all but the number of packages.
 pub(super) struct Root {
@@ -111,6 +111,7 @@ impl CreateRepo {
     /// [`RepoError`]; the repodata is as it was then.
     pub async fn run(&self, ctx: &BuildContext) -> Result<RepoSummary, RepoError> {
         let (job, cancel) = (self.clone(), ctx.cancel.clone());
+        let _working = ctx.working(Work::Repodata);
         let done = tokio::task::spawn_blocking(move || job.run_blocking(&cancel)).await;
         let summary = done.unwrap_or_else(|error| Err(RepoError::io(&self.dir)(error.into())))?;
         ctx.events.info(format!(

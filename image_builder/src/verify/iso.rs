@@ -13,6 +13,7 @@ use super::packages::{self, Package, PackageList};
 use super::rootfs::{self, RootImage, Taken};
 use crate::context::BuildContext;
 use crate::digest::sha256_file;
+use crate::events::Work;
 
 /// Which files on the disc get a checksum. The image itself always does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,9 +124,11 @@ pub async fn inspect(
     let sha256 = async {
         match &options.sha256 {
             Some(known) => Ok(known.clone()),
-            None => sha256_file(&image.path)
-                .await
-                .map_err(|source| InspectError::unreadable(&image.path, source)),
+            None => {
+                let _working = ctx.working(Work::Sha256);
+                let sum = sha256_file(&image.path).await;
+                sum.map_err(|source| InspectError::unreadable(&image.path, source))
+            }
         }
     };
     // Side by side: each is one pass over the image on one processor.

@@ -122,7 +122,7 @@ impl Job<'_> {
             self.keep_iso(ctx, &key, &to_keep);
         }
         let sha256 = match self.wants_tree {
-            true => Some(self.complete_tree().await?),
+            true => Some(self.complete_tree(ctx).await?),
             // Whoever reads it back does it meanwhile.
             false => None,
         };
@@ -287,7 +287,7 @@ impl Job<'_> {
 
     /// The tree beside the ISO: the same files, without a second copy on the disk, and the
     /// metadata. Gives the ISO's SHA-256.
-    async fn complete_tree(&self) -> Result<String, ComposeError> {
+    async fn complete_tree(&self, ctx: &BuildContext) -> Result<String, ComposeError> {
         let (iso, tree) = (self.layout.iso_tree(), self.layout.tree());
         let efi = format!("EFI/BOOT/{}", self.platform.efi_file);
         let mut names = vec![
@@ -316,7 +316,7 @@ impl Job<'_> {
             KERNEL,
             "images/efiboot.img",
         ];
-        let listed = TreeFile::hash(&tree, &hashed).await?;
+        let listed = TreeFile::hash(ctx, &tree, &hashed).await?;
         let treeinfo = self.tree_info().treeinfo(&listed);
         write(&tree.join(".treeinfo"), &treeinfo)?;
         Ok(listed[0].sha256.clone())

@@ -13,7 +13,7 @@ use crate::compose::files::{at, make_folder, require};
 use crate::compose::root_image::{EMPTIED, Packer};
 use crate::compose::squashfs::{self, KnownBlocks, Method, Options, Packed, Packing};
 use crate::context::BuildContext;
-use crate::events::{Stage, Unit};
+use crate::events::{Stage, Unit, Work};
 use crate::process::{Aside, CommandError};
 use crate::quantity::ByteSize;
 
@@ -128,6 +128,7 @@ impl Job<'_> {
         );
         let (processors, aside) = (self.plan.processors, Aside::current());
         let (events, cancel) = (ctx.events.clone(), ctx.cancel.clone());
+        let _working = ctx.working(Work::PackRoot);
         let packed = tokio::task::spawn_blocking(move || {
             let mut told = 0;
             let mut watch = |done: u64, all: u64| {

@@ -16,7 +16,7 @@ use crate::compose::tree::{TreeFile, TreeInfo, Variant};
 use crate::compose::{ComposeError, DvdError, dvd};
 use crate::context::BuildContext;
 use crate::digest;
-use crate::events::Stage;
+use crate::events::{Stage, Work};
 use crate::plan::volume_id;
 use crate::process::Invocation;
 use crate::repo_create::CreateRepo;
@@ -76,20 +76,20 @@ impl Job<'_> {
         date: SourceDate,
     ) -> Result<Built, ComposeError> {
         self.check_tree().await?;
-        self.write_metadata(date.seconds).await?;
+        self.write_metadata(ctx, date.seconds).await?;
         let (iso, netinst) = (self.folders.dvd(), self.folders.netinst());
         let media_md5 = self.make(ctx, &iso, &self.rewrite()).await?;
         let fresh = Fresh::of(&netinst)?;
         place(&self.folders.boot_iso(), fresh.path())?;
         fresh.install()?;
         let checksum = self.folders.checksum();
-        let sums = write_checksums(&checksum, &[&iso, &netinst]).await?;
+        let sums = write_checksums(ctx, &checksum, &[&iso, &netinst]).await?;
         // The list beside them is for the tree; what is delivered gets one of its own.
         let mut extra = vec![netinst];
         if self.dvd.source_iso {
             let (iso, checksum) = (self.folders.source_iso(), self.folders.source_checksum());
             self.make(ctx, &iso, &self.source_iso()).await?;
-            write_checksums(&checksum, &[&iso]).await?;
+            write_checksums(ctx, &checksum, &[&iso]).await?;
             extra.push(iso);
         }
         Ok(Built {
@@ -123,9 +123,9 @@ impl Job<'_> {
     }
 
     /// `.treeinfo`, `.discinfo` and `media.repo`, of the tree and of the disc.
-    async fn write_metadata(&self, timestamp: u64) -> Result<(), ComposeError> {
+    async fn write_metadata(&self, ctx: &BuildContext, timestamp: u64) -> Result<(), ComposeError> {
         let (os, disc) = (self.folders.os(), self.disc());
-        let files = TreeFile::hash(&os, &HASHED).await?;
+        let files = TreeFile::hash(ctx, &os, &HASHED).await?;
         for (folder, on_disc) in [(&os, false), (&disc, true)] {
             make_folder(folder)?;
             // On the disc the boot image would be itself.
@@ -179,7 +179,12 @@ impl Job<'_> {
 }
 
 /// The list of the checksums of `files`; returns these.
-async fn write_checksums(list: &Path, files: &[&Path]) -> Result<Vec<String>, ComposeError> {
+async fn write_checksums(
+    ctx: &BuildContext,
+    list: &Path,
+    files: &[&Path],
+) -> Result<Vec<String>, ComposeError> {
+    let _working = ctx.working(Work::Sha256);
     let paths: Vec<PathBuf> = files.iter().map(|path| path.to_path_buf()).collect();
     let sums = digest::sha256_files(&paths)
         .await
