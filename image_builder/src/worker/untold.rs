@@ -7,8 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::jobs::{Job, JobEvent, JobEventKind, JobId, Misfit, Moment};
 
-/// What is older is no news: a worker that begins with a ledger of months tells nothing of it.
-const STALE: SignedDuration = SignedDuration::from_hours(1);
+/// For how long it is news: a worker that begins with a ledger of months tells nothing of what is older. That a job waits
+/// can be seen soon after; of how it ended somebody should hear though no worker was there for a weekend.
+const fn news_for(moment: Moment) -> SignedDuration {
+    SignedDuration::from_hours(match moment {
+        Moment::Submitted => 1,
+        Moment::Ended => 3 * 24,
+    })
+}
 
 /// Somebody who does not hear that his offer was taken in makes another one.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -49,7 +55,7 @@ impl Untold {
             (_, Ok(job)) if job.state.is_final() => Moment::Ended,
             _ => return None,
         };
-        if now.duration_since(event.time) >= STALE {
+        if now.duration_since(event.time) >= news_for(moment) {
             return None;
         }
         let news = News {
@@ -66,7 +72,7 @@ impl Untold {
     /// What somebody who has waited for `patience` should offer to tell: others may have been faster.
     pub(super) fn due(&mut self, now: Timestamp, patience: Duration) -> Vec<(JobId, Moment)> {
         self.0
-            .retain(|_, news| now.duration_since(news.time) < STALE);
+            .retain(|(_, moment), news| now.duration_since(news.time) < news_for(*moment));
         let mut due = Vec::new();
         for (key, news) in &mut self.0 {
             let waits = news.offered.is_some_and(|then| then.elapsed() < AGAIN);
@@ -196,6 +202,22 @@ mod tests {
         let job = Job::new(&event).ok_or(Misfit::Superseded);
         assert!(untold.take(1, &event, &job, at(3600)).is_none());
         assert!(untold.0.is_empty());
+
+        let mut table = JobTable::default();
+        table.apply(1, &event).unwrap();
+        let cancel = JobEvent {
+            kind: JobEventKind::CancelRequested { reason: None },
+            ..event.clone()
+        };
+        let cancelled = table.apply(2, &cancel);
+        let days = |days: i64| at(days * 86400);
+        assert!(untold.take(1, &cancel, &cancelled, days(3)).is_none());
+        assert!(untold.0.is_empty());
+        assert!(untold.take(1, &cancel, &cancelled, days(2)).is_none());
+        assert_eq!(untold.due(days(2), Duration::ZERO).len(), 1);
+        assert_eq!(untold.due(days(3), Duration::ZERO).len(), 0);
+        assert!(untold.0.is_empty());
+
         assert!(untold.take(1, &event, &job, at(0)).is_none());
         let patience = Duration::from_secs(60);
         assert_eq!(untold.due(at(60), patience).len(), 0);
