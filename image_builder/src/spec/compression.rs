@@ -37,8 +37,8 @@ word_enum! {
 /// An algorithm and, for zstd, its level; written `zstd`, `zstd:3` or `zstd 3`, or as a word that
 /// stands for one: `fast`, `balanced`, `small` or `release`.
 ///
-/// `mksquashfs` has `-Xcompression-level` for zstd (1 to 22) but none for xz, and lz4 knows only
-/// `-Xhc`; so a level is refused for both.
+/// zstd has levels 1 to 22. xz and lz4 have none here, as they have none with `mksquashfs`, so one is refused
+/// for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Compression {
     /// The algorithm.
