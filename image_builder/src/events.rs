@@ -449,7 +449,7 @@ impl Events {
     }
 }
 
-/// [Work](Work) that goes on until this is dropped.
+/// [`Work`] that goes on until this is dropped.
 #[derive(Debug)]
 pub struct Working {
     events: Events,
