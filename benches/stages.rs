@@ -1,8 +1,9 @@
 //! Times the stages of a build of the demo image, with zstd and with xz in turn, each from an empty cache,
 //! then again with nothing changed and with one package newer; and prints the
 //! medians with the memory that was used and the time that is our own: everything but waiting for a
-//! program that the build started; and how much of that is overhead, neither packing nor checksums. Beside them stands the floor, below which no build can
-//! be: reading the packages once and writing the ISO once.
+//! program that the build started; and how much of that is overhead, neither packing nor checksums.
+//! Beside them stands the floor, below which no build can be: reading the packages once and writing
+//! the ISO once.
 //!
 //! Each build is a process of its own, as users start it: `fbs build`, optimised. `make bench` runs
 //! this. `FBS_BENCH_RUNS` sets how many builds of each are timed (default 5).

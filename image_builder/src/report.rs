@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ErrorKind, StageError};
-use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage, Work};
+use crate::events::{BuildEvent, EventKind, EventSink, Outcome, Stage, Work, seconds};
 use crate::koji::KojiConfig;
 use crate::process::Exit;
 use crate::source_date::SourceDate;
@@ -316,7 +317,7 @@ pub struct Recorded {
 struct Span {
     running: u32,
     since: Option<Timestamp>,
-    seconds: f64,
+    total: Duration,
 }
 
 impl Span {
@@ -330,7 +331,8 @@ impl Span {
         if self.running == 0
             && let Some(since) = self.since.take()
         {
-            self.seconds += now.duration_since(since).as_secs_f64().max(0.0);
+            // Nothing, where the clock was put back.
+            self.total += Duration::try_from(now.duration_since(since)).unwrap_or_default();
         }
     }
 }
@@ -358,12 +360,11 @@ impl Recorded {
     /// Where a build's time went that took `total_seconds`.
     #[must_use]
     pub fn time(&self, total_seconds: f64) -> TimeRecord {
-        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
-        let command_seconds = self.commands_ran.seconds;
+        let (commands, anything) = (self.commands_ran.total, self.anything_ran.total);
         TimeRecord {
             total_seconds,
-            command_seconds: rounded(command_seconds),
-            work_seconds: rounded(self.anything_ran.seconds - command_seconds),
+            command_seconds: seconds(commands),
+            work_seconds: seconds(anything.saturating_sub(commands)),
         }
     }
 }
