@@ -160,19 +160,19 @@ async fn dvd(plan: &BuildPlan, ctx: &BuildContext) -> Result<Built, BuildError> 
     let plan = job.installer_plan();
     let installer = job.fetch_installer(ctx, &plan).await?;
     // What lies on the DVD is downloaded while the installer, which is small, is installed.
-    let (has_installer, (packages, date)) = side_by_side(ctx, |first, second| {
+    let ((), (packages, date)) = side_by_side(ctx, |first, second| {
         let job = &job;
         let installer = async move {
             match installer {
-                Some(installer) => job.build_installer(&first, installer).await.map(|()| true),
-                None => Ok(false),
+                Some(installer) => job.build_installer(&first, installer).await,
+                None => Ok(()),
             }
         };
         (installer, async move { job.repository(&second).await })
     })
     .await?;
     // Once all of it stands: the tree is not to have a new half.
-    if has_installer {
+    if job.runs(DvdStage::BuildInstall) {
         job.place_installer(ctx, &plan).await?;
     }
     if !job.runs(DvdStage::CreateIso) {

@@ -153,24 +153,10 @@ impl Places {
         let tried = async {
             let mut first = self.refreshing_first(plan, states);
             wanted = self.with_groups(ctx, plan, packages, &mut first).await?;
-            let trial = first(dnf.dry_run(&wanted));
-            let run = || ctx.run_watched(&trial, |_| Line::Drop);
-            match dnf_lock::run(ctx, &self.cache, run).await {
-                Ok(_) => Ok(()),
-                Err(error @ CommandError::Cancelled { .. }) => Err(error.into()),
-                Err(error) => match explain(error, &self.cache) {
-                    // It fails where all is well, too: it was told not to go on.
-                    ComposeError::Command(_) => Ok(()),
-                    error => Err(error),
-                },
-            }
+            run_trial(ctx, &dnf, &first(dnf.dry_run(&wanted))).await
         };
-        match tried.await {
-            Err(ComposeError::UnknownPackages(names)) => {
-                Err(all_unknown(ctx, &dnf, &wanted, names).await)
-            }
-            tried => tried,
-        }
+        let tried = tried.await;
+        naming_all(ctx, &dnf, &wanted, tried).await
     }
 
     /// Downloads `packages` with all that they require into the cache, in a stage of progress.
@@ -201,16 +187,12 @@ impl Places {
             let done = dnf_lock::run(ctx, &self.cache, run).await;
             done.map_err(|error| explain(error, &self.cache))
         };
-        match downloaded.await {
-            Ok(_) => Ok(Fetched {
-                chosen: solution::parse(&lock(&said)),
-                packages: wanted,
-            }),
-            Err(ComposeError::UnknownPackages(names)) => {
-                Err(all_unknown(ctx, &dnf, &wanted, names).await)
-            }
-            Err(error) => Err(error),
-        }
+        let downloaded = downloaded.await;
+        naming_all(ctx, &dnf, &wanted, downloaded).await?;
+        Ok(Fetched {
+            chosen: solution::parse(&lock(&said)),
+            packages: wanted,
+        })
     }
 }
 
@@ -223,25 +205,43 @@ pub(super) struct Fetched {
     pub(super) chosen: Option<Vec<Chosen>>,
 }
 
-/// All names that no repository has: dnf 4 speaks of packages only when it knows all groups.
-async fn all_unknown(
+/// Runs a [`Dnf::dry_run`], for what it says is wrong.
+async fn run_trial(
+    ctx: &BuildContext,
+    dnf: &Dnf<'_>,
+    trial: &Invocation,
+) -> Result<(), ComposeError> {
+    let run = || ctx.run_watched(trial, |_| Line::Drop);
+    match dnf_lock::run(ctx, dnf.cache, run).await {
+        Ok(_) => Ok(()),
+        Err(error @ CommandError::Cancelled { .. }) => Err(error.into()),
+        Err(error) => match explain(error, dnf.cache) {
+            // It fails where all is well, too: it was told not to go on.
+            ComposeError::Command(_) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// `result`, with all names of `packages` that no repository has where some are unknown: dnf 4 speaks of packages
+/// only when it knows all groups.
+async fn naming_all<T>(
     ctx: &BuildContext,
     dnf: &Dnf<'_>,
     packages: &[String],
-    mut unknown: Vec<String>,
-) -> ComposeError {
+    result: Result<T, ComposeError>,
+) -> Result<T, ComposeError> {
+    let mut unknown = match result {
+        Err(ComposeError::UnknownPackages(names)) => names,
+        result => return result,
+    };
     let plain = |name: &str| name.replace("@^", "@");
     loop {
         let is_known = |name: &&String| !unknown.iter().any(|one| plain(one) == plain(name));
         let known: Vec<String> = packages.iter().filter(is_known).cloned().collect();
         // A trial that fails otherwise leaves the names that are known already.
-        let trial = dnf.dry_run(&known);
-        let run = || ctx.run_watched(&trial, |_| Line::Drop);
-        let told = match dnf_lock::run(ctx, dnf.cache, run).await {
-            Err(error) => dnf::complaint(error.tail()),
-            Ok(_) => None,
-        };
-        let Some(dnf::Complaint::Unknown(mut names)) = told else {
+        let tried = run_trial(ctx, dnf, &dnf.dry_run(&known)).await;
+        let Err(ComposeError::UnknownPackages(mut names)) = tried else {
             break;
         };
         names.retain(|name| !unknown.contains(name));
@@ -250,5 +250,5 @@ async fn all_unknown(
         }
         unknown.append(&mut names);
     }
-    ComposeError::UnknownPackages(unknown)
+    Err(ComposeError::UnknownPackages(unknown))
 }

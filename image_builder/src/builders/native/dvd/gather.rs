@@ -16,6 +16,7 @@ use crate::cache::Phase;
 use crate::compose::dnf;
 use crate::compose::dnf_cache::{self, CachedRepository, Wanted};
 use crate::compose::files::{make_folder, place, write};
+use crate::compose::repository_state::State;
 use crate::compose::{ComposeError, DvdError, dnf_lock};
 use crate::context::{BuildContext, CancellationToken};
 use crate::events::Stage;
@@ -96,13 +97,16 @@ impl Job<'_> {
             .args(["--nosignature", "--nodigest", "-qa", "--qf", QUERY])
     }
 
-    /// Finds out whether there is what is to be gathered: before anything is downloaded, who misspelt a name should hear of it.
-    pub(super) async fn try_out(&self, ctx: &BuildContext) -> Result<(), ComposeError> {
+    /// Finds out whether there is what is to be gathered, of repositories in these `states`: before anything is
+    /// downloaded, who misspelt a name should hear of it.
+    pub(super) async fn try_out(
+        &self,
+        ctx: &BuildContext,
+        states: Option<&[State]>,
+    ) -> Result<(), ComposeError> {
         let (plan, places) = (self.plan, self.places("trial"));
         let _held = dnf_lock::hold(&plan.paths.cache, Phase::Fetch).await;
         places.prepare(plan, &plan.repositories)?;
-        let states = places.states(plan).await;
-        let states = states.as_deref();
         places.try_out(ctx, plan, &plan.packages, states).await
     }
 

@@ -58,7 +58,7 @@ impl Job<'_> {
                 return Ok(());
             }
             if self.runs(DvdStage::Gather) {
-                let tried = self.try_out(ctx).await;
+                let tried = self.try_out(ctx, job.states.as_deref()).await;
                 tried.map_err(|error| BuildError::new(Stage::Gather, error))?;
             }
             job.download(ctx, true).await.map_err(of_packages)
