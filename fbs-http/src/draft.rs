@@ -1,9 +1,10 @@
 //! From what was sent to a request for a job, or to every mistake in it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use image_builder::jobs::{JobRequest, PrepareError, Priority, untrusted};
-use image_builder::kickstart::{Kickstart, Limits, Reader, Source, config};
+use image_builder::kickstart::{Kickstart, KickstartError, Limits, Reader, Source, config};
 use image_builder::network::Network;
 use image_builder::quantity::Age;
 use image_builder::redact;
@@ -97,7 +98,63 @@ impl Wanted {
     ///
     /// Every mistake in it.
     pub(crate) fn request(&self, requester: &str) -> Result<JobRequest, Vec<WrittenMistake>> {
-        match self.parse() {
+        self.request_of_parsed(self.parse(), requester)
+    }
+
+    /// The same, with the kickstart that its `config` names by an address and all that kickstarts include: that is
+    /// fetched.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in it; a kickstart that cannot be had is one.
+    pub(crate) async fn fetched_request(
+        mut self,
+        reader: &Reader,
+        requester: &str,
+    ) -> Result<JobRequest, Vec<WrittenMistake>> {
+        let parsed = self.parse();
+        match self.fetched(parsed.as_ref().ok(), reader).await {
+            Ok(None) => {}
+            Ok(Some(kickstart)) => self.kickstart = Some(kickstart.to_string()),
+            Err(error) => {
+                let mut mistakes = mistakes_of(&PrepareError::Kickstart(error));
+                // All else that is wrong is told with it.
+                self.kickstart = Some(String::new());
+                let others = self.request_of_parsed(parsed, requester);
+                mistakes.extend(others.err().unwrap_or_default());
+                return Err(mistakes);
+            }
+        }
+        self.request_of_parsed(parsed, requester)
+    }
+
+    /// The kickstart that has to be fetched, whole or what it includes. What is wrong with a spec that is none is told
+    /// when it is asked for.
+    async fn fetched(
+        &self,
+        spec: Option<&BuildSpec>,
+        reader: &Reader,
+    ) -> Result<Option<Kickstart>, KickstartError> {
+        let fetched = match (&self.kickstart, spec) {
+            (Some(text), _) if !text.contains("%include") && !text.contains("%ksappend") => {
+                return Ok(None);
+            }
+            (Some(text), _) => reader.flatten_text(text, "kickstart").await,
+            (None, Some(spec)) => match config(spec).and_then(|location| location.url()) {
+                Some(url) => reader.flatten(&Source::Url(url)).await,
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
+        fetched.map(Some)
+    }
+
+    fn request_of_parsed(
+        &self,
+        parsed: Result<BuildSpec, Vec<WrittenMistake>>,
+        requester: &str,
+    ) -> Result<JobRequest, Vec<WrittenMistake>> {
+        match parsed {
             Ok(spec) => self.request_of(&spec, requester),
             Err(mut mistakes) => {
                 mistakes.extend(self.deadline().err());
@@ -107,45 +164,11 @@ impl Wanted {
         }
     }
 
-    /// The same, with the kickstart that its `config` names by an address and all that kickstarts include: that is
-    /// fetched.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake in it; a kickstart that cannot be had is one.
-    pub(crate) async fn fetched(mut self, reader: &Reader) -> Result<Self, Vec<WrittenMistake>> {
-        let fetched = match (&self.kickstart, self.parse()) {
-            (Some(text), _) if !text.contains("%include") && !text.contains("%ksappend") => {
-                return Ok(self);
-            }
-            (Some(text), _) => reader.flatten_text(text, "kickstart").await,
-            (None, Ok(spec)) => match config(&spec).and_then(|location| location.url()) {
-                Some(url) => reader.flatten(&Source::Url(url)).await,
-                None => return Ok(self),
-            },
-            // They are told when it is asked for.
-            (None, Err(_)) => return Ok(self),
-        };
-        match fetched {
-            Ok(kickstart) => {
-                self.kickstart = Some(kickstart.to_string());
-                Ok(self)
-            }
-            Err(error) => {
-                let mut mistakes = mistakes_of(&PrepareError::Kickstart(error));
-                // All else that is wrong is told with it.
-                self.kickstart = Some(String::new());
-                mistakes.extend(self.request("").err().unwrap_or_default());
-                Err(mistakes)
-            }
-        }
-    }
-
     /// The spec, before it is looked at whether it may be built here.
     pub(crate) fn parse(&self) -> Result<BuildSpec, Vec<WrittenMistake>> {
         let (text, format) = match &self.spec {
-            Value::String(text) => (text.clone(), self.format.unwrap_or_default()),
-            object @ Value::Object(_) => (object.to_string(), SpecFormat::Json),
+            Value::String(text) => (Cow::Borrowed(text), self.format.unwrap_or_default()),
+            object @ Value::Object(_) => (Cow::Owned(object.to_string()), SpecFormat::Json),
             _ => {
                 return Err(vec![WrittenMistake::new(
                     "`spec` is neither a text nor an object of sections",

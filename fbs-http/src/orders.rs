@@ -24,8 +24,7 @@ impl App {
         caller: &Caller,
         wanted: Wanted,
     ) -> Result<JobRequest, Vec<WrittenMistake>> {
-        let wanted = wanted.fetched(&self.reader).await?;
-        let request = wanted.request(&caller.name)?;
+        let request = wanted.fetched_request(&self.reader, &caller.name).await?;
         match self.master(&request.arch) {
             Ok(_) => Ok(request),
             Err(problem) => Err(vec![WrittenMistake::new(problem.detail)]),
