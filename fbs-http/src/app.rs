@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use image_builder::accounts::{AuditEntry, Role};
 use image_builder::build_monitor::{JobLogs, SharedLogs};
-use image_builder::jobs::{Job, JobId, JobState, JobStore, Waiting};
+use image_builder::jobs::{Job, JobId, JobState, JobStore};
 use image_builder::kickstart::Reader;
 use image_builder::plan::PlanOptions;
 use image_builder::retention::Keeper;
@@ -23,6 +23,7 @@ use crate::masters::Masters;
 use crate::metrics::Figures;
 use crate::packages::Packages;
 use crate::pages::KeptPages;
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::view::Waits;
 
@@ -37,6 +38,8 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) masters: Arc<Masters>,
     pub(crate) store: Arc<dyn JobStore>,
+    /// Where jobs stand that wait.
+    pub(crate) places: Places,
     /// The own worker, if images are built here.
     pub(crate) own: Option<OwnWorker>,
     /// The logs that are followed.
@@ -155,7 +158,7 @@ impl App {
         if job.state != JobState::Queued {
             return Ok(None);
         }
-        let waiting: Option<Waiting> = self.store.waiting(&job.id).await?;
+        let waiting = self.places.of(&job.id).await?;
         Ok(waiting.map(|waiting| Waits {
             before: waiting.before,
             reason: why_waiting(job, waiting.before, &self.masters.present()),

@@ -31,6 +31,7 @@ mod output;
 mod packages;
 mod pages;
 mod paging;
+mod places;
 mod plans;
 mod problem;
 mod rest;

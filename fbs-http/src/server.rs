@@ -40,6 +40,7 @@ use crate::metrics::{self, Figures};
 use crate::output::{self, tell};
 use crate::packages::Packages;
 use crate::pages::{KeptPages, Trouble};
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::worker::Local;
 use crate::{api, draft, health, images, pages, rest};
@@ -139,6 +140,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), ServeError> {
     let accounts = Accounts::configured(&settings, stores.accounts, address);
     let app = App::new(Inner {
         masters: masters.clone(),
+        places: Places::start(store.clone()),
         store,
         accounts: accounts.map_err(ConfigError::Oidc)?,
         pages: KeptPages::default(),

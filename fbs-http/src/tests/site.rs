@@ -43,6 +43,7 @@ use crate::masters::Masters;
 use crate::metrics::{self, Figures};
 use crate::packages::Packages;
 use crate::pages::KeptPages;
+use crate::places::Places;
 use crate::server::serve;
 
 /// The largest request.
@@ -137,6 +138,7 @@ impl Site {
         let http = settings.service.http.clone();
         let app = App::new(Inner {
             masters: masters.clone(),
+            places: Places::start(store.clone()),
             store,
             own,
             logs: SharedLogs::default(),

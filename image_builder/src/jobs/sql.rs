@@ -17,8 +17,25 @@ use super::{
 };
 use crate::database::reason;
 
-/// So many places are asked for at a time: SQLite joins 500 answers at most.
+/// So many places are asked for at a time.
 const PLACES: usize = 200;
+
+/// The end of a statement that begins with the jobs that are `asked` about, each with the prefixes of its id. A CROSS
+/// JOIN is one that SQLite [does not turn round](https://www.sqlite.org/optoverview.html#manual_control_of_query_plans_using_cross_join):
+/// it would go through all jobs that wait.
+const PLACES_OF_ASKED: &str = ") SELECT own.id, own.arch, own.release, CAST(
+        (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release AND level = 0
+            AND priority > own.priority)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release AND level = 1
+            AND priority = own.priority AND prefix < asked.hour)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release AND level = 2
+            AND priority = own.priority AND prefix >= asked.hour AND prefix < asked.minute)
+        + (SELECT COALESCE(SUM(jobs), 0) FROM waiting WHERE arch = own.arch AND release = own.release AND level = 3
+            AND priority = own.priority AND prefix >= asked.minute AND prefix < asked.tenth)
+        + (SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND arch = own.arch AND release = own.release
+            AND priority = own.priority AND id >= asked.tenth AND id < own.id)
+        AS BIGINT)
+    FROM asked CROSS JOIN jobs AS own WHERE own.id = asked.job AND own.state = 'queued'";
 
 /// Says how far a ledger was taken in, and keeps others from taking it in until the transaction ends.
 const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
@@ -220,15 +237,12 @@ where
     async fn places(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Waiting>, StoreError> {
         let mut places = BTreeMap::new();
         for jobs in jobs.chunks(PLACES) {
-            let mut query = QueryBuilder::<DB>::new("");
-            for (number, id) in jobs.iter().enumerate() {
-                if number > 0 {
-                    query.push(" UNION ALL ");
-                }
-                push_place(&mut query, id);
-            }
-            let rows: Vec<(String, String, String, i64)> =
-                query.build_query_as().fetch_all(&self.readers).await?;
+            let mut query = places_of::<DB>(jobs);
+            let rows: Vec<(String, String, String, i64)> = query
+                .build_query_as()
+                .persistent(jobs.len() == 1)
+                .fetch_all(&self.readers)
+                .await?;
             for (id, arch, release, before) in rows {
                 let waiting = Waiting {
                     line: Line { arch, release },
@@ -296,42 +310,24 @@ where
     }
 }
 
-/// Asks who goes before a job: all of a higher priority, then of its own in ever smaller steps, of which each counts as
-/// far as the prefix of the next one.
-fn push_place<'a, DB>(query: &mut QueryBuilder<DB>, id: &'a JobId)
+/// Asks who goes before each of some jobs: all of a higher priority, then of its own in ever smaller steps, of which each
+/// counts as far as the prefix of the next one.
+fn places_of<DB>(jobs: &[JobId]) -> QueryBuilder<DB>
 where
     DB: Database,
-    &'a str: Type<DB> + Encode<'a, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
 {
-    const COUNTED: &str = "(SELECT COALESCE(SUM(jobs), 0) FROM waiting
-        WHERE arch = own.arch AND release = own.release AND level = ";
-    let [hour, minute, tenth] = Prefixes::of(id).0;
-    query.push("SELECT own.id, own.arch, own.release, CAST(");
+    let mut query = QueryBuilder::new("WITH asked (job, hour, minute, tenth) AS (");
+    query.push_values(jobs, |mut values, id| {
+        let [hour, minute, tenth] = Prefixes::of(id).0;
+        values
+            .push_bind(id.as_str())
+            .push_bind(hour)
+            .push_bind(minute)
+            .push_bind(tenth);
+    });
+    query.push(PLACES_OF_ASKED);
     query
-        .push(COUNTED)
-        .push("0 AND priority > own.priority) + ");
-    let levels = [
-        ("1", None, hour),
-        ("2", Some(hour), minute),
-        ("3", Some(minute), tenth),
-    ];
-    for (level, from, to) in levels {
-        query.push(COUNTED).push(level);
-        query.push(" AND priority = own.priority");
-        if let Some(from) = from {
-            query.push(" AND prefix >= ").push_bind(from);
-        }
-        query.push(" AND prefix < ").push_bind(to).push(") + ");
-    }
-    query.push(
-        "(SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND arch = own.arch
-            AND release = own.release AND priority = own.priority AND id >= ",
-    );
-    query.push_bind(tenth);
-    query.push(
-        " AND id < own.id) AS BIGINT) FROM jobs AS own WHERE own.state = 'queued' AND own.id = ",
-    );
-    query.push_bind(id.as_str());
 }
 
 impl From<sqlx::Error> for StoreError {
