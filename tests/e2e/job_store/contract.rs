@@ -78,9 +78,12 @@ async fn same_order(store: &dyn JobStore, events: &[JobEvent]) {
         let _ = table.apply(place, event);
     }
     let mut waiting = 0;
-    for id in fold(events).keys() {
+    let jobs: Vec<JobId> = fold(events).into_keys().collect();
+    let together = store.places(&jobs).await.unwrap();
+    for id in &jobs {
         let expected = table.waiting(id);
         waiting += usize::from(expected.is_some());
+        assert_eq!(together.get(id), expected.as_ref(), "{id}");
         assert_eq!(store.waiting(id).await.unwrap(), expected, "{id}");
     }
     assert!(waiting > 0);
