@@ -1,5 +1,6 @@
 //! Databases of ours: how they are brought to the schema of this program.
 
+pub(crate) mod script;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 

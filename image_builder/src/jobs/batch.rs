@@ -6,26 +6,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::database::HasStatementCache;
+use sqlx::query_builder::Separated;
 use sqlx::{
     ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, QueryBuilder, Transaction, Type,
 };
 
 use super::record::{self, Change, Count, JobRow, Row, Step};
 use super::{Job, JobEvent, JobId, StoreError};
-
-/// As many rows go into one statement: SQLite takes 32,766 values at most, PostgreSQL 65,535.
-const ROWS: usize = 64;
-
-/// Rows of so many bytes go together at most. What does not fit into one record of TLS leaves sqlx in several writes, and
-/// each of them waits 40 ms for a server that does not answer before it has all: sqlx does not turn Nagle's algorithm
-/// off.
-const BYTES: usize = 8 * 1024;
+use crate::database::script::{ROWS, Script, padded, portions, push_rows};
 
 /// A row of some job and its history: whose it is, and what [`record::job`] takes.
 type OwnedRow = (String, i64, String, String, String);
 
+/// How a database takes events in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// How the transaction begins.
+    pub(crate) begin: &'static str,
+    /// Whether it takes several statements at once.
+    pub(crate) in_one_go: bool,
+    /// Rows of so many bytes go into one statement at most.
+    pub(crate) bytes: usize,
+}
+
 /// A transaction that takes events in.
 pub(super) struct Batch<DB: Database> {
+    way: Way,
     transaction: Transaction<'static, DB>,
     /// The jobs that events are about, as far as there are any.
     changes: BTreeMap<JobId, Change>,
@@ -39,7 +45,8 @@ where
     for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
     for<'q> String: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
     for<'q> &'q str: Type<DB> + Encode<'q, DB>,
-    for<'q> Option<String>: Encode<'q, DB>,
+    for<'q> Option<i64>: Encode<'q, DB>,
+    for<'q> Option<&'q str>: Encode<'q, DB>,
     usize: ColumnIndex<DB::Row>,
 {
     /// One for events about the jobs `ids`.
@@ -48,10 +55,12 @@ where
     ///
     /// [`StoreError`]
     pub(super) async fn begin(
+        way: Way,
         transaction: Transaction<'static, DB>,
         ids: BTreeSet<&JobId>,
     ) -> Result<Self, StoreError> {
         let mut batch = Self {
+            way,
             transaction,
             changes: BTreeMap::new(),
         };
@@ -75,7 +84,6 @@ where
         query.push(" ORDER BY 1, 2");
         let rows: Vec<OwnedRow> = query
             .build_query_as()
-            .persistent(ids.len() == 1)
             .fetch_all(&mut *self.transaction)
             .await?;
         let mut rows_of = BTreeMap::<String, Vec<JobRow>>::new();
@@ -103,12 +111,16 @@ where
         Some(job)
     }
 
-    /// Writes the jobs as they are now, and how many of them wait.
+    /// Writes the jobs as they are now, how many of them wait, and that `ledger` was taken in up to `place`.
     ///
     /// # Errors
     ///
     /// [`StoreError`]
-    pub(super) async fn write(mut self) -> Result<Transaction<'static, DB>, StoreError> {
+    pub(super) async fn write(
+        mut self,
+        ledger: &str,
+        place: i64,
+    ) -> Result<Transaction<'static, DB>, StoreError> {
         let changes = std::mem::take(&mut self.changes).into_values();
         let changes: Vec<Change> = changes.filter(|change| change.is_changed).collect();
         let mut counts = BTreeMap::<Count, i64>::new();
@@ -116,138 +128,155 @@ where
             *counts.entry(count).or_default() += more;
         }
         let rows: Result<Vec<Row>, StoreError> = changes.iter().map(Change::row).collect();
-        self.write_rows(&rows?).await?;
+        let most = self.way.bytes;
+        let mut script = Script::new(&mut *self.transaction, self.way.in_one_go);
+        script.write_rows(&rows?, most).await?;
         // Always in the same order: two masters that count do not wait for each other then.
         let counts: Vec<(Count, i64)> = counts.into_iter().filter(|(_, more)| *more != 0).collect();
         for counts in counts.chunks(ROWS) {
-            self.write_counts(counts).await?;
+            script.write_counts(counts).await?;
         }
+        let query = script
+            .next("INSERT INTO ledgers (name, place) VALUES (")
+            .await?;
+        query.push_bind(ledger).push(", ").push_bind(place);
+        query.push(") ON CONFLICT (name) DO UPDATE SET place = excluded.place");
+        script.end().await?;
         Ok(self.transaction)
     }
+}
 
-    async fn write_rows(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        for rows in portions(rows, |row| row.job.len() + row.id.len()) {
+/// What is written of a batch.
+impl<DB> Script<'_, DB>
+where
+    DB: Database + HasStatementCache,
+    DB::Arguments: IntoArguments<DB>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> i64: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<i64>: Encode<'q, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<&'q str>: Encode<'q, DB>,
+{
+    async fn write_rows(&mut self, rows: &[Row], most: usize) -> Result<(), StoreError> {
+        for rows in portions(rows, most, |row| row.job.len() + row.id.len()) {
             self.write_jobs(rows).await?;
         }
         let payloads = texts(rows, |row| row.payload.as_deref());
-        for payloads in portions(&payloads, |(_, text)| text.len()) {
-            self.write_texts("payloads (job, payload) ", payloads)
+        for texts in portions(&payloads, most, |(_, text)| text.len()) {
+            self.write_texts("INSERT INTO payloads (job, payload) ", texts)
                 .await?;
         }
         let words = texts(rows, |row| row.words.as_deref());
-        for words in portions(&words, |(_, text)| text.len()) {
-            self.write_texts("words (job, words) ", words).await?;
+        for texts in portions(&words, most, |(_, text)| text.len()) {
+            self.write_texts("INSERT INTO words (job, words) ", texts)
+                .await?;
         }
         let steps = rows
             .iter()
             .flat_map(|row| row.steps.iter().map(|step| (row.id.as_str(), step)));
         let steps: Vec<(&str, &Step)> = steps.collect();
-        for steps in portions(&steps, |(_, step)| step.state.len() + step.cause.len()) {
+        let bytes = |(_, step): &(&str, &Step)| step.state.len() + step.cause.len();
+        for steps in portions(&steps, most, bytes) {
             self.write_steps(steps).await?;
         }
         Ok(())
     }
 
     async fn write_jobs(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO jobs (id, job, state, arch, release, priority, requester, submitted, since,
-                worker, private) ",
-        );
-        query.push_values(rows, |mut values, row| {
+        const INTO: &str = "INSERT INTO jobs (id, job, state, arch, release, priority, requester, submitted, since,
+            worker, private) ";
+        let query = self.next(INTO).await?;
+        push_rows(query, rows, |values, row| {
             values
-                .push_bind(row.id.as_str())
-                .push_bind(row.job.as_str())
-                .push_bind(row.state)
-                .push_bind(row.arch.as_str())
-                .push_bind(row.release.as_str())
-                .push_bind(row.priority)
-                .push_bind(row.requester.as_str())
-                .push_bind(row.submitted.as_str())
-                .push_bind(row.since.as_str())
-                .push_bind(row.worker.clone())
-                .push_bind(row.private);
+                .push_bind(row.map(|row| row.id.as_str()))
+                .push_bind(row.map(|row| row.job.as_str()))
+                .push_bind(row.map(|row| row.state))
+                .push_bind(row.map(|row| row.arch.as_str()))
+                .push_bind(row.map(|row| row.release.as_str()))
+                .push_bind(row.map(|row| row.priority))
+                .push_bind(row.map(|row| row.requester.as_str()))
+                .push_bind(row.map(|row| row.submitted.as_str()))
+                .push_bind(row.map(|row| row.since.as_str()))
+                .push_bind(row.and_then(|row| row.worker.as_deref()))
+                .push_bind(row.map(|row| row.private));
         });
         query.push(
             " ON CONFLICT (id) DO UPDATE SET job = excluded.job, state = excluded.state,
-                since = excluded.since, worker = excluded.worker",
+            since = excluded.since, worker = excluded.worker",
         );
-        self.run(query, rows.len()).await
+        Ok(())
     }
 
     /// Writes what new jobs have beside them.
-    async fn write_texts(&mut self, into: &str, rows: &[(&str, &str)]) -> Result<(), StoreError> {
-        let mut query = QueryBuilder::new("INSERT INTO ");
-        query
-            .push(into)
-            .push_values(rows, |mut values, (id, text)| {
-                values.push_bind(*id).push_bind(*text);
-            });
-        self.run(query, rows.len()).await
+    async fn write_texts(
+        &mut self,
+        into: &'static str,
+        rows: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
+        let query = self.next(into).await?;
+        push_rows(query, rows, |values, row| {
+            values
+                .push_bind(row.map(|row| row.0))
+                .push_bind(row.map(|row| row.1));
+        });
+        Ok(())
     }
 
     /// Writes what is new in the histories of jobs.
     async fn write_steps(&mut self, steps: &[(&str, &Step)]) -> Result<(), StoreError> {
-        let mut query =
-            QueryBuilder::new("INSERT INTO transitions (job, number, time, state, cause) ");
-        query.push_values(steps, |mut values, (id, step)| {
+        const INTO: &str = "INSERT INTO transitions (job, number, time, state, cause) ";
+        let query = self.next(INTO).await?;
+        push_rows(query, steps, |values, row| {
+            let step = row.map(|row| row.1);
             values
-                .push_bind(*id)
-                .push_bind(step.number)
-                .push_bind(step.time.as_str())
-                .push_bind(step.state.as_str())
-                .push_bind(step.cause.as_str());
+                .push_bind(row.map(|row| row.0))
+                .push_bind(step.map(|step| step.number))
+                .push_bind(step.map(|step| step.time.as_str()))
+                .push_bind(step.map(|step| step.state.as_str()))
+                .push_bind(step.map(|step| step.cause.as_str()));
         });
-        self.run(query, steps.len()).await
+        Ok(())
     }
 
     /// Writes how many more wait, or less.
     async fn write_counts(&mut self, counts: &[(Count, i64)]) -> Result<(), StoreError> {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO waiting (arch, release, level, priority, prefix, jobs) ",
-        );
-        query.push_values(counts, |mut values, (count, more)| {
-            values
-                .push_bind(count.arch.as_str())
-                .push_bind(count.release.as_str())
-                .push_bind(count.level)
-                .push_bind(count.priority)
-                .push_bind(count.prefix.as_str())
-                .push_bind(*more);
+        const INTO: &str = "INSERT INTO waiting (arch, release, level, priority, prefix, jobs) ";
+        const NO_LONGER: &str = "DELETE FROM waiting
+            WHERE jobs = 0 AND (arch, release, level, priority, prefix) IN (";
+        let query = self.next(INTO).await?;
+        push_rows(query, counts, |values, row| {
+            push_count(values, row.map(|(count, _)| count));
+            values.push_bind(row.map(|(_, more)| *more));
         });
         query.push(
             " ON CONFLICT (arch, release, level, priority, prefix)
-            DO UPDATE SET jobs = waiting.jobs + excluded.jobs",
+                DO UPDATE SET jobs = waiting.jobs + excluded.jobs",
         );
-        self.run(query, counts.len()).await?;
-        let less: Vec<&Count> = counts
-            .iter()
-            .filter(|(_, more)| *more < 0)
-            .map(|(count, _)| count)
-            .collect();
-        if less.is_empty() {
-            return Ok(());
+        let less = counts.iter().filter(|(_, more)| *more < 0);
+        let less: Vec<&Count> = less.map(|(count, _)| count).collect();
+        if !less.is_empty() {
+            let query = self.next(NO_LONGER).await?;
+            push_rows(query, &less, |values, row| push_count(values, row.copied()));
+            query.push(")");
         }
-        let mut query = QueryBuilder::new(
-            "DELETE FROM waiting WHERE jobs = 0 AND (arch, release, level, priority, prefix) IN (",
-        );
-        query.push_values(&less, |mut values, count| {
-            values
-                .push_bind(count.arch.as_str())
-                .push_bind(count.release.as_str())
-                .push_bind(count.level)
-                .push_bind(count.priority)
-                .push_bind(count.prefix.as_str());
-        });
-        query.push(")");
-        self.run(query, less.len()).await
-    }
-
-    /// Executes a statement of so many rows. Only those of one are kept prepared: of the others there are too many.
-    async fn run(&mut self, mut query: QueryBuilder<DB>, rows: usize) -> Result<(), StoreError> {
-        let query = query.build().persistent(rows == 1);
-        query.execute(&mut *self.transaction).await?;
         Ok(())
     }
+}
+
+fn push_count<DB>(values: &mut Separated<'_, DB, &'static str>, count: Option<&Count>)
+where
+    DB: Database,
+    for<'q> i64: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<i64>: Encode<'q, DB>,
+    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<&'q str>: Encode<'q, DB>,
+{
+    values
+        .push_bind(count.map(|count| count.arch.as_str()))
+        .push_bind(count.map(|count| count.release.as_str()))
+        .push_bind(count.map(|count| count.level))
+        .push_bind(count.map(|count| count.priority))
+        .push_bind(count.map(|count| count.prefix.as_str()));
 }
 
 /// The ids as a list in brackets.
@@ -255,30 +284,14 @@ fn push_ids<DB>(query: &mut QueryBuilder<DB>, ids: &[&JobId])
 where
     DB: Database,
     for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<&'q str>: Encode<'q, DB>,
 {
     query.push("(");
     let mut list = query.separated(", ");
-    for id in ids {
-        list.push_bind(id.as_str());
+    for id in padded(ids) {
+        list.push_bind(id.map(|id| id.as_str()));
     }
     query.push(")");
-}
-
-/// The rows in portions that fit into a statement, by how long one is.
-fn portions<T>(rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
-    let mut rest = rows;
-    std::iter::from_fn(move || {
-        let mut sum = 0;
-        let fits = |row: &&T| {
-            sum += bytes(row);
-            sum <= BYTES
-        };
-        let fitting = rest.iter().take(ROWS).take_while(fits).count();
-        // One that is longer goes by itself.
-        let (portion, others) = rest.split_at(fitting.max(1).min(rest.len()));
-        rest = others;
-        (!portion.is_empty()).then_some(portion)
-    })
 }
 
 /// What `text` finds in rows, each with its job.
@@ -288,23 +301,4 @@ fn texts<'a>(
 ) -> Vec<(&'a str, &'a str)> {
     let found = |row: &'a Row| Some((row.id.as_str(), text(row)?));
     rows.iter().filter_map(found).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_long_goes_by_itself() {
-        let lengths = |rows: &[usize]| -> Vec<usize> {
-            portions(rows, |&bytes| bytes).map(<[usize]>::len).collect()
-        };
-        assert!(lengths(&[]).is_empty());
-        assert_eq!(lengths(&[BYTES + 1]), [1]);
-        assert_eq!(
-            lengths(&[1, BYTES - 1, BYTES, 2 * BYTES, 5, 6]),
-            [2, 1, 1, 2]
-        );
-        assert_eq!(lengths(&[1; 2 * ROWS + 1]), [ROWS, ROWS, 1]);
-    }
 }

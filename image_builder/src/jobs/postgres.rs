@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection, Postgres};
 
 use super::StoreError;
+use super::batch::Way;
 use super::sql::SqlStore;
 use crate::database::{Steps, migrate, reason};
 use crate::redact;
@@ -44,6 +45,15 @@ const CONNECTIONS: u32 = 8;
 /// So long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const TAKE_IN: Way = Way {
+    // A server that loses its last seconds is not this process, which goes on behind them.
+    begin: "BEGIN",
+    in_one_go: false,
+    // What does not fit into one record of TLS leaves sqlx in several writes, and each of them waits 40 ms for a server
+    // that does not answer before it has all: sqlx does not turn Nagle's algorithm off.
+    bytes: 8 * 1024,
+};
+
 /// Records of jobs in PostgreSQL, which several masters may write into at once.
 pub type PostgresStore = SqlStore<Postgres>;
 
@@ -72,8 +82,7 @@ impl PostgresStore {
         Ok(Self {
             writer: pool.clone(),
             readers: pool,
-            // A server that loses its last seconds is not this process, which goes on behind them.
-            take_in: "BEGIN",
+            take_in: TAKE_IN,
         })
     }
 

@@ -9,16 +9,14 @@ use sqlx::{
     ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Pool, QueryBuilder, Type,
 };
 
-use super::batch::Batch;
+use super::batch::{Batch, Way};
 use super::record::{self, JobRow, Prefixes};
 use super::{
     Bookmark, Job, JobEvent, JobFilter, JobId, JobStore, JobSummary, Line, LineLoad, StoreError,
     Waiting, Wish,
 };
 use crate::database::reason;
-
-/// So many places are asked for at a time.
-const PLACES: usize = 200;
+use crate::database::script::{ROWS, padded};
 
 /// The end of a statement that begins with the jobs that are `asked` about, each with the prefixes of its id. A CROSS
 /// JOIN is one that SQLite [does not turn round](https://www.sqlite.org/optoverview.html#manual_control_of_query_plans_using_cross_join):
@@ -40,8 +38,6 @@ const PLACES_OF_ASKED: &str = ") SELECT own.id, own.arch, own.release, CAST(
 /// Says how far a ledger was taken in, and keeps others from taking it in until the transaction ends.
 const LOCK: &str = "INSERT INTO ledgers (name, place) VALUES ($1, -1)
     ON CONFLICT (name) DO UPDATE SET place = ledgers.place RETURNING place";
-
-const ADVANCE: &str = "UPDATE ledgers SET place = $2 WHERE name = $1";
 
 const PLACE: &str = "SELECT place FROM ledgers WHERE name = $1";
 
@@ -85,8 +81,8 @@ const WISH: &str = "INSERT INTO wishes (key, job, digest, time) VALUES ($1, $2, 
 pub struct SqlStore<DB: Database> {
     pub(crate) writer: Pool<DB>,
     pub(crate) readers: Pool<DB>,
-    /// How a transaction begins that takes entries of a ledger in.
-    pub(crate) take_in: &'static str,
+    /// How it takes entries of a ledger in.
+    pub(crate) take_in: Way,
 }
 
 impl<DB: Database> SqlStore<DB> {
@@ -106,7 +102,8 @@ where
     for<'q> i64: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
     for<'q> String: Type<DB> + Encode<'q, DB> + Decode<'q, DB>,
     for<'q> &'q str: Type<DB> + Encode<'q, DB>,
-    for<'q> Option<String>: Encode<'q, DB>,
+    for<'q> Option<i64>: Encode<'q, DB>,
+    for<'q> Option<&'q str>: Encode<'q, DB>,
     usize: ColumnIndex<DB::Row>,
 {
     async fn apply_all(
@@ -114,7 +111,7 @@ where
         ledger: &str,
         entries: &[(u64, &JobEvent)],
     ) -> Result<Vec<Job>, StoreError> {
-        let mut transaction = self.writer.begin_with(self.take_in).await?;
+        let mut transaction = self.writer.begin_with(self.take_in.begin).await?;
         let taken: i64 = sqlx::query_scalar(LOCK)
             .bind(ledger)
             .fetch_one(&mut *transaction)
@@ -130,19 +127,12 @@ where
             }
         }
         let ids = events.iter().map(|event| &event.job).collect();
-        let mut batch = Batch::begin(transaction, ids).await?;
+        let mut batch = Batch::begin(self.take_in, transaction, ids).await?;
         let changed = events
             .iter()
             .filter_map(|event| batch.apply(event))
             .collect();
-        let mut transaction = batch.write().await?;
-        if last > taken {
-            sqlx::query(ADVANCE)
-                .bind(ledger)
-                .bind(last)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        let transaction = batch.write(ledger, last).await?;
         transaction.commit().await?;
         Ok(changed)
     }
@@ -236,13 +226,10 @@ where
 
     async fn places(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Waiting>, StoreError> {
         let mut places = BTreeMap::new();
-        for jobs in jobs.chunks(PLACES) {
+        for jobs in jobs.chunks(ROWS) {
             let mut query = places_of::<DB>(jobs);
-            let rows: Vec<(String, String, String, i64)> = query
-                .build_query_as()
-                .persistent(jobs.len() == 1)
-                .fetch_all(&self.readers)
-                .await?;
+            let rows: Vec<(String, String, String, i64)> =
+                query.build_query_as().fetch_all(&self.readers).await?;
             for (id, arch, release, before) in rows {
                 let waiting = Waiting {
                     line: Line { arch, release },
@@ -315,16 +302,14 @@ where
 fn places_of<DB>(jobs: &[JobId]) -> QueryBuilder<DB>
 where
     DB: Database,
-    for<'q> &'q str: Type<DB> + Encode<'q, DB>,
+    for<'q> Option<&'q str>: Type<DB> + Encode<'q, DB>,
 {
     let mut query = QueryBuilder::new("WITH asked (job, hour, minute, tenth) AS (");
-    query.push_values(jobs, |mut values, id| {
-        let [hour, minute, tenth] = Prefixes::of(id).0;
-        values
-            .push_bind(id.as_str())
-            .push_bind(hour)
-            .push_bind(minute)
-            .push_bind(tenth);
+    query.push_values(padded(jobs), |mut values, id| {
+        values.push_bind(id.map(JobId::as_str));
+        for prefix in id.map_or([None; 3], |id| Prefixes::of(id).0.map(Some)) {
+            values.push_bind(prefix);
+        }
     });
     query.push(PLACES_OF_ASKED);
     query

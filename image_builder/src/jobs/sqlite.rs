@@ -5,12 +5,18 @@ use std::path::Path;
 use sqlx::Sqlite;
 
 use super::StoreError;
+use super::batch::Way;
 use super::sql::SqlStore;
 use crate::database::sqlite::SqliteFile;
 
-/// Does not wait for the disk: what a power cut takes is read from the ledger again, as how far that was taken in goes
-/// with it.
-const TAKE_IN: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+const TAKE_IN: Way = Way {
+    // Does not wait for the disk: what a power cut takes is read from the ledger again, as how far that was taken in
+    // goes with it.
+    begin: "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+    // It is another thread that executes them.
+    in_one_go: true,
+    bytes: 1 << 20,
+};
 
 /// Records of jobs in a SQLite file, which other processes may write into as well.
 pub type SqliteStore = SqlStore<Sqlite>;
@@ -70,7 +76,7 @@ mod tests {
             .await
             .unwrap();
         for ends_well in [true, false] {
-            let mut taking_in = store.writer.begin_with(store.take_in).await.unwrap();
+            let mut taking_in = store.writer.begin_with(store.take_in.begin).await.unwrap();
             assert_eq!(synchronous(&mut taking_in).await, NORMAL);
             if ends_well {
                 taking_in.commit().await.unwrap();

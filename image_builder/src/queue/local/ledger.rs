@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::LocalFile;
+use super::append::Added;
 use crate::database::reason;
 use crate::jobs::Bookmark;
 use crate::queue::wire::digest;
@@ -31,7 +32,8 @@ pub(super) async fn read(
     items: mpsc::Sender<LedgerItem>,
 ) {
     let wake = file.wake();
-    let mut changes = wake.changes();
+    let mut seen = wake.seen();
+    let mut added = file.appender.added();
     let mut last = after.map_or(-1, |after| i64::try_from(after.place).unwrap_or(i64::MAX));
     let mut connected = false;
     while let Some(read) = &after
@@ -52,7 +54,7 @@ pub(super) async fn read(
         tokio::time::sleep(PAUSE).await;
     }
     loop {
-        changes.mark_unchanged();
+        seen.mark_unchanged();
         let page = page(&file, last).await;
         let item = match (&page, connected) {
             (Ok(_), false) => Some(LedgerItem::Connected),
@@ -75,19 +77,52 @@ pub(super) async fn read(
                 return;
             }
         }
-        let news = async {
-            match connected {
-                // Without a sender it ends with this task.
-                true => drop(changes.changed().await),
-                false => tokio::time::sleep(PAUSE).await,
-            }
-        };
-        if is_end {
+        if !is_end {
+            continue;
+        }
+        if !connected {
             tokio::select! {
                 () = items.closed() => return,
-                () = news => {}
+                () = tokio::time::sleep(PAUSE) => continue,
             }
         }
+        loop {
+            tokio::select! {
+                () = items.closed() => return,
+                // Without a sender it ends with this task.
+                _ = seen.changed() => break,
+                added = added.recv() => {
+                    let Some(next) = added.ok().and_then(|added| Next::behind(last, added)) else {
+                        break;
+                    };
+                    for (place, item) in next.items() {
+                        last = place;
+                        if items.send(item).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What this process itself has added, as far as it is not read yet: that does not have to be read from the file.
+struct Next {
+    added: Added,
+    read: usize,
+}
+
+impl Next {
+    /// `None` if there is something between it and what was read last.
+    fn behind(last: i64, added: Added) -> Option<Self> {
+        let read = added.partition_point(|&(place, _)| place <= last);
+        let is_next = added.get(read).is_none_or(|&(place, _)| place == last + 1);
+        is_next.then_some(Self { added, read })
+    }
+
+    fn items(&self) -> impl Iterator<Item = (i64, LedgerItem)> {
+        self.added.iter().skip(self.read).cloned()
     }
 }
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError, encode};
+use super::{Address, BusMessage, Hint, Inbox, JobQueue, LedgerItem, NewEntry, QueueError};
 use crate::database::reason;
 use crate::database::sqlite::SqliteFile;
 use crate::jobs::{Bookmark, Entry, JobEventKind, JobRequest, Line};
-use append::Appender;
+use append::{Appender, Row};
 use wake::Wake;
 
 /// Entries that are read ahead.
@@ -109,8 +109,7 @@ impl JobQueue for Local {
     }
 
     async fn append(&self, entries: &[NewEntry]) -> Result<(), QueueError> {
-        let row = |new: &NewEntry| Ok((encode(&new.entry)?, new.wakes.clone()));
-        let rows: Result<Vec<_>, QueueError> = entries.iter().map(row).collect();
+        let rows: Result<Vec<_>, QueueError> = entries.iter().map(Row::of).collect();
         let appended = self.file.appender.append(rows?).await;
         appended.map_err(|reason| self.file.refuse(reason))?;
         self.file.wake.now();

@@ -23,6 +23,7 @@ const VERSION: &str = "PRAGMA data_version";
 #[derive(Debug)]
 pub(super) struct Wake {
     changes: watch::Sender<()>,
+    seen: watch::Sender<()>,
     looking: AbortHandle,
 }
 
@@ -30,6 +31,12 @@ impl Wake {
     /// Is told of what is written from now on, and once at the beginning.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// The same for who hears in another way of what this process writes: it is told of that as late as of what others
+    /// write.
+    pub(super) fn seen(&self) -> watch::Receiver<()> {
+        self.seen.subscribe()
     }
 }
 
@@ -50,9 +57,11 @@ impl Shared {
             return wake;
         }
         let (changes, _) = watch::channel(());
-        let looking = tokio::spawn(look(path.to_owned(), changes.clone()));
+        let (seen, _) = watch::channel(());
+        let looking = tokio::spawn(look(path.to_owned(), changes.clone(), seen.clone()));
         let wake = Arc::new(Wake {
             changes,
+            seen,
             looking: looking.abort_handle(),
         });
         *shared = Arc::downgrade(&wake);
@@ -69,29 +78,30 @@ impl Shared {
 }
 
 /// Looks until nobody wants to know.
-async fn look(path: PathBuf, changes: watch::Sender<()>) {
+async fn look(path: PathBuf, changes: watch::Sender<()>, seen: watch::Sender<()>) {
+    let tell = || {
+        seen.send_replace(());
+        changes.send_replace(());
+    };
     loop {
         if let Ok(mut connection) = SqliteFile::connect(&path).await {
             // It ends with an error. What has changed before the first look is not known here.
-            let _ = compare(&mut connection, &changes).await;
+            let _ = compare(&mut connection, tell).await;
         }
         // Those who read meet the error as well, and tell it.
-        changes.send_replace(());
+        tell();
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn compare(
-    connection: &mut SqliteConnection,
-    changes: &watch::Sender<()>,
-) -> Result<(), sqlx::Error> {
+async fn compare(connection: &mut SqliteConnection, tell: impl Fn()) -> Result<(), sqlx::Error> {
     let mut known = None;
     loop {
         let version: i64 = sqlx::query_scalar(VERSION)
             .fetch_one(&mut *connection)
             .await?;
         if known.replace(version) != Some(version) {
-            changes.send_replace(());
+            tell();
         }
         tokio::time::sleep(EVERY).await;
     }
