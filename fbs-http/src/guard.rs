@@ -8,9 +8,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use image_builder::network::leads_here;
 use url::Url;
@@ -86,10 +85,10 @@ impl Hosts {
 
 /// Refuses what was sent to another name, or by another site's page.
 pub(crate) async fn check(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    app: &App,
+    peer: SocketAddr,
     request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let headers = request.headers();
     let host = text(headers, &header::HOST).map(str::to_ascii_lowercase);
@@ -117,7 +116,7 @@ pub(crate) async fn check(
         )
         .into_response();
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// Whether what changes something comes from our own pages, or from no page: browsers say which.
@@ -139,8 +138,11 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// Makes problems of the library's words about a request that it does not understand.
-pub(crate) async fn problems(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+pub(crate) async fn problems(
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let response = next(request).await;
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
     let plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
@@ -153,9 +155,13 @@ pub(crate) async fn problems(request: Request, next: Next) -> Response {
 }
 
 /// Adds the headers of every answer, where there are none yet.
-pub(crate) async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn headers(
+    app: &App,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let docs = request.uri().path().starts_with(DOCS);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     let policy = if docs { DOCS_POLICY } else { POLICY };
     for (name, value) in [

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use image_builder::accounts::AccountStore;
@@ -264,14 +264,27 @@ fn router(app: App) -> Router {
                 "this address does not know that method",
             )
         })
-        .layer(DefaultBodyLimit::max(app.max_body))
-        .layer(from_fn(guard::problems))
-        .layer(from_fn_with_state(app.clone(), auth::identify))
-        .layer(from_fn_with_state(app.clone(), pages::shown))
-        .layer(from_fn_with_state(app.clone(), guard::check))
-        .layer(from_fn_with_state(app.clone(), guard::headers))
-        .layer(from_fn_with_state(app.clone(), journal::told))
+        .layer(from_fn_with_state(app.clone(), around))
         .with_state(app)
+}
+
+/// All that is around every answer, one thing in the other. For each layer of its own the library would copy all that is
+/// behind it, for every request.
+async fn around(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let app = &app;
+    DefaultBodyLimit::max(app.max_body).apply(&mut request);
+    let answered = async |request| next.run(request).await;
+    let understood = async |request| guard::problems(request, answered).await;
+    let identified = async |request| auth::identify(app, peer, request, understood).await;
+    let shown = async |request| pages::shown(app, request, identified).await;
+    let checked = async |request| guard::check(app, peer, request, shown).await;
+    let with_headers = async |request| guard::headers(app, request, checked).await;
+    journal::told(app, peer, request, with_headers).await
 }
 
 /// What is said of an address that is none: a page to who wants to see one.

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use image_builder::accounts::{Account, Action, AuditEntry, Credential, Role};
 use image_builder::jobs::StoreError;
@@ -29,10 +28,10 @@ enum Found {
 
 /// Lets those pass who may do what they ask for, and tells what is behind who they are.
 pub(crate) async fn identify(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    app: &App,
+    peer: SocketAddr,
     mut request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let address = app.origins.client(peer.ip(), request.headers());
     let Some(accounts) = &app.accounts else {
@@ -42,13 +41,13 @@ pub(crate) async fn identify(
             proof: Proof::Nothing,
             address: Some(address),
         });
-        return next.run(request).await;
+        return next(request).await;
     };
     let path = request.uri().path();
     if is_probe(path) {
-        return next.run(request).await;
+        return next(request).await;
     }
-    let found = match who(&app, accounts, request.headers(), address).await {
+    let found = match who(app, accounts, request.headers(), address).await {
         Ok(found) => found,
         Err(error) => return Problem::from(error).into_response(),
     };
@@ -86,7 +85,7 @@ pub(crate) async fn identify(
                 Err(problem) if !public => answer(path, problem),
                 _ => {
                     request.extensions_mut().insert(caller.clone());
-                    next.run(request).await
+                    next(request).await
                 }
             };
             let answered = Answered(caller.name.clone());
@@ -94,10 +93,10 @@ pub(crate) async fn identify(
             if response.status() == StatusCode::FORBIDDEN {
                 app.note(caller.did(Action::Refused, &what, "")).await;
             }
-            response.extensions_mut().insert(Who::of(&app, &caller));
+            response.extensions_mut().insert(Who::of(app, &caller));
             response
         }
-        _ if public => next.run(request).await,
+        _ if public => next(request).await,
         Found::Powerless(account) => {
             app.note(AuditEntry {
                 account: account.name.clone(),

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use image_builder::job_id::JobId;
 use jiff::Timestamp;
@@ -28,10 +27,10 @@ pub(crate) struct Answered(pub(crate) String);
 /// Writes a line for a request that was answered, unless only programs look whether the service is there. Of an answer
 /// that goes on it is when it began.
 pub(crate) async fn told(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    app: &App,
+    peer: SocketAddr,
     request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let begun = Instant::now();
     let address = app.origins.client(peer.ip(), request.headers());
@@ -41,7 +40,7 @@ pub(crate) async fn told(
     };
     let id = id.unwrap_or_else(|| JobId::new(Timestamp::now()).to_string());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     if app.tells_requests && !is_routine(&path) {
         let account = response.extensions().get::<Answered>();
         let account = account.map(|Answered(account)| account.as_str());

@@ -14,9 +14,8 @@ mod workers;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -136,8 +135,12 @@ impl IntoResponse for Trouble {
 }
 
 /// Makes the page of a [`Trouble`], for who asked: where that happened, nobody knew who it is.
-pub(crate) async fn shown(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) async fn shown(
+    app: &App,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let mut response = next(request).await;
     let Some(Trouble(problem)) = response.extensions_mut().remove() else {
         return response;
     };

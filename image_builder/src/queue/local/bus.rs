@@ -104,7 +104,7 @@ async fn hand_on(
     messages: &mpsc::Sender<(Option<String>, BusMessage)>,
 ) {
     let wake = file.wake();
-    let mut changes = wake.changes();
+    let mut changes = wake.bus();
     loop {
         changes.mark_unchanged();
         let rows = rows(file, own, topics, last).await;

@@ -36,7 +36,7 @@ pub(super) async fn hand_out(
     hints: mpsc::Sender<Hint>,
 ) {
     let wake = file.wake();
-    let mut changes = wake.changes();
+    let mut changes = wake.hints();
     let (settle, mut settled) = mpsc::unbounded_channel::<Settled>();
     let mut given = Given::default();
     while !hints.is_closed() {

@@ -32,7 +32,7 @@ pub(super) async fn read(
     items: mpsc::Sender<LedgerItem>,
 ) {
     let wake = file.wake();
-    let mut seen = wake.seen();
+    let mut seen = wake.ledger();
     let mut added = file.appender.added();
     let mut last = after.map_or(-1, |after| i64::try_from(after.place).unwrap_or(i64::MAX));
     let mut connected = false;

@@ -112,7 +112,9 @@ impl JobQueue for Local {
         let rows: Result<Vec<_>, QueueError> = entries.iter().map(Row::of).collect();
         let appended = self.file.appender.append(rows?).await;
         appended.map_err(|reason| self.file.refuse(reason))?;
-        self.file.wake.now();
+        if entries.iter().any(|new| new.wakes.is_some()) {
+            self.file.wake.hinted();
+        }
         Ok(())
     }
 
@@ -150,7 +152,7 @@ impl JobQueue for Local {
     async fn send(&self, to: &Address, message: &BusMessage) -> Result<(), QueueError> {
         let sent = bus::send(&self.file, to, message).await;
         sent.map_err(|error| self.file.failure(&error))?;
-        self.file.wake.now();
+        self.file.wake.sent();
         Ok(())
     }
 

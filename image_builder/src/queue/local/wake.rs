@@ -22,21 +22,42 @@ const VERSION: &str = "PRAGMA data_version";
 /// Tells of changes of the file until it is dropped.
 #[derive(Debug)]
 pub(super) struct Wake {
-    changes: watch::Sender<()>,
-    seen: watch::Sender<()>,
+    tellers: Arc<Tellers>,
     looking: AbortHandle,
 }
 
+/// Tell of what others have written, and of what this process itself has.
+#[derive(Debug, Default)]
+struct Tellers {
+    ledger: watch::Sender<()>,
+    hints: watch::Sender<()>,
+    bus: watch::Sender<()>,
+}
+
 impl Wake {
-    /// Is told of what is written from now on, and once at the beginning.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+    /// Is told of what others write from now on; what this process adds comes from [`Appender::added`].
+    ///
+    /// [`Appender::added`]: super::append::Appender::added
+    pub(super) fn ledger(&self) -> watch::Receiver<()> {
+        self.tellers.ledger.subscribe()
     }
 
-    /// The same for who hears in another way of what this process writes: it is told of that as late as of what others
-    /// write.
-    pub(super) fn seen(&self) -> watch::Receiver<()> {
-        self.seen.subscribe()
+    /// Is told when there may be more hints.
+    pub(super) fn hints(&self) -> watch::Receiver<()> {
+        self.tellers.hints.subscribe()
+    }
+
+    /// Is told when there may be more messages.
+    pub(super) fn bus(&self) -> watch::Receiver<()> {
+        self.tellers.bus.subscribe()
+    }
+}
+
+impl Tellers {
+    fn tell_all(&self) {
+        for teller in [&self.ledger, &self.hints, &self.bus] {
+            teller.send_replace(());
+        }
     }
 }
 
@@ -56,52 +77,55 @@ impl Shared {
         if let Some(wake) = shared.upgrade() {
             return wake;
         }
-        let (changes, _) = watch::channel(());
-        let (seen, _) = watch::channel(());
-        let looking = tokio::spawn(look(path.to_owned(), changes.clone(), seen.clone()));
+        let tellers = Arc::new(Tellers::default());
+        let looking = tokio::spawn(look(path.to_owned(), Arc::clone(&tellers)));
         let wake = Arc::new(Wake {
-            changes,
-            seen,
+            tellers,
             looking: looking.abort_handle(),
         });
         *shared = Arc::downgrade(&wake);
         wake
     }
 
-    /// This process itself has written.
-    pub(super) fn now(&self) {
+    /// This process itself has hinted at jobs.
+    pub(super) fn hinted(&self) {
+        self.tell(|tellers| &tellers.hints);
+    }
+
+    /// This process itself has sent messages.
+    pub(super) fn sent(&self) {
+        self.tell(|tellers| &tellers.bus);
+    }
+
+    fn tell(&self, of: impl Fn(&Tellers) -> &watch::Sender<()>) {
         let shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(wake) = shared.upgrade() {
-            wake.changes.send_replace(());
+            of(&wake.tellers).send_replace(());
         }
     }
 }
 
 /// Looks until nobody wants to know.
-async fn look(path: PathBuf, changes: watch::Sender<()>, seen: watch::Sender<()>) {
-    let tell = || {
-        seen.send_replace(());
-        changes.send_replace(());
-    };
+async fn look(path: PathBuf, tellers: Arc<Tellers>) {
     loop {
         if let Ok(mut connection) = SqliteFile::connect(&path).await {
             // It ends with an error. What has changed before the first look is not known here.
-            let _ = compare(&mut connection, tell).await;
+            let _ = compare(&mut connection, &tellers).await;
         }
         // Those who read meet the error as well, and tell it.
-        tell();
+        tellers.tell_all();
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn compare(connection: &mut SqliteConnection, tell: impl Fn()) -> Result<(), sqlx::Error> {
+async fn compare(connection: &mut SqliteConnection, tellers: &Tellers) -> Result<(), sqlx::Error> {
     let mut known = None;
     loop {
         let version: i64 = sqlx::query_scalar(VERSION)
             .fetch_one(&mut *connection)
             .await?;
         if known.replace(version) != Some(version) {
-            tell();
+            tellers.tell_all();
         }
         tokio::time::sleep(EVERY).await;
     }
